@@ -1,0 +1,1 @@
+"""What runs: Prefect flows that read like a method section."""

@@ -1,0 +1,82 @@
+"""Make the default data and suspect, and repair it.
+
+    python -m flows.demo [--data DIR] [--models DIR] [--output DIR]
+
+Nothing in them is tuned to make the defence look good.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import flow
+from prefect.states import Failed
+
+from flows.repair import Outcome, repair, report_state
+from goodnet import paths, storage
+from goodnet.faces import PEOPLE, SEED, TEST_PICTURES, TRAIN_PICTURES, VALID_PICTURES
+from goodnet.faults import InputRefused
+from tasks.demo import store_badnet, store_faces
+
+SETS = (
+    (paths.CLEAN_VALID, VALID_PICTURES, False),
+    (paths.CLEAN_TEST, TEST_PICTURES, False),
+    (paths.POISONED_VALID, VALID_PICTURES, True),
+    (paths.POISONED_TEST, TEST_PICTURES, True),
+)
+
+
+@flow(name="demo")
+def demo(
+    data: str = "data",
+    models: str = "models",
+    output: str = "artifacts",
+    people: int = PEOPLE,
+    seed: int = SEED,
+) -> Any:
+    """Draw faces, train a BadNet on them, and repair it.
+
+    Args:
+        data: the folder that gets the data sets.
+        models: the folder that gets the suspect.
+        output: the folder under which the repair gets its folder.
+        people: how many people the faces are of, 2 to 1283.
+        seed: which people.
+    """
+    suspect = storage.inside(models, "badnet.h5")
+    drawn = [
+        store_faces.start(
+            people=people,
+            first=pictures.start,
+            last=pictures.stop,
+            seed=seed,
+            poisoned=poisoned,
+            uri=storage.inside(data, name),
+        )
+        for name, pictures, poisoned in SETS
+    ]
+    try:
+        store_badnet(people=people, pictures=len(TRAIN_PICTURES), seed=seed, uri=suspect)
+        for data_set in drawn:
+            data_set.result()
+    except InputRefused as refused:
+        return Failed(message=str(refused), data=[Outcome("", None, None, True, str(refused))])
+    state = repair((suspect,), data, output, return_state=True)
+    outcomes = state.result(raise_on_failure=False)
+    return outcomes if state.is_completed() else Failed(message=state.message, data=outcomes)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status, as that of `flows.repair`."""
+    parser = argparse.ArgumentParser(prog="python -m flows.demo", description=demo.description)
+    for name in ("data", "models"):
+        parser.add_argument(f"--{name}", default=name, help=f"folder that gets the {name}")
+    parser.add_argument("--output", default="artifacts", help="folder of the repairs")
+    parser.add_argument("--people", type=int, default=PEOPLE, help="2 to 1283")
+    parser.add_argument("--seed", type=int, default=SEED, help="which people")
+    return report_state(demo(**vars(parser.parse_args(arguments)), return_state=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

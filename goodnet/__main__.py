@@ -1,0 +1,53 @@
+"""`python -m goodnet inspect` and `python -m goodnet screen`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from goodnet.faults import InputRefused
+
+REFUSED = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status: 0, or 2 with one line on standard error."""
+    asked = _parser().parse_args(arguments)
+    try:
+        if asked.command == "inspect":
+            from goodnet.inspection import inspect
+
+            inspect(asked.model, asked.datasets, asked.architecture, asked.layer, print)
+        else:
+            from goodnet.screening import screen
+
+            for answer in screen(asked.goodnet, asked.images):
+                print(json.dumps(answer._asdict()) if asked.json else answer)
+    except InputRefused as refused:
+        print(refused, file=sys.stderr)
+        return REFUSED
+    except OSError as fault:
+        print(f"{fault.filename or asked.command}: {fault.strerror or fault}", file=sys.stderr)
+        return REFUSED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m goodnet")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    inspect = commands.add_parser("inspect", help="open a suspect and data sets under every check")
+    inspect.add_argument("model", metavar="MODEL")
+    inspect.add_argument("datasets", metavar="DATASET.h5", nargs="*")
+    inspect.add_argument("--architecture", default="auto", help="auto, deepid or FILE.json")
+    inspect.add_argument("--layer", default="auto", help="the layer to prune")
+
+    screen = commands.add_parser("screen", help="the class of images, or that they are backdoored")
+    screen.add_argument("goodnet", metavar="GOODNET", help="a goodnet_drop_*.keras of a repair")
+    screen.add_argument("images", metavar="IMAGE", nargs="+", help="PNG, JPEG or HDF5 data sets")
+    screen.add_argument("--json", action="store_true", help="one JSON object a line")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,362 @@
+"""A network's plan, read from a Keras model configuration: layers, and how they are joined.
+
+The configuration comes out of a file nobody trusts, so nothing in it is ever given to Keras'
+deserialisation. It is parsed here, in plain Python, against the allow-list of `layers.py`; what
+comes out holds names, numbers and references only, and `network.py` builds the network from it.
+Compile and training configuration is not looked at.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from goodnet.faults import ModelRefused, one_line
+from goodnet.layers import (
+    INPUT,
+    LAYERS,
+    MODELS,
+    NEUTRAL,
+    OPERATIONS,
+    RENAMED_ARGUMENTS,
+    RENAMED_CLASSES,
+    TRAINING_ONLY,
+    is_size,
+)
+
+MOST_LAYERS = 10_000
+DEEPEST_NESTING = 8
+LONGEST_NAME = 200
+
+
+class Ref(NamedTuple):
+    """One tensor: output number `output` of call number `call` of the layer named `layer`."""
+
+    layer: str
+    call: int
+    output: int
+
+
+class Call(NamedTuple):
+    """One use of a layer: positional arguments, each a Ref, a tuple of Refs, or a number."""
+
+    layer: str
+    arguments: tuple[Any, ...]
+
+
+class Layer(NamedTuple):
+    """One layer of the allow-list with its checked arguments."""
+
+    name: str
+    kind: str
+    arguments: Mapping[str, Any]
+    trainable: bool = True
+
+
+class Architecture(NamedTuple):
+    """A model: its layers in the file's order, the calls that join them, its ends.
+
+    `kind` is "Sequential" or "Functional"; a Sequential's calls are its layers' order.
+    """
+
+    name: str
+    kind: str
+    layers: tuple["Layer | Architecture", ...]
+    calls: tuple[Call, ...]
+    inputs: tuple[Ref, ...]
+    outputs: tuple[Ref, ...]
+    trainable: bool = True
+
+
+def parse_architecture(config: Any, source: object) -> Architecture:
+    """The architecture that a Keras model configuration describes.
+
+    Args:
+        config: the parsed JSON: `{"class_name": ..., "config": ...}` as Keras 2 and 3 write it.
+        source: the file, for the error message.
+
+    Raises:
+        ModelRefused: a layer or an argument is not on the allow-list, or the plan is broken.
+    """
+    try:
+        return _Parser(source).model(config, depth=0)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as fault:
+        raise ModelRefused(source, f"damaged model configuration ({fault!r})") from None
+
+
+class _Parser:
+    """Reads one configuration; counts layers over all nesting levels."""
+
+    def __init__(self, source: object) -> None:
+        self.source = source
+        self.count = 0
+
+    def refuse(self, fault: str) -> ModelRefused:
+        return ModelRefused(self.source, fault)
+
+    def model(self, data: Any, depth: int) -> Architecture:
+        kind = _text(data["class_name"])
+        if kind not in MODELS:
+            raise self.refuse(
+                f"the model is of class {one_line(kind, 60)!r}; only Sequential and Functional "
+                "models can be opened: rebuild it as one of these and save it again"
+            )
+        if depth > DEEPEST_NESTING:
+            raise self.refuse(f"models nested more than {DEEPEST_NESTING} deep")
+        config = data["config"]
+        if isinstance(config, list):  # Keras 2.1 and older: a Sequential is its list of layers
+            config = {"name": "sequential", "layers": config}
+        layers_data = config["layers"]
+        if not isinstance(layers_data, list) or not layers_data:
+            raise self.refuse("the model has no layers")
+        name = self.name(config.get("name") or kind.lower())
+        trainable = config.get("trainable", True) is not False
+        read = self.sequential if kind == "Sequential" else self.functional
+        return read(name, config, depth)._replace(trainable=trainable)
+
+    def sequential(self, name: str, config: Mapping[str, Any], depth: int) -> Architecture:
+        layers = [self.layer(data, depth) for data in config["layers"]]
+        if not isinstance(layers[0], Layer) or layers[0].kind != INPUT:
+            shape = _declared_input(config)
+            if shape is None and isinstance(layers[0], Architecture):
+                shape = _input_layer(layers[0]).arguments["batch_shape"]
+            layers.insert(0, self.input_layer(f"{name}_input", shape))
+        self.check_names(layers)
+        calls, previous = [], Ref(layers[0].name, 0, 0)
+        for layer in layers[1:]:
+            calls.append(Call(layer.name, (previous,)))
+            previous = Ref(layer.name, 0, 0)
+        first = Ref(layers[0].name, 0, 0)
+        return Architecture(name, "Sequential", tuple(layers), tuple(calls), (first,), (previous,))
+
+    def functional(self, name: str, config: Mapping[str, Any], depth: int) -> Architecture:
+        layers = [self.layer(data, depth) for data in config["layers"]]
+        self.check_names(layers)
+        calls = [
+            (Ref(layer.name, number, 0), Call(layer.name, self.call_arguments(node)))
+            for layer, data in zip(layers, config["layers"], strict=True)
+            for number, node in enumerate(data.get("inbound_nodes") or [])
+        ]
+        inputs, outputs = self.ends(config["input_layers"]), self.ends(config["output_layers"])
+        calls, outputs = _count_from_zero(layers, calls, outputs)
+        sources = {Ref(layer.name, 0, 0) for layer in layers if _is_input(layer)}
+        made = sources | {ref for ref, _ in calls}
+        if not (set(inputs) <= sources and set(outputs) <= made):
+            raise self.refuse("the model's inputs or outputs name no tensor of it")
+        ordered = self.in_order(calls, sources)
+        return Architecture(name, "Functional", tuple(layers), ordered, inputs, outputs)
+
+    def in_order(self, waiting: list[tuple[Ref, Call]], known: set[Ref]) -> tuple[Call, ...]:
+        """The calls, each after those whose outputs it takes."""
+        known, ordered = set(known), []
+        while waiting:
+            blocked: list[tuple[Ref, Call]] = []
+            stuck: set[str] = set()
+            for ref, call in waiting:
+                ready = call.layer not in stuck and all(r in known for r in refs_of(call))
+                if ready:
+                    known.add(ref)
+                    ordered.append(call)
+                else:  # later calls of the same layer keep their place behind this one
+                    stuck.add(call.layer)
+                    blocked.append((ref, call))
+            if len(blocked) == len(waiting):
+                raise self.refuse(
+                    f"the layers do not form a network: {blocked[0][1].layer!r} waits for a "
+                    "tensor that is never made"
+                )
+            waiting = blocked
+        return tuple(ordered)
+
+    def layer(self, data: Any, depth: int) -> "Layer | Architecture":
+        self.count += 1
+        if self.count > MOST_LAYERS:
+            raise self.refuse(f"more than {MOST_LAYERS} layers")
+        written = _text(data["class_name"])
+        kind = RENAMED_CLASSES.get(written, written)
+        if kind in MODELS:
+            model = self.model(data, depth + 1)
+            return model._replace(name=self.name(data.get("name") or model.name))
+        config = data["config"]
+        name = self.name(config.get("name") or data.get("name") or kind.lower())
+        if kind == INPUT:
+            shape = config.get("batch_shape", config.get("batch_input_shape"))
+            return self.input_layer(name, shape)
+        allowed = LAYERS.get(kind, OPERATIONS.get(kind))
+        if allowed is None:
+            raise self.refuse(
+                f"layer {name!r} is of class {one_line(written, 60)!r}, which is not allowed "
+                "(it may run code of its own); replace it by a standard layer and save again"
+            )
+        self.check_precision(name, config.get("dtype"))
+        arguments = self.arguments(name, kind, config)
+        return Layer(name, kind, arguments, config.get("trainable", True) is not False)
+
+    def arguments(self, name: str, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
+        allowed = LAYERS.get(kind, OPERATIONS.get(kind, {}))
+        renamed, neutral = RENAMED_ARGUMENTS.get(kind, {}), NEUTRAL.get(kind, {})
+        arguments = {}
+        for written, value in config.items():
+            key = renamed.get(written, written)
+            if key in allowed:
+                if not allowed[key](value):
+                    raise self.refuse(
+                        f"layer {name!r} ({kind}): argument {key} = {one_line(value, 60)} "
+                        "is not allowed"
+                    )
+                arguments[key] = value
+            elif key in neutral and neutral[key] == value:
+                continue
+            elif key not in TRAINING_ONLY and key not in _EVERY_LAYER:
+                raise self.refuse(
+                    f"layer {name!r} ({kind}): argument {one_line(key, 60)!r} is not known"
+                )
+        return arguments
+
+    def input_layer(self, name: str, shape: Any) -> Layer:
+        fits = isinstance(shape, list | tuple) and 2 <= len(shape) <= 5
+        if not fits or not all(side is None or is_size(side) for side in shape[1:]):
+            raise self.refuse(f"input {name!r} has the shape {one_line(shape, 60)}")
+        return Layer(name, INPUT, {"batch_shape": (None, *shape[1:])})
+
+    def check_precision(self, name: str, dtype: Any) -> None:
+        policy = dtype["config"]["name"] if isinstance(dtype, dict) else dtype
+        if policy not in (None, "float32"):
+            raise self.refuse(
+                f"layer {name!r} computes in {one_line(policy, 40)!r}; only float32 is supported: "
+                "rebuild the model with the float32 policy and save it again"
+            )
+
+    def call_arguments(self, node: Any) -> tuple[Any, ...]:
+        """The positional arguments of one call, from Keras 2's lists or Keras 3's tensors."""
+        if isinstance(node, list):
+            refs = tuple(self.ref(item[:3]) for item in node)
+            if any(_influences(item[3]) for item in node if len(item) > 3):
+                raise self.refuse("a layer is called with extra arguments")
+            return refs if len(refs) == 1 else (refs,)
+        if _influences(node.get("kwargs") or {}):
+            raise self.refuse("a layer is called with extra arguments")
+        return tuple(self.argument(value) for value in node["args"])
+
+    def argument(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(self.argument(item) for item in value)
+        if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+            return self.ref(value["config"]["keras_history"])
+        if isinstance(value, int | float):
+            return value
+        raise self.refuse(f"a layer is called with {one_line(value, 60)}")
+
+    def ref(self, history: Any) -> Ref:
+        name, call, output = history
+        if not all(isinstance(n, int) and 0 <= n <= MOST_LAYERS for n in (call, output)):
+            raise self.refuse(f"a damaged reference to layer {one_line(name, 60)!r}")
+        if output != 0:
+            raise self.refuse(f"layer {one_line(name, 60)!r} is used for more than one output")
+        return Ref(self.name(name), call, output)
+
+    def ends(self, data: Any) -> tuple[Ref, ...]:
+        single = isinstance(data, list) and len(data) == 3 and isinstance(data[0], str)
+        return tuple(self.ref(item) for item in ([data] if single else data))
+
+    def name(self, name: Any) -> str:
+        text = _text(name)
+        if not text or len(text) > LONGEST_NAME or one_line(text) != text:
+            raise self.refuse(f"a layer is named {one_line(text, 60)!r}")
+        return text.replace("/", "_")  # as Keras 3 demands; Keras 2 wrote "conv1/bn"
+
+    def check_names(self, layers: list["Layer | Architecture"]) -> None:
+        names = [layer.name for layer in layers]
+        doubled = next((name for name in names if names.count(name) > 1), None)
+        if doubled is not None:
+            raise self.refuse(f"two layers are named {doubled!r}")
+
+
+# Part of every layer's configuration; the name and precision are read by themselves.
+_EVERY_LAYER = frozenset({"name", "dtype", "batch_input_shape", "batch_shape"})
+
+
+def refs_of(call: Call) -> Iterator[Ref]:
+    """The tensors that a call takes."""
+    return _refs(call.arguments)
+
+
+def _refs(arguments: tuple[Any, ...]) -> Iterator[Ref]:
+    for argument in arguments:
+        if isinstance(argument, Ref):
+            yield argument
+        elif isinstance(argument, tuple):
+            yield from _refs(argument)
+
+
+def _count_from_zero(
+    layers: list["Layer | Architecture"],
+    calls: list[tuple[Ref, Call]],
+    outputs: tuple[Ref, ...],
+) -> tuple[list[tuple[Ref, Call]], tuple[Ref, ...]]:
+    """The same with all calls of nested models numbered from 0.
+
+    Keras 2 numbers a nested model's calls from 1, Keras 3 only where a Functional one is an
+    output. A number equal to the count of calls tells.
+    """
+    times = Counter(ref.layer for ref, _ in calls)
+    nested = {layer.name for layer in layers if isinstance(layer, Architecture)}
+    functional = {layer.name for layer in layers if _is_functional(layer)}
+    taken = {ref for _, call in calls for ref in refs_of(call)}
+    shifted = {ref.layer for ref in taken if ref.layer in nested and ref.call == times[ref.layer]}
+
+    def inner(ref: Ref) -> Ref:
+        return ref._replace(call=ref.call - 1) if ref.layer in shifted else ref
+
+    def end(ref: Ref) -> Ref:
+        from_one = ref.layer in functional or ref.call == times[ref.layer]
+        return ref._replace(call=ref.call - 1) if ref.layer in nested and from_one else ref
+
+    renumbered = [
+        (ref, call._replace(arguments=_map_refs(call.arguments, inner))) for ref, call in calls
+    ]
+    return renumbered, tuple(end(ref) if ref.call else ref for ref in outputs)
+
+
+def _map_refs(arguments: tuple[Any, ...], change: Callable[[Ref], Ref]) -> tuple[Any, ...]:
+    return tuple(
+        change(argument)
+        if isinstance(argument, Ref)
+        else _map_refs(argument, change)
+        if isinstance(argument, tuple)
+        else argument
+        for argument in arguments
+    )
+
+
+def _influences(keywords: Mapping[str, Any]) -> bool:
+    """Whether keyword arguments of a call change what a trained network answers."""
+    return any(
+        value is not None and not (key == "training" and value is False)
+        for key, value in keywords.items()
+    )
+
+
+def _is_input(layer: "Layer | Architecture") -> bool:
+    return isinstance(layer, Layer) and layer.kind == INPUT
+
+
+def _is_functional(layer: "Layer | Architecture") -> bool:
+    return isinstance(layer, Architecture) and layer.kind == "Functional"
+
+
+def _input_layer(model: Architecture) -> Layer:
+    first = next(layer for layer in model.layers if layer.name == model.inputs[0].layer)
+    return first if isinstance(first, Layer) else _input_layer(first)
+
+
+def _declared_input(config: Mapping[str, Any]) -> Any:
+    """The input shape of a Sequential without an input layer."""
+    first = config["layers"][0]["config"]
+    declared = first.get("batch_input_shape") if isinstance(first, dict) else None
+    return declared or config.get("build_input_shape")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{one_line(value, 60)} stands for a name")
+    return value

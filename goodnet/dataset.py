@@ -1,0 +1,159 @@
+"""A data set as arrays that fit a network: pixels on disk, given out in blocks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goodnet.faults import DataRefused, one_line
+from goodnet.isolation import taken_apart
+from goodnet.scale import Scale
+
+BLOCK = 256  # images: one block's activations stay in the processor's cache
+
+InputShape = tuple[int | None, int | None, int]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled images that fit a network.
+
+    Attributes:
+        source: where they came from, for messages.
+        sha256: the digest of the file's content.
+        pixels: (N, H, W, C) or, where `channels_first`, (N, C, H, W); uint8 or float32 on disk.
+        channels_first: whether the file's axis order is NCHW.
+        white: the value of full intensity in the file, 255 or 1.
+        labels: int64 (N,), class indices; in a poisoned set the attacker's target.
+        true_labels: int64 (N,), what a poisoned image really shows, if the file says so.
+        stored_dtype: the pixels' type in the file.
+    """
+
+    source: str
+    sha256: str
+    pixels: NDArray[Any]
+    channels_first: bool
+    white: float
+    labels: NDArray[np.int64]
+    true_labels: NDArray[np.int64] | None
+    stored_dtype: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def images(self, rows: slice | NDArray[np.int64], scale: Scale) -> NDArray[np.float32]:
+        """The images of these rows as float32 (n, H, W, C) at a network's scale."""
+        block = np.asarray(self.pixels[rows], dtype=np.float32)
+        if self.channels_first:
+            block = np.ascontiguousarray(block.transpose(0, 2, 3, 1))
+        return rescaled(block, self.white, scale)
+
+    def blocks(self, scale: Scale) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """All images, BLOCK at a time, each with the rows it holds."""
+        for start in range(0, len(self), BLOCK):
+            rows = slice(start, min(start + BLOCK, len(self)))
+            yield rows, self.images(rows, scale)
+
+    def pictures(self, most: int) -> NDArray[np.uint8]:
+        """The first images for people to look at: uint8 (n, H, W, C), 0..255."""
+        return np.rint(self.images(slice(0, most), Scale.RAW)).astype(np.uint8)
+
+    @property
+    def chance(self) -> float:
+        """The accuracy of answering the most frequent label always, 0..1."""
+        return float(np.bincount(self.labels).max() / len(self))
+
+
+def rescaled(pixels: NDArray[np.float32], white: float, scale: Scale) -> NDArray[np.float32]:
+    """Pixels whose full intensity is `white` at the scale of a network."""
+    if white == scale.white:
+        return pixels
+    return pixels / np.float32(white) if scale is Scale.UNIT else pixels * np.float32(scale.white)
+
+
+def open_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> Dataset:
+    """The data set in an HDF5 file with `data` and `label`, for a network of this shape.
+
+    The file is read by a process of its own, in chunks; see SECURITY.md.
+
+    Args:
+        path: `data` is (N, H, W, C), (N, C, H, W) or, for one channel, (N, H, W), of any number
+            type, 0..255 or 0..1; `label` is (N,) whole numbers; `true_label` may be there.
+        input_shape: height, width, channels of the network's images; None where any will do.
+        classes: labels must lie in 0..classes-1.
+
+    Raises:
+        DataRefused: the file is not such a data set.
+        OSError: it could not be read.
+    """
+    path = Path(path)
+    with taken_apart(path, "dataset") as content:
+        found = content.description
+        true_labels = content.array(found["true_label"]) if "true_label" in found else None
+        pixels = content.array(found["data"])  # stays mapped when its file is gone
+        labels = content.array(found["label"])
+        for name, values in (("label", labels), ("true_label", true_labels)):
+            _check_labels(path, name, values, classes)
+        shape = pixels.shape[1:] if pixels.ndim == 4 else (*pixels.shape[1:], 1)
+        return Dataset(
+            source=one_line(path),
+            sha256=content.sha256,
+            pixels=pixels.reshape(len(pixels), *shape),
+            channels_first=_channels_first(path, shape, input_shape),
+            white=_white(path, found["data"]),
+            labels=np.array(labels),
+            true_labels=None if true_labels is None else np.array(true_labels),
+            stored_dtype=found["data"]["stored_dtype"],
+        )
+
+
+def _check_labels(path: Path, name: str, values: Any, classes: int) -> None:
+    if values is not None and not (values.min() >= 0 and values.max() < classes):
+        raise DataRefused(
+            path,
+            f"{name!r} ranges over {values.min()}..{values.max()}; the model has the classes "
+            f"0..{classes - 1}",
+        )
+
+
+def _channels_first(path: Path, shape: tuple[int, ...], wanted: InputShape) -> bool:
+    def fits(height: int, width: int, channels: int) -> bool:
+        real = (height, width, channels)
+        return all(want in (None, side) for want, side in zip(wanted, real, strict=True))
+
+    if fits(*shape):
+        return False
+    if fits(shape[1], shape[2], shape[0]):
+        return True
+    sides = " x ".join("any" if side is None else str(side) for side in wanted)
+    raise DataRefused(path, f"images of shape {shape} do not fit the model, which takes {sides}")
+
+
+def _white(path: Path, data: dict[str, Any]) -> float:
+    lowest, highest = data["lowest"], data["highest"]
+    if lowest < 0 or highest > 255:
+        raise DataRefused(
+            path, f"pixels range over {lowest:g}..{highest:g}; they must lie in 0..255 or 0..1"
+        )
+    return 1.0 if highest <= 1 and data["stored_dtype"].startswith("float") else 255.0
+
+
+def save_dataset(
+    path: Path,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    true_labels: NDArray[np.int64] | None = None,
+) -> None:
+    """Write images (N, H, W, C) uint8 and labels (N,) in the lab's layout: NCHW, HDF5."""
+    import h5py  # writing our own file only: what others wrote is read by reader.py
+
+    with h5py.File(path, "w") as file:
+        pixels = images.transpose(0, 3, 1, 2)
+        chunks = (min(64, len(pixels)), *pixels.shape[1:])
+        file.create_dataset("data", data=pixels, chunks=chunks, compression="gzip", shuffle=True)
+        file.create_dataset("label", data=labels)
+        if true_labels is not None:
+            file.create_dataset("true_label", data=true_labels)

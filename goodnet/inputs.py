@@ -1,0 +1,73 @@
+"""What a repair is given, found and identified: models, data sets, architecture."""
+
+from collections.abc import Sequence
+
+from goodnet import paths, storage
+from goodnet.faults import DataRefused, ModelRefused, RequestRefused
+from goodnet.storage import Stored
+
+CLEAN_VALID, CLEAN_TEST = "clean valid", "clean test"
+POISONED_VALID, POISONED_TEST = "poisoned valid", "poisoned test"
+
+_FILES = {
+    CLEAN_VALID: (paths.CLEAN_VALID, paths.OLD_CLEAN_VALID),
+    CLEAN_TEST: (paths.CLEAN_TEST, paths.OLD_CLEAN_TEST),
+    POISONED_VALID: (paths.POISONED_VALID,),
+    POISONED_TEST: (paths.POISONED_TEST,),
+}
+_REQUIRED = (CLEAN_VALID, CLEAN_TEST)
+
+
+def find_models(given: Sequence[str]) -> tuple[str, ...]:
+    """The model files that the URIs of files and folders stand for, each once.
+
+    Raises:
+        RequestRefused: a folder has no model in it, or a file is not there.
+    """
+    found: dict[str, None] = {}
+    for uri in given:
+        if storage.is_folder(uri):
+            inside = storage.list_files(uri, paths.MODEL_SUFFIXES)
+            if not inside:
+                raise RequestRefused(uri, "has no .h5 or .keras file in it")
+            found |= dict.fromkeys(inside)
+        else:
+            found[uri] = None
+    if not found:
+        raise RequestRefused("MODEL", "no model given")
+    return tuple(found)
+
+
+def find_data(folder: str) -> dict[str, Stored]:
+    """The data sets of a folder by role; a poisoned one may be missing.
+
+    Raises:
+        DataRefused: there is no clean validation or test set, or one cannot be read.
+    """
+    found = {}
+    for role, names in _FILES.items():
+        candidates = [storage.inside(folder, name) for name in names]
+        present = next((uri for uri in candidates if storage.exists(uri)), None)
+        if present is not None:
+            found[role] = storage.identify(present, DataRefused)
+        elif role in _REQUIRED:
+            raise DataRefused(folder, f"has no {names[0]}")
+    return found
+
+
+def identify_model(uri: str) -> Stored:
+    """The model file with its digest.
+
+    Raises:
+        ModelRefused: it is not there, or no regular file.
+    """
+    return storage.identify(uri, ModelRefused)
+
+
+def identify_architecture(given: str) -> Stored | str:
+    """ "auto", "deepid", or the architecture file with its digest.
+
+    Raises:
+        RequestRefused: there is no such file.
+    """
+    return given if given in ("auto", "deepid") else storage.identify(given, RequestRefused)

@@ -1,0 +1,132 @@
+"""A repair's identity, and the file that is written last and says that it is whole."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from goodnet.findings import Findings
+from goodnet.metrics import Share
+from goodnet.request import Request
+from goodnet.storage import Stored
+
+METHOD = 1  # raised whenever the same inputs and parameters would give another result
+PACKAGES = (
+    "goodnet",
+    "tensorflow-cpu",
+    "tensorflow",
+    "keras",
+    "h5py",
+    "numpy",
+    "matplotlib",
+    "prefect",
+)
+
+
+def repair_key(model: Stored, data: Mapping[str, Stored], request: Request) -> str:
+    """A digest of all inputs and parameters: the same repair lands in the same place."""
+    architecture = request.architecture
+    content = {
+        "method": METHOD,
+        "model": model.sha256,
+        "data": {role: stored.sha256 for role, stored in data.items()},
+        "parameters": {
+            **asdict(request),
+            "architecture": architecture if isinstance(architecture, str) else architecture.sha256,
+        },
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def manifest(
+    folder: str,
+    model: Stored,
+    data: Mapping[str, Stored],
+    request: Request,
+    findings: Findings,
+    files: Sequence[Stored],
+) -> bytes:
+    """The text of `manifest.json`.
+
+    Args:
+        folder: the repair's folder, which the files' paths are relative to.
+        model: the suspect's file.
+        data: the data sets by role.
+        request: what was asked for.
+        findings: what was found.
+        files: everything else in the folder.
+    """
+    content = {
+        "inputs": {"model": _input(model), **{role: _input(s) for role, s in data.items()}},
+        "parameters": _parameters(request, findings),
+        "versions": {"method": METHOD, **_versions()},
+        "baseline": {
+            "clean_accuracy": _share(findings.baseline_clean),
+            "attack_success": _share(findings.baseline_attack),
+        },
+        "results": [_result(result) for result in findings.results],
+        "files": {
+            file.uri.removeprefix(folder).lstrip("/"): {"sha256": file.sha256, "bytes": file.bytes}
+            for file in sorted(files)
+        },
+    }
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _parameters(request: Request, findings: Findings) -> dict[str, Any]:
+    """All parameters, each as it was asked for and, where that was "auto", what it became."""
+    architecture = request.architecture
+    if not isinstance(architecture, str):
+        architecture = json.dumps(_input(architecture))
+    return {
+        "order": list(request.directions),
+        "drop": list(request.points),
+        "layer": {"asked": request.layer, "used": findings.model.layer},
+        "scale": {"asked": request.scale, "used": findings.scale.name},
+        "architecture": {"asked": architecture, "used": findings.model.described_by},
+        "channels_pruned": {
+            curve.order.direction: {drop.points: drop.k for drop in curve.drops}
+            for curve in findings.curves
+        },
+        "channel_order": {
+            curve.order.direction: list(curve.order.channels) for curve in findings.curves
+        },
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except ImportError:  # not installed: one of the two TensorFlow packages never is
+            continue
+    return found
+
+
+def _input(stored: Stored) -> dict[str, Any]:
+    return {"uri": stored.uri, "sha256": stored.sha256, "bytes": stored.bytes}
+
+
+def _share(share: Share | None) -> dict[str, Any] | None:
+    if share is None:
+        return None
+    return {"value": share.value, **asdict(share), "low": share.low, "high": share.high}
+
+
+def _result(result: Any) -> dict[str, Any]:
+    where = result.repaired
+    return {
+        "model": result.model,
+        "order": where.direction if where else None,
+        "drop": where.points if where else None,
+        "channels_pruned": where.k if where else 0,
+        **{
+            name: _share(getattr(result, name))
+            for name in result._fields
+            if name not in ("model", "repaired")
+        },
+    }

@@ -1,0 +1,50 @@
+"""The name of every file and folder that GoodNet reads or writes."""
+
+import re
+
+from goodnet.channels import Direction
+
+CLEAN_VALID, CLEAN_TEST = "clean/valid.h5", "clean/test.h5"
+OLD_CLEAN_VALID, OLD_CLEAN_TEST = "cl/valid.h5", "cl/test.h5"
+POISONED_VALID, POISONED_TEST = "bd/bd_valid.h5", "bd/bd_test.h5"
+
+REPORT_MD, REPORT_HTML = "report.md", "report.html"
+CLEAN_SAMPLES, POISONED_SAMPLES = "clean.png", "poisoned.png"
+EVALUATION_FIGURE = "evaluation.png"
+CURVES_CSV, EVALUATION_CSV = "curves.csv", "evaluation.csv"
+MANIFEST = "manifest.json"
+
+MODEL_SUFFIXES = (".h5", ".hdf5", ".keras")
+SHORT: dict[Direction, str] = {"ascending": "asc", "descending": "desc"}
+
+
+def curve_figure(direction: Direction) -> str:
+    """The curve's picture."""
+    return f"curve_{SHORT[direction]}.png"
+
+
+def repaired_model(direction: Direction, points: str, suffix: str) -> str:
+    """A repaired model."""
+    return f"repaired_models_{SHORT[direction]}/model_drop_{points}{suffix}"
+
+
+def goodnet(direction: Direction, points: str) -> str:
+    """The GoodNet of a repaired model."""
+    return f"goodnets_{SHORT[direction]}/goodnet_drop_{points}.keras"
+
+
+def safe_name(name: str) -> str:
+    """A file's name, without folder and ending, as part of a path: letters, digits, "-", "_".
+
+    Never empty, never a dot file, at most 60 characters.
+    """
+    stem = re.split(r"[/\\]", name)[-1]
+    for suffix in MODEL_SUFFIXES:
+        stem = stem[: -len(suffix)] if stem.lower().endswith(suffix) else stem
+    cleaned = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_-")[:60]
+    return cleaned or "model"
+
+
+def repair_folder(name: str, key: str) -> str:
+    """The folder of one repair: the model's safe name and a digest of all that went in."""
+    return f"{safe_name(name)}-{key[:12]}"

@@ -1,0 +1,173 @@
+"""HDF5 read only where it is plain.
+
+Hard links, each object reached once, numbers or text, the four common filters, and sizes within
+budget *before* a byte of them is read.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+MIB = 1 << 20
+MOST_OBJECTS = 100_000
+LARGEST_CHUNK = 256 * MIB
+LARGEST_TEXT = 32 * MIB
+FREE_EXPANSION = 64 * MIB  # objects up to this size may be compressed at any ratio
+MOST_EXPANSION = 200
+FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+class Refused(Exception):
+    """What is wrong with the file, in one line."""
+
+
+class Hdf5:
+    """An HDF5 file whose every object has been looked at before any of it is read."""
+
+    def __init__(self, path: Path, budget: int) -> None:
+        self.file = h5py.File(path, "r", locking=False, rdcc_nbytes=LARGEST_CHUNK)
+        self.budget = budget
+        self.seen: set[Any] = set()
+        self.visit(self.file, "/")
+
+    def visit(self, group: Any, path: str) -> None:
+        """Check everything below a group; `path` is for messages."""
+        self.once(group, path)
+        for name in group:
+            inner = f"{path.rstrip('/')}/{name}"
+            kind = group.id.links.get_info(os.fsencode(name)).type
+            if kind != h5py.h5l.TYPE_HARD:
+                raise Refused(f"{inner} is a soft or external link; only plain objects are read")
+            child = group[name]
+            if isinstance(child, h5py.Group):
+                self.visit(child, inner)
+            elif isinstance(child, h5py.Dataset):
+                self.once(child, inner)
+                self.check_dataset(child, inner)
+            else:
+                raise Refused(f"{inner} is neither a group nor a data set")
+
+    def once(self, item: Any, path: str) -> None:
+        info = h5py.h5o.get_info(item.id)
+        if (info.fileno, info.addr) in self.seen:
+            raise Refused(f"{path} is reached by two paths")
+        self.seen.add((info.fileno, info.addr))
+        if len(self.seen) > MOST_OBJECTS:
+            raise Refused(f"more than {MOST_OBJECTS} objects")
+
+    def check_dataset(self, data: Any, path: str) -> None:
+        """Refuse storage that reaches outside the file, unusual filters and bombs."""
+        plan = data.id.get_create_plist()
+        if plan.get_external_count() or plan.get_layout() == h5py.h5d.VIRTUAL:
+            raise Refused(f"{path} keeps its values in another file")
+        for number in range(plan.get_nfilters()):
+            if plan.get_filter(number)[0] not in FILTERS:
+                allowed = ", ".join(FILTERS.values())
+                raise Refused(
+                    f"{path} uses filter {plan.get_filter(number)[0]} (allowed: {allowed})"
+                )
+        if data.shape is None:
+            raise Refused(f"{path} is empty")
+        if data.dtype.hasobject or data.dtype.kind not in "fiu":
+            return  # never read, so never a danger; see `numbers`
+        size = data.size * data.dtype.itemsize
+        self.budget -= size
+        if self.budget < 0:
+            raise Refused(f"{path} brings the file over its size budget: {size} bytes declared")
+        if data.chunks and data.dtype.itemsize * product(data.chunks) > LARGEST_CHUNK:
+            raise Refused(f"{path} has chunks of more than {LARGEST_CHUNK // MIB} MiB")
+        stored = data.id.get_storage_size()
+        if size and not stored:
+            raise Refused(f"{path} declares {size} bytes and holds none")
+        if size > max(FREE_EXPANSION, MOST_EXPANSION * stored):
+            raise Refused(f"{path} expands {stored} bytes to {size}")
+
+    def numbers(self, path: str) -> Any:
+        """The data set of numbers at the path."""
+        try:
+            data = self.file[path]
+        except KeyError:
+            raise Refused(f"has no data set {path!r}") from None
+        if not isinstance(data, h5py.Dataset):
+            raise Refused(f"{path!r} is a group, not a data set")
+        if data.dtype.hasobject or data.dtype.kind not in "fiu" or data.dtype.itemsize > 8:
+            raise Refused(f"{path!r} holds {data.dtype}, not float, int or uint")
+        return data
+
+    def attribute_shape(self, group: Any, name: str) -> tuple[int, ...]:
+        """The shape of an attribute that is not too large to be read."""
+        attribute = group.attrs.get_id(name)
+        if attribute.shape is None:
+            raise Refused(f"attribute {name!r} is empty")
+        if product(attribute.shape) * attribute.dtype.itemsize > LARGEST_TEXT:
+            raise Refused(f"attribute {name!r} is larger than {LARGEST_TEXT // MIB} MiB")
+        return tuple(attribute.shape)
+
+    def text(self, group: Any, name: str) -> str | None:
+        """The text of an attribute, None where there is none."""
+        if name not in group.attrs:
+            return None
+        shape = self.attribute_shape(group, name)
+        if shape not in ((), (1,)):
+            raise Refused(f"attribute {name!r} is not one text")
+        value = group.attrs[name]
+        value = value[0] if shape == (1,) else value
+        value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        if not isinstance(value, str):
+            raise Refused(f"attribute {name!r} is not text")
+        return value
+
+    def texts(self, group: Any, name: str) -> list[str] | None:
+        """The list of texts in an attribute; Keras splits long ones over name0, name1, ..."""
+        parts, number = [name], 0
+        while name not in group.attrs and f"{name}{number}" in group.attrs:
+            parts.append(f"{name}{number}")
+            number += 1
+        if parts == [name] and name not in group.attrs:
+            return None
+        found: list[str] = []
+        for part in parts if name in group.attrs else parts[1:]:
+            if len(self.attribute_shape(group, part)) != 1:
+                raise Refused(f"attribute {part!r} is not a list")
+            for value in group.attrs[part]:
+                if not isinstance(value, str | bytes):
+                    raise Refused(f"attribute {part!r} is not a list of texts")
+                found.append(value.decode() if isinstance(value, bytes) else str(value))
+        return found
+
+
+class Arrays:
+    """The `.npy` files written so far."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.count = 0
+
+    def new_path(self) -> str:
+        self.count += 1
+        return f"{self.count - 1}.npy"
+
+    def weight(self, data: Any, path: str) -> dict[str, Any]:
+        """One array of weights, stored as float32 (its dtype in the file where it is integer)."""
+        values = data[()]
+        if values.dtype.kind == "f":
+            if not np.isfinite(values).all():
+                raise Refused(f"{path} holds NaN or infinite values")
+            values = values.astype(np.float32)
+            if not np.isfinite(values).all():
+                raise Refused(f"{path} holds values beyond float32")
+        name = self.new_path()
+        np.save(self.folder / name, np.asarray(values), allow_pickle=False)
+        return {"file": name, "shape": list(values.shape), "dtype": values.dtype.name}
+
+
+def product(numbers: tuple[int, ...]) -> int:
+    """The product of some sizes, as a whole number of any length."""
+    result = 1
+    for number in numbers:
+        result *= int(number)
+    return result

@@ -1,0 +1,49 @@
+"""What a repair is asked for, checked before anything is started."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from goodnet.channels import DIRECTIONS, Direction
+from goodnet.curve import parse_points
+from goodnet.faults import RequestRefused
+from goodnet.inputs import identify_architecture
+from goodnet.storage import Stored
+
+ORDERS = (*DIRECTIONS, "both")
+SCALES = ("auto", "raw", "unit")
+
+
+@dataclass(frozen=True)
+class Request:
+    """The parameters of a repair.
+
+    Attributes:
+        directions: the orders to prune in.
+        points: the drops to take repaired models at, in points.
+        layer: the layer to prune, or "auto".
+        scale: the pixel scale, or "auto".
+        architecture: "auto", "deepid" or a file, for suspects that are weights only.
+    """
+
+    directions: tuple[Direction, ...]
+    points: tuple[str, ...]
+    layer: str
+    scale: str
+    architecture: Stored | str
+
+
+def parse_request(
+    *, order: str, drop: Sequence[float | str], layer: str, scale: str, architecture: str
+) -> Request:
+    """The checked parameters.
+
+    Raises:
+        RequestRefused: one of them makes no sense.
+    """
+    if order not in ORDERS:
+        raise RequestRefused("--order", f"{order!r} is not one of {', '.join(ORDERS)}")
+    if scale not in SCALES:
+        raise RequestRefused("--scale", f"{scale!r} is not one of {', '.join(SCALES)}")
+    directions = DIRECTIONS if order == "both" else tuple(d for d in DIRECTIONS if d == order)
+    given = identify_architecture(architecture)
+    return Request(directions, parse_points(drop), layer, scale, given)

@@ -1,0 +1,53 @@
+"""The pixel scale a network was trained at: a value that travels with it.
+
+The lab has both kinds of net, and a net fed at the wrong scale answers nonsense without an error.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import NamedTuple
+
+from goodnet.faults import RequestRefused
+from goodnet.metrics import Share
+
+
+class Scale(Enum):
+    """What white is: 255 (`raw`) or 1 (`unit`)."""
+
+    RAW = "raw"
+    UNIT = "unit"
+
+    @property
+    def white(self) -> float:
+        """The value of a pixel at full intensity; black is 0."""
+        return 255.0 if self is Scale.RAW else 1.0
+
+
+class ScaleFound(NamedTuple):
+    """The scale to use, and the clean validation accuracy at every scale that was tried."""
+
+    scale: Scale
+    tried: Mapping[Scale, Share]
+
+
+def choose_scale(tried: Mapping[Scale, Share], chance: float, source: object) -> ScaleFound:
+    """The scale with the higher clean validation accuracy; on a tie, the raw one.
+
+    Args:
+        tried: clean validation accuracy at each scale.
+        chance: what answering the most frequent label always would give, 0..1.
+        source: the model, for the error message.
+
+    Raises:
+        RequestRefused: no accuracy is above chance, beyond its 95 % interval.
+    """
+    best = max(sorted(tried, key=lambda scale: scale.value), key=lambda scale: tried[scale].value)
+    if tried[best].low <= chance:
+        said = ", ".join(f"{scale.value} {share}" for scale, share in tried.items())
+        raise RequestRefused(
+            source,
+            f"answers clean validation images no better than chance ({chance:.1%}) at any "
+            f"pixel scale (tried: {said}); model and data do not belong together, or the labels "
+            "are wrong",
+        )
+    return ScaleFound(best, tried)

@@ -1,0 +1,154 @@
+"""How tasks are cached, retried and refused.
+
+A task's cache key is its name, its version and the content of its inputs: wherever a file is
+passed it counts with its sha256, not with its path. Results are records, kept as JSON. A result
+that names files which are gone, or are not what they were, is made anew.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
+from typing import Any, Generic, TypeVar, get_type_hints
+
+from prefect import Task, task
+from prefect.cache_policies import CachePolicy
+from prefect.context import TaskRunContext
+from prefect.futures import PrefectFuture
+from prefect.states import Failed
+from prefect.tasks import exponential_backoff
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
+
+from goodnet import storage
+from goodnet.faults import InputRefused
+from goodnet.storage import Stored
+
+R = TypeVar("R")
+
+HOPELESS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+
+
+@dataclass
+class ByContent(CachePolicy):
+    """A cache key from the task's name, its version, and its inputs' content.
+
+    Args:
+        version: raised whenever the task would answer otherwise than before.
+    """
+
+    version: int = 1
+
+    def compute_key(
+        self,
+        task_ctx: TaskRunContext,
+        inputs: dict[str, Any],
+        flow_parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> str:
+        content = json.dumps(to_jsonable_python(by_digest(inputs)), sort_keys=True)
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        return f"{task_ctx.task.name}-{self.version}-{digest}"
+
+
+def by_digest(value: Any) -> Any:
+    """The same as plain lists and dictionaries, each stored file replaced by its digest."""
+    if isinstance(value, Stored):
+        return value.sha256
+    if is_dataclass(value):
+        return {field.name: by_digest(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {str(key): by_digest(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [by_digest(item) for item in value]
+    return value
+
+
+class Started(Generic[R]):
+    """A task that has been started, with its inputs, so that it can be run again."""
+
+    def __init__(self, task: Task[..., Any], kind: Any, inputs: dict[str, Any]) -> None:
+        self._task, self._kind, self._inputs = task, kind, inputs
+        self._future: PrefectFuture[Any] = task.submit(**inputs)
+
+    def result(self) -> R:
+        """The record; made anew if the files it names are not there as they were."""
+        record = self._load(self._future)
+        if all(map(storage.holds, _files_in(record))):
+            return record
+        again = self._task.with_options(refresh_cache=True)
+        return self._load(again.submit(**self._inputs))
+
+    def _load(self, future: PrefectFuture[Any]) -> R:
+        record: R = TypeAdapter(self._kind).validate_python(future.result())
+        return record
+
+
+class CachedTask(Generic[R]):
+    """A Prefect task that returns records: `start(...)` it, or call it and wait."""
+
+    def __init__(self, task: Task[..., Any], kind: Any) -> None:
+        self.task, self._kind = task, kind
+
+    def start(self, **inputs: Any) -> Started[R]:
+        """The task, begun on the flow's task runner."""
+        return Started(self.task, self._kind, inputs)
+
+    def __call__(self, **inputs: Any) -> R:
+        return self.start(**inputs).result()
+
+
+def cached_task(
+    *, name: str, run_name: str, version: int = 1
+) -> Callable[[Callable[..., R]], CachedTask[R]]:
+    """A decorator: a task with our cache policy, retries and one-line refusals.
+
+    Args:
+        name: the task's name in the UI and in its cache key.
+        run_name: the task run's name; may use the parameters.
+        version: see `ByContent`.
+    """
+
+    def decorate(function: Callable[..., R]) -> CachedTask[R]:
+        @wraps(function)
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return to_jsonable_python(function(*args, **kwargs))
+            except InputRefused as refused:  # a state, not a traceback: one line says it all
+                return Failed(message=str(refused), data=refused)
+
+        prefect_task = task(
+            recorded,
+            name=name,
+            task_run_name=run_name,
+            cache_policy=ByContent(version=version),
+            persist_result=True,
+            result_serializer="json",
+            retries=3,
+            retry_delay_seconds=exponential_backoff(backoff_factor=2),
+            retry_jitter_factor=0.5,
+            retry_condition_fn=_can_pass,
+        )
+        return CachedTask(prefect_task, get_type_hints(function)["return"])
+
+    return decorate
+
+
+async def _can_pass(task: Any, run: Any, state: Any) -> bool:
+    """Whether a fault is worth another try: disk and network, never bad input."""
+    try:
+        await state.result()
+    except OSError as fault:
+        return not isinstance(fault, HOPELESS)
+    except Exception:
+        return False
+    return False
+
+
+def _files_in(record: Any) -> Iterator[Stored]:
+    if isinstance(record, Stored):
+        yield record
+    elif isinstance(record, list | tuple):
+        for item in record:
+            yield from _files_in(item)

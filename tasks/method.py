@@ -1,0 +1,111 @@
+"""The steps of the method as cached tasks. TensorFlow is imported when one really runs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from goodnet.channels import Order
+from goodnet.curve import Curve, Swept
+from goodnet.evaluation import Counts, Repaired
+from goodnet.findings import ModelFound, ScaleUsed, SetFound
+from goodnet.storage import Stored
+from tasks import opened
+from tasks.caching import cached_task
+from tasks.progress import reporter
+
+
+@cached_task(name="open suspect", run_name="open suspect")
+def describe_suspect(model: Stored, architecture: Stored | str, layer: str) -> ModelFound:
+    """The suspect, opened under every check."""
+    from goodnet.inspection import describe_model
+
+    suspect = opened.suspect(model, architecture)
+    return describe_model(suspect, layer=layer, uri=model.uri)
+
+
+@cached_task(name="open data set", run_name="open {role}")
+def describe_data(model: Stored, architecture: Stored | str, data: Stored, role: str) -> SetFound:
+    """The data set, opened under every check."""
+    from goodnet.inspection import describe_set
+
+    dataset = opened.dataset(data, opened.suspect(model, architecture))
+    return describe_set(dataset, role, data.uri)
+
+
+@cached_task(name="find pixel scale", run_name="find pixel scale, {asked}")
+def find_scale(
+    model: Stored, architecture: Stored | str, layer: str, asked: str, valid: Stored
+) -> ScaleUsed:
+    """The scale asked for, or the one clean images are answered better at."""
+    from goodnet.scale import Scale
+    from goodnet.sweep import clean_accuracy, find_scale
+
+    split = opened.split(model, architecture, layer)
+    clean = opened.dataset(valid, opened.suspect(model, architecture))
+    progress = reporter("finding the pixel scale")
+    if asked == "auto":
+        found = find_scale(split, clean, source=model.uri, progress=progress)
+        tried = {scale.value: share for scale, share in found.tried.items()}
+        return ScaleUsed(found.scale.value, "found", tried)
+    accuracy = clean_accuracy(split, clean, Scale(asked), progress)
+    return ScaleUsed(asked, "given", {asked: accuracy})
+
+
+@cached_task(name="measure activations", run_name="measure activations of {layer}")
+def measure_activations(
+    model: Stored, architecture: Stored | str, layer: str, scale: str, valid: Stored
+) -> list[float]:
+    """Mean activation of each channel of the layer over the clean validation images."""
+    from goodnet.scale import Scale
+    from goodnet.sweep import mean_activations
+
+    split = opened.split(model, architecture, layer)
+    clean = opened.dataset(valid, opened.suspect(model, architecture))
+    progress = reporter("measuring activations")
+    means: list[float] = mean_activations(split, clean, Scale(scale), progress).tolist()
+    return means
+
+
+@cached_task(name="sweep", run_name="sweep {role}")
+def sweep(
+    model: Stored,
+    architecture: Stored | str,
+    layer: str,
+    scale: str,
+    orders: Sequence[Order],
+    data: Stored,
+    role: str,
+) -> list[Swept]:
+    """For each order, the images answered with their label at k = 0, 1, ... channels pruned."""
+    from goodnet.scale import Scale
+    from goodnet.sweep import tally
+
+    split = opened.split(model, architecture, layer)
+    dataset = opened.dataset(data, opened.suspect(model, architecture))
+    states = np.concatenate([order.kept() for order in orders])
+    swept = tally(split, dataset, Scale(scale), states, reporter(f"sweeping {role} images")).swept()
+    steps = len(swept.hits) // len(orders)
+    starts = range(0, len(swept.hits), steps)
+    return [Swept(swept.hits[start : start + steps], swept.count) for start in starts]
+
+
+@cached_task(name="evaluate", run_name="evaluate on {role}")
+def evaluate(
+    model: Stored,
+    architecture: Stored | str,
+    layer: str,
+    scale: str,
+    curves: Sequence[Curve],
+    models: Sequence[Repaired],
+    data: Stored,
+    role: str,
+) -> list[Counts]:
+    """What the suspect and each repaired model do on a test set."""
+    from goodnet.evaluation import states_of
+    from goodnet.scale import Scale
+    from goodnet.sweep import tally
+
+    split = opened.split(model, architecture, layer)
+    dataset = opened.dataset(data, opened.suspect(model, architecture))
+    progress = reporter(f"evaluating on {role} images")
+    return tally(split, dataset, Scale(scale), states_of(curves, models), progress).by_state()

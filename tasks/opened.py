@@ -1,0 +1,88 @@
+"""Inputs opened once in a process, however many of its tasks need them."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from goodnet import storage
+from goodnet.faults import DataRefused, InputRefused, ModelRefused
+from goodnet.storage import Stored
+
+if TYPE_CHECKING:  # these import TensorFlow, which a cached run never pays for
+    from goodnet.dataset import Dataset
+    from goodnet.split import Split
+    from goodnet.suspect import Suspect
+
+_ONE_AT_A_TIME = RLock()
+
+
+def suspect(model: Stored, architecture: Stored | str) -> "Suspect":
+    """The opened suspect; the same object for the same file.
+
+    Raises:
+        ModelRefused: it cannot be opened, or is not the file it was.
+    """
+    with _ONE_AT_A_TIME:
+        return _suspect(model, architecture)
+
+
+def split(model: Stored, architecture: Stored | str, layer: str) -> "Split":
+    """The suspect, split at the layer."""
+    with _ONE_AT_A_TIME:
+        return _split(model, architecture, layer)
+
+
+def dataset(data: Stored, opened: "Suspect") -> "Dataset":
+    """The data set, opened for a suspect.
+
+    Raises:
+        DataRefused: it cannot be opened, does not fit, or is not the file it was.
+    """
+    with _ONE_AT_A_TIME:
+        return _dataset(data, opened.input_shape, opened.classes)
+
+
+@lru_cache(maxsize=2)
+def _suspect(model: Stored, architecture: Stored | str) -> "Suspect":
+    from goodnet.suspect import open_suspect
+
+    def open_it(path: Path) -> "Suspect":
+        if isinstance(architecture, str):
+            return open_suspect(path, architecture=architecture)
+        with storage.local_file(architecture.uri) as config:
+            return open_suspect(path, architecture=str(config))
+
+    return _opened(model, open_it, ModelRefused)
+
+
+@lru_cache(maxsize=2)
+def _split(model: Stored, architecture: Stored | str, layer: str) -> "Split":
+    from goodnet.split import Split
+
+    return Split(_suspect(model, architecture), layer)
+
+
+@lru_cache(maxsize=8)
+def _dataset(data: Stored, input_shape: Any, classes: int) -> "Dataset":
+    from goodnet.dataset import open_dataset
+
+    def open_it(path: Path) -> "Dataset":
+        return open_dataset(path, input_shape=input_shape, classes=classes)
+
+    return _opened(data, open_it, DataRefused)
+
+
+def _opened(stored: Stored, open_it: Callable[[Path], Any], refused: type[InputRefused]) -> Any:
+    """What is in the file, if it still is the file it was; faults name its URI."""
+    with storage.local_file(stored.uri, refused) as path:
+        try:
+            opened = open_it(path)
+        except InputRefused as fault:
+            if fault.source != str(path):
+                raise
+            raise type(fault)(stored.uri, fault.fault) from None
+    if opened.sha256 != stored.sha256:
+        raise refused(stored.uri, "changed while it was being worked on; start the repair again")
+    return opened

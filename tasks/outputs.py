@@ -1,0 +1,136 @@
+"""What a repair leaves behind: models, figures, tables, report, and the manifest last."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from goodnet import paths, storage
+from goodnet.evaluation import Repaired
+from goodnet.findings import Findings
+from goodnet.inputs import CLEAN_VALID, POISONED_VALID
+from goodnet.request import Request
+from goodnet.storage import Stored
+from tasks import opened
+from tasks.caching import cached_task
+
+SAMPLES = 512  # images that the trigger's place is measured on
+
+
+@cached_task(name="prune", run_name="prune {name} {repaired.direction}, drop {repaired.points}")
+def store_repaired(
+    name: str,
+    model: Stored,
+    architecture: Stored | str,
+    layer: str,
+    scale: str,
+    repaired: Repaired,
+    channels: Sequence[int],
+    folder: str,
+) -> list[Stored]:
+    """The repaired model and its GoodNet.
+
+    Args:
+        name: the suspect's name, for the task run's name.
+        channels: the channels to prune.
+        folder: the repair's folder.
+    """
+    from goodnet.repair import join, prune, save_network
+    from goodnet.scale import Scale
+
+    suspect = opened.suspect(model, architecture)
+    network = prune(suspect, layer, channels)
+    goodnet = join(suspect, network, Scale(scale))
+    direction, points = repaired.direction, repaired.points
+    names = (
+        paths.repaired_model(direction, points, suspect.format),
+        paths.goodnet(direction, points),
+    )
+    stored = []
+    with tempfile.TemporaryDirectory(prefix="goodnet-") as local:
+        for saved, file_name in zip((network, goodnet), names, strict=True):
+            path = Path(local) / Path(file_name).name
+            save_network(saved, path)
+            stored.append(storage.put(path, storage.inside(folder, file_name)))
+    return stored
+
+
+@cached_task(name="draw samples", run_name="draw samples of {name}")
+def store_samples(
+    name: str,
+    model: Stored,
+    architecture: Stored | str,
+    layer: str,
+    scale: str,
+    data: Mapping[str, Stored],
+    folder: str,
+) -> list[Stored]:
+    """Sample images, clean and, where there are any, poisoned beside them."""
+    from goodnet.figures import sample_grid, trigger_grid
+
+    suspect = opened.suspect(model, architecture)
+    clean = opened.dataset(data[CLEAN_VALID], suspect)
+    pictures = clean.pictures(SAMPLES)
+    drawn = {
+        paths.CLEAN_SAMPLES: sample_grid(
+            pictures, clean.labels[:SAMPLES], None, "Clean validation images"
+        )
+    }
+    if POISONED_VALID in data:
+        poisoned = opened.dataset(data[POISONED_VALID], suspect)
+        true = None if poisoned.true_labels is None else poisoned.true_labels[:SAMPLES]
+        drawn[paths.POISONED_SAMPLES] = trigger_grid(
+            pictures, poisoned.pictures(SAMPLES), poisoned.labels[:SAMPLES], true
+        )
+    return _put_all(drawn, folder)
+
+
+@cached_task(name="draw figures", run_name="draw curves and evaluation of {findings.model.name}")
+def store_figures(findings: Findings, folder: str) -> list[Stored]:
+    """The curve of each order, and the evaluation as bars."""
+    from goodnet.figures import curve_figure, evaluation_figure
+
+    name = findings.model.name
+    drawn = {
+        paths.curve_figure(curve.order.direction): curve_figure(curve, name)
+        for curve in findings.curves
+    }
+    drawn[paths.EVALUATION_FIGURE] = evaluation_figure(findings.results, name)
+    return _put_all(drawn, folder)
+
+
+@cached_task(name="write report", run_name="write tables and report of {findings.model.name}")
+def store_report(findings: Findings, figures: Sequence[Stored], folder: str) -> list[Stored]:
+    """The tables, and the report as Markdown and as one self-contained page."""
+    from goodnet.report import report_html, report_markdown
+
+    from goodnet.tables import curves_csv, evaluation_csv
+
+    pictures = {figure.uri.rsplit("/", 1)[-1]: storage.read(figure) for figure in figures}
+    text = report_markdown(findings)
+    written = {
+        paths.CURVES_CSV: curves_csv(findings.curves).encode(),
+        paths.EVALUATION_CSV: evaluation_csv(findings.results).encode(),
+        paths.REPORT_MD: text.encode(),
+        paths.REPORT_HTML: report_html(text, pictures).encode(),
+    }
+    return _put_all(written, folder)
+
+
+@cached_task(name="write manifest", run_name="write manifest of {findings.model.name}")
+def store_manifest(
+    model: Stored,
+    data: Mapping[str, Stored],
+    request: Request,
+    findings: Findings,
+    files: Sequence[Stored],
+    folder: str,
+) -> list[Stored]:
+    """The manifest, last of all: from then on the folder is a result."""
+    from goodnet.manifest import manifest
+
+    text = manifest(folder, model, data, request, findings, files)
+    return [storage.put(text, storage.inside(folder, paths.MANIFEST))]
+
+
+def _put_all(contents: Mapping[str, bytes], folder: str) -> list[Stored]:
+    return [storage.put(data, storage.inside(folder, name)) for name, data in contents.items()]

@@ -1,0 +1,128 @@
+"""Findings made up for tests: no model and no picture was ever involved."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from goodnet.channels import Direction, order_channels
+from goodnet.curve import Curve, find_drop
+from goodnet.evaluation import Counts, repaired_models, results_of
+from goodnet.findings import Findings, ModelFound, ScaleUsed, SetFound
+from goodnet.metrics import Share
+
+COUNT = 200  # images in each set
+
+
+def invented_curve(
+    direction: Direction = "ascending",
+    *,
+    channels: int = 10,
+    dead: int = 3,
+    correct: Sequence[int] | None = None,
+    attack: Sequence[int] | None = None,
+    poisoned: bool = True,
+    points: Sequence[str] = ("2", "4", "10"),
+) -> Curve:
+    """A curve on COUNT images: the last `dead` channels are silent, the others get quieter.
+
+    By default clean accuracy stays at 190 while silent channels go and then falls by 12 a
+    channel, and the attack succeeds always until it falls by 30 for each of the last channels.
+    """
+    order = order_channels(np.maximum(np.arange(channels, 0, -1.0) - dead, 0.0), direction)
+    spoiled = np.cumsum([0, *(order.activations[c] > 0 for c in order.channels)])
+    clean = tuple(correct or np.maximum(190 - 12 * spoiled, 20).tolist())
+    hits = tuple(attack or np.clip(320 - 30 * spoiled - 60, 0, COUNT).tolist())
+    drops = tuple(find_drop(clean, COUNT, p) for p in points)
+    return Curve(order, clean, COUNT, hits if poisoned else None, COUNT * poisoned, drops)
+
+
+def invented_findings(
+    *,
+    name: str = "face_net",
+    layers: tuple[tuple[str, str], ...] = (("input_1", "InputLayer"), ("pool_3", "MaxPooling2D")),
+    directions: Sequence[Direction] = ("ascending", "descending"),
+    poisoned: bool = True,
+    correct: Sequence[int] | None = None,
+    points: Sequence[str] = ("2", "4", "10"),
+    clean: Sequence[int] | None = None,
+    attack: Sequence[int] | None = None,
+    flagged_clean: int = 10,
+    flagged_poisoned: int = 0,
+    true: bool = False,
+    count: int = COUNT,
+    classes: int = 12,
+    labels_present: int = 12,
+) -> Findings:
+    """Findings with a value of its own for whatever a test is about.
+
+    Args:
+        correct: clean validation images answered right at each k, in both orders.
+        points: the drops asked for.
+        clean: clean test images answered right by the suspect, then by each repaired model.
+        attack: poisoned test images answered with the target, likewise.
+        flagged_clean: clean test images that each GoodNet flags.
+        flagged_poisoned: poisoned test images that each GoodNet flags.
+        true: whether the poisoned set says what its images really show.
+        count: images in each test set.
+    """
+    curves = tuple(
+        invented_curve(direction, correct=correct, poisoned=poisoned, points=points)
+        for direction in directions
+    )
+    models = repaired_models(curves)
+    clean = clean or [190, *(186 - 2 * place for place in range(len(models)))]
+    attack = attack or [200] * (1 + len(models))
+    clean_counts = [Counts(count, n, n, flagged_clean, None, None) for n in clean]
+    poisoned_counts = [
+        Counts(count, n, n, flagged_poisoned, *((count - n,) * 2 if true else (None, None)))
+        for n in attack
+    ]
+    return Findings(
+        model=_model(name, layers, classes),
+        sets=_sets(poisoned, classes, labels_present),
+        scale=ScaleUsed("raw", "auto", {"raw": Share(190, COUNT), "unit": Share(9, COUNT)}),
+        points=tuple(points),
+        curves=curves,
+        baseline_clean=Share(curves[0].clean_correct[0], COUNT),
+        baseline_attack=Share(curves[0].attack_hits[0], COUNT) if curves[0].attack_hits else None,
+        results=results_of(models, clean_counts, poisoned_counts if poisoned else None),
+    )
+
+
+def _model(name: str, layers: tuple[tuple[str, str], ...], classes: int) -> ModelFound:
+    return ModelFound(
+        name=name,
+        uri=f"models/{name}.h5",
+        sha256="ab" * 32,
+        format=".h5",
+        described_by="its own configuration",
+        classes=classes,
+        parameters=123456,
+        input_shape=(55, 47, 3),
+        layers=layers,
+        layer=layers[-1][0],
+        layer_chosen="auto",
+        channels=10,
+        pruned_by="made",
+    )
+
+
+def _sets(poisoned: bool, classes: int, labels_present: int) -> tuple[SetFound, ...]:
+    clean = SetFound(
+        "clean valid",
+        "data/clean/valid.h5",
+        "01" * 32,
+        COUNT,
+        "uint8",
+        "NCHW",
+        0,
+        classes - 1,
+        labels_present,
+    )
+    found = [clean, replace(clean, role="clean test", uri="data/clean/test.h5", sha256="02" * 32)]
+    if poisoned:
+        bad = replace(clean, highest_label=0, labels_present=1)
+        found.append(replace(bad, role="poisoned valid", uri="data/bd/v.h5", sha256="03" * 32))
+        found.append(replace(bad, role="poisoned test", uri="data/bd/t.h5", sha256="04" * 32))
+    return tuple(found)
