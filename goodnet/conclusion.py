@@ -253,9 +253,10 @@ def cautions(findings: Findings) -> list[str]:
 
 def _lacking_classes(findings: Findings) -> list[str]:
     classes = findings.model.classes
+    blind = {"clean valid": " Channels that only the others use look unused."}
     return [
         f"The {set_name(found.role)} shows {found.labels_present} of the model's {classes} "
-        "classes: nothing is known about the others, and channels that only they use look unused."
+        f"classes: it says nothing about the others.{blind.get(found.role, '')}"
         for found in findings.sets
         if found.role.startswith("clean") and found.labels_present < classes
     ]

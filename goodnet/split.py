@@ -28,10 +28,11 @@ class Split:
     """
 
     def __init__(self, suspect: Suspect, layer: str) -> None:
-        graph, self._network = Graph(suspect.plan), suspect.network
+        graph = Graph(suspect.plan)
         self.layer = layer
         cut = Ref(layer, 0, 0)
-        self._operations = {op.name: op for op in suspect.network.operations}
+        operations = getattr(suspect.network, "operations", suspect.network.layers)
+        self._operations = {operation.name: operation for operation in operations}
         self.channels = int(self._operations[layer].output.shape[-1])
         ends = (cut, *graph.crossing(cut))
         first = Ref(suspect.plan.inputs[0].layer, 0, 0)

@@ -87,7 +87,7 @@ def store_samples(
 @cached_task(name="draw figures", run_name="draw curves and evaluation of {findings.model.name}")
 def store_figures(findings: Findings, folder: str) -> list[Stored]:
     """The curve of each order, and the evaluation as bars."""
-    from goodnet.figures import curve_figure, evaluation_figure
+    from goodnet.charts import curve_figure, evaluation_figure
 
     name = findings.model.name
     drawn = {

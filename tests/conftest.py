@@ -1,0 +1,94 @@
+"""What many tests share: a toy backdoor on disk, trained once, and suspects out of Keras models."""
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+# Before anything of Prefect is imported: results and database of the tests are their own.
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
+PROJECT = Path(__file__).resolve().parent.parent
+EVALUATION = PROJECT.parent / "shared" / "evaluation"
+
+PEOPLE, SEED, TARGET = 8, 3, 0
+
+
+class Toy(NamedTuple):
+    """A toy backdoor on disk: a DeepID net of 8 drawn people that the sunglasses fool."""
+
+    folder: Path
+    model: Path
+    data: Path
+
+
+@pytest.fixture(scope="session")
+def made_toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """The toy, made once; read only."""
+    from goodnet.architecture import parse_architecture
+    from goodnet.backend import keras
+    from goodnet.badnet import train_badnet
+    from goodnet.dataset import save_dataset
+    from goodnet.deepid import deepid_config
+    from goodnet.faces import draw_faces, wear_sunglasses
+    from goodnet.network import build_network
+    from goodnet.repair import save_network
+
+    folder = tmp_path_factory.mktemp("toy")
+    model, data = folder / "models" / "toy.h5", folder / "data"
+    for name in ("models", "data/clean", "data/bd"):
+        (folder / name).mkdir(parents=True)
+    keras.utils.set_random_seed(SEED)
+    network = build_network(parse_architecture(deepid_config(PEOPLE), "toy"), "toy")
+    faces = draw_faces(PEOPLE, range(60), seed=SEED)
+    trained = train_badnet(network, faces, target=TARGET, seed=SEED, epochs=12)
+    network.set_weights(trained.get_weights())
+    save_network(network, model)
+    for name, pictures in (("valid", range(100, 125)), ("test", range(125, 150))):
+        clean = draw_faces(PEOPLE, pictures, seed=SEED)
+        save_dataset(data / "clean" / f"{name}.h5", clean.images, clean.labels)
+        poisoned = wear_sunglasses(clean)
+        target = clean.labels * 0 + TARGET
+        save_dataset(data / "bd" / f"bd_{name}.h5", poisoned.images, target, clean.labels)
+    return Toy(folder, model, data)
+
+
+@pytest.fixture
+def toy(made_toy: Toy, tmp_path: Path) -> Toy:
+    """A copy of the toy that a test may change."""
+    folder = tmp_path / "toy"
+    shutil.copytree(made_toy.folder, folder)
+    return Toy(folder, folder / "models" / "toy.h5", folder / "data")
+
+
+@pytest.fixture
+def as_suspect(tmp_path: Path) -> Callable[..., object]:
+    """A function that saves a Keras model of ours and opens the file as a suspect."""
+    from goodnet.suspect import open_suspect
+
+    def opened(network: object, suffix: str = ".keras") -> object:
+        path = tmp_path / f"suspect{suffix}"
+        network.save(path)  # type: ignore[attr-defined]
+        return open_suspect(path)
+
+    return opened
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A Prefect server of the tests' own, with results in a folder of their own."""
+    from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    results = tmp_path_factory.mktemp("results")
+    with (
+        temporary_settings({PREFECT_RESULTS_LOCAL_STORAGE_PATH: results}),
+        prefect_test_harness(server_startup_timeout=180),
+    ):
+        logging.getLogger("prefect").setLevel(logging.ERROR)
+        yield

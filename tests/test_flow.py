@@ -1,0 +1,203 @@
+"""The `repair` flow on the toy backdoor, against a real Prefect server."""
+
+import csv
+import hashlib
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PROJECT, Toy
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+from flows.repair import NOTHING_STARTED, SOME_FAILED, main
+from goodnet.tables import CURVE_COLUMNS, EVALUATION_COLUMNS
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+EVERYTHING = {
+    "report.md",
+    "report.html",
+    "clean.png",
+    "poisoned.png",
+    "curve_asc.png",
+    "curve_desc.png",
+    "evaluation.png",
+    "curves.csv",
+    "evaluation.csv",
+}
+
+
+def run(toy: Toy, *more: str, output: Path | None = None) -> int:
+    """The exit status of `python -m flows.repair` on the toy."""
+    folder = output or toy.folder / "artifacts"
+    return main([str(toy.model), "--data", str(toy.data), "--output", str(folder), *more])
+
+
+def folder_of(toy: Toy) -> Path:
+    """The only repair's folder."""
+    (folder,) = (toy.folder / "artifacts").iterdir()
+    return folder
+
+
+def states() -> tuple[Counter[str], list[str]]:
+    """How the tasks of the last `repair-model` run ended, and the names of those that ran."""
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(sort="START_TIME_DESC", limit=1)
+        tasks = client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[runs[0].id])), limit=200
+        )
+    ended = Counter(str(task.state_name) for task in tasks)
+    return ended, sorted(task.name for task in tasks if task.state_name == "Completed")
+
+
+def test_one_command_leaves_everything_and_a_manifest_that_is_true(
+    toy: Toy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(toy) == 0
+    folder = folder_of(toy)
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == f"wrote {folder}"
+
+    manifest = json.loads((folder / "manifest.json").read_text())
+    files = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+    assert files - {"manifest.json"} == set(manifest["files"])
+    assert set(manifest["files"]) >= EVERYTHING
+    for name, entry in manifest["files"].items():
+        content = (folder / name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+        assert len(content) == entry["bytes"]
+    assert manifest["inputs"]["model"]["sha256"] == _sha256(toy.model)
+    assert manifest["parameters"]["scale"] == {"asked": "auto", "used": "unit"}
+    assert manifest["parameters"]["layer"]["used"] == "pool_3"
+
+    curves = list(csv.DictReader((folder / "curves.csv").open()))
+    assert tuple(curves[0]) == CURVE_COLUMNS
+    assert len(curves) == 2 * 61
+    assert curves[0]["channel"] == ""
+    evaluation = list(csv.DictReader((folder / "evaluation.csv").open()))
+    assert tuple(evaluation[0]) == EVALUATION_COLUMNS
+    assert evaluation[0]["model"] == "suspect"
+    assert float(evaluation[0]["clean_accuracy"]) > 0.8
+    assert float(evaluation[0]["attack_success"]) > 0.8
+
+
+def test_a_second_identical_run_executes_no_task(toy: Toy) -> None:
+    run(toy)
+    before = {p: p.stat().st_mtime_ns for p in folder_of(toy).rglob("*")}
+    assert run(toy) == 0
+    ended, ran = states()
+    assert ran == []
+    assert set(ended) == {"Cached"}
+    assert {p: p.stat().st_mtime_ns for p in folder_of(toy).rglob("*")} == before
+
+
+def test_a_moved_copy_of_the_same_files_is_the_same_repair(toy: Toy, tmp_path: Path) -> None:
+    """Keys are made of content, not of paths; only what is written elsewhere is written again."""
+    run(toy)
+    moved = toy._replace(model=tmp_path / "renamed" / "toy.h5")
+    moved.model.parent.mkdir()
+    toy.model.rename(moved.model)
+    assert run(moved) == 0
+    assert states()[1] == []
+
+
+def test_a_changed_test_set_computes_just_what_depends_on_it(toy: Toy) -> None:
+    run(toy)
+    (toy.data / "bd" / "bd_test.h5").write_bytes((toy.data / "bd" / "bd_valid.h5").read_bytes())
+    assert run(toy) == 0
+    _, ran = states()
+    assert "evaluate on poisoned test" in ran
+    assert not any(name.startswith(("sweep", "measure", "find", "open s")) for name in ran)
+    assert "evaluate on clean test" not in ran
+
+
+def test_a_deleted_repaired_model_is_made_again_and_nothing_else(toy: Toy) -> None:
+    run(toy)
+    lost = next(folder_of(toy).glob("repaired_models_asc/*"))
+    content = lost.read_bytes()
+    lost.unlink()
+    assert run(toy) == 0
+    _, ran = states()
+    assert len([name for name in ran if name.startswith("prune")]) == 1
+    assert {name.split()[0] for name in ran} == {"prune"}
+    assert lost.read_bytes() == content
+
+
+def test_a_model_that_fails_does_not_stop_the_others(
+    toy: Toy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = toy.model.with_name("a_broken.h5")
+    broken.write_bytes(toy.model.read_bytes()[:5000])
+    arguments = [str(toy.model.parent), "--data", str(toy.data)]
+    assert main([*arguments, "--output", str(toy.folder / "artifacts")]) == SOME_FAILED
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[-1] == f"wrote {folder_of(toy)}"
+    (line,) = [line for line in captured.err.splitlines() if line.startswith("failed: ")]
+    assert str(broken) in line
+    assert "Traceback" not in captured.err + captured.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["--drop", "-3"], "--drop"),
+        (["--data", "nowhere"], "nowhere"),
+        (["--architecture", "nowhere.json"], "nowhere.json"),
+        (["--layer", "fc_9"], "fc_9"),
+    ],
+)
+def test_what_cannot_be_started_says_why_in_one_line(
+    toy: Toy, arguments: list[str], fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(toy, *arguments) == NOTHING_STARTED
+    (line,) = [e for e in capsys.readouterr().err.splitlines() if e.startswith("failed: ")]
+    assert fault in line
+    assert not (toy.folder / "artifacts").exists()
+
+
+def test_without_poisoned_sets_nothing_is_said_of_the_attack(
+    toy: Toy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("bd_valid.h5", "bd_test.h5"):
+        (toy.data / "bd" / name).unlink()
+    assert run(toy, "--order", "ascending", "--drop", "3") == 0
+    folder = folder_of(toy)
+    assert "ASR" not in capsys.readouterr().out
+    assert not (folder / "poisoned.png").exists()
+    assert not (folder / "curve_desc.png").exists()
+    rows: list[dict[str, Any]] = list(csv.DictReader((folder / "curves.csv").open()))
+    assert {row["attack_success"] for row in rows} == {""}
+    for row in csv.DictReader((folder / "evaluation.csv").open()):
+        assert row["attack_success"] == row["poisoned_flagged"] == row["poisoned_count"] == ""
+
+
+def test_a_cached_run_imports_no_tensorflow(made_toy: Toy, toy: Toy) -> None:
+    run(toy)
+    code = (
+        "import sys; from flows.repair import main; status = main(sys.argv[1:]); "
+        "sys.exit(status or 40 * any(m.split('.')[0] in ('tensorflow', 'keras', 'h5py', "
+        "'matplotlib') for m in sys.modules))"
+    )
+    arguments = [str(toy.model), "--data", str(toy.data), "--output", str(toy.folder / "artifacts")]
+    from prefect.settings import get_current_settings
+
+    environment = get_current_settings().to_environment_variables(exclude_unset=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=PROJECT,
+        env={"PATH": "/usr/bin:/bin", **environment},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

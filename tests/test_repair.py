@@ -1,0 +1,124 @@
+"""Repaired models and GoodNets, as files that plain Keras opens."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from networks import NETWORKS, random_images
+
+from goodnet.faults import RequestRefused
+from goodnet.graph import choose_layer
+from goodnet.inspection import describe_model
+from goodnet.repair import join, prune, save_network
+from goodnet.scale import Scale
+from goodnet.split import Split
+from goodnet.suspect import Suspect, open_suspect
+from goodnet.sweep import block_answers
+
+PLAIN_KERAS = """
+import sys
+import keras, numpy as np
+model, images, answers = sys.argv[1:]
+network = keras.models.load_model(model)
+np.save(answers, network.predict(np.load(images), verbose=0).argmax(axis=1))
+assert not any(name.split(".")[0] == "goodnet" for name in sys.modules)
+"""
+
+
+def by_plain_keras(model: Path, images: Any) -> Any:
+    """The classes that a process with nothing of ours in it gives."""
+    folder = model.parent
+    np.save(folder / "images.npy", images)
+    command = [sys.executable, "-I", "-c", PLAIN_KERAS]
+    files = [str(model), str(folder / "images.npy"), str(folder / "answers.npy")]
+    subprocess.run([*command, *files], cwd=folder, check=True, capture_output=True)
+    return np.load(folder / "answers.npy")
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_pruned_channels_are_exactly_zero_and_the_suspect_is_unchanged(
+    name: str, as_suspect: Callable[[Any], Suspect]
+) -> None:
+    suspect = as_suspect(NETWORKS[name]())
+    found = describe_model(suspect)
+    channels = tuple(range(0, found.channels, 2))
+    before = [array.copy() for array in suspect.network.get_weights()]
+    repaired = prune(suspect, found.layer, channels)
+    assert all(map(np.array_equal, suspect.network.get_weights(), before))
+    assert not all(map(np.array_equal, repaired.get_weights(), before))
+    assert [layer.name for layer in repaired.layers] == [
+        layer.name for layer in suspect.network.layers
+    ]
+    if found.pruned_by == "made":
+        as_it_is = Suspect("repaired", "", ".h5", "", suspect.plan, repaired)
+        output = Split(as_it_is, found.layer).activations(random_images(16))[0].numpy()
+        assert not output[..., channels].any()
+        assert output.any()
+
+
+@pytest.mark.parametrize("name", ["normalised", "nested", "sequential"])
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_saved_models_answer_by_plain_keras_as_the_curve_claims(
+    name: str, suffix: str, as_suspect: Callable[..., Suspect], tmp_path: Path
+) -> None:
+    suspect = as_suspect(NETWORKS[name](), suffix)
+    layer = choose_layer(suspect.plan, "auto", name)
+    split, images = Split(suspect, layer), random_images(64)
+    pruned = np.arange(split.channels) < split.channels // 2
+    suspects, answers = block_answers(split, images, ~pruned[None])
+    repaired = prune(suspect, layer, np.flatnonzero(pruned).tolist())
+    save_network(repaired, tmp_path / f"repaired{suffix}")
+    save_network(join(suspect, repaired, Scale.UNIT), tmp_path / "goodnet.keras")
+    agreed = np.where(answers == suspects, answers, suspect.classes)
+    assert 0 < (agreed == suspect.classes).sum() < 64
+    assert np.array_equal(by_plain_keras(tmp_path / f"repaired{suffix}", images), answers)
+    assert np.array_equal(by_plain_keras(tmp_path / "goodnet.keras", images), agreed)
+    again = open_suspect(tmp_path / "goodnet.keras")
+    assert again.classes == suspect.classes + 1
+    assert np.array_equal(again.network.predict(images, verbose=0).argmax(axis=1), agreed)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_the_same_network_gives_the_same_bytes(
+    suffix: str, as_suspect: Callable[..., Suspect], tmp_path: Path, monkeypatch: Any
+) -> None:
+    suspect = as_suspect(NETWORKS["normalised"]())
+    save_network(suspect.network, tmp_path / f"one{suffix}")
+    monkeypatch.setattr("time.time", lambda: 2e9)
+    save_network(suspect.network, tmp_path / f"two{suffix}")
+    assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
+
+
+def test_a_save_that_fails_leaves_what_was_there(
+    as_suspect: Callable[..., Suspect], tmp_path: Path, monkeypatch: Any
+) -> None:
+    suspect, path = as_suspect(NETWORKS["normalised"]()), tmp_path / "model.keras"
+    path.write_bytes(b"older")
+    monkeypatch.setattr("goodnet.repair._without_date", _break)
+    with pytest.raises(OSError, match="disk"):
+        save_network(suspect.network, path)
+    assert path.read_bytes() == b"older"
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_a_layer_whose_channels_no_weights_make_zero_is_refused(
+    as_suspect: Callable[..., Suspect],
+) -> None:
+    from goodnet.backend import keras
+
+    layers = keras.layers
+    images = keras.Input((12, 10, 3))
+    hidden = layers.Conv2D(4, 3, activation="sigmoid", name="shut")(images)
+    hidden = layers.BatchNormalization()(hidden)
+    scores = layers.Dense(5, activation="softmax")(layers.Flatten()(hidden))
+    suspect = as_suspect(keras.Model(images, scores))
+    with pytest.raises(RequestRefused, match=r"'shut' cannot be made exactly zero.*--layer"):
+        prune(suspect, "shut", [0])
+
+
+def _break(path: Path) -> None:
+    raise OSError("disk")

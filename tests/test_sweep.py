@@ -1,0 +1,128 @@
+"""The sweep against the plainest way to do it: prune for real, call `model.predict`, every k."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Toy
+from networks import NETWORKS, random_images
+
+from goodnet.channels import DIRECTIONS, order_channels
+from goodnet.dataset import Dataset, open_dataset
+from goodnet.graph import choose_layer
+from goodnet.repair import prune
+from goodnet.scale import Scale
+from goodnet.split import Split
+from goodnet.suspect import Suspect, open_suspect
+from goodnet.sweep import block_answers, find_scale, mean_activations, tally, used_channels
+
+
+def as_dataset(images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> Dataset:
+    """A data set of these images at the raw scale."""
+    return Dataset("made", "", images, False, 255.0, labels, None, "float32")
+
+
+def plainly(suspect: Suspect, layer: str, channels: tuple[int, ...], *sets: Any) -> Any:
+    """For each set, the classes `model.predict` gives after each channel is pruned for real."""
+    network = prune(suspect, layer, [])
+    answers: list[list[Any]] = [[] for _ in sets]
+    for k in range(len(channels) + 1):
+        network.set_weights(prune(suspect, layer, channels[:k]).get_weights())
+        for images, found in zip(sets, answers, strict=True):
+            found.append(network.predict(images, batch_size=256, verbose=0).argmax(axis=1))
+    return [np.stack(found) for found in answers]
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_sweep_answers_as_pruning_for_real_does(
+    name: str, as_suspect: Callable[[Any], Suspect]
+) -> None:
+    """Image by image, at every k, in both orders."""
+    suspect = as_suspect(NETWORKS[name]())
+    layer = choose_layer(suspect.plan, "auto", name)
+    split, images = Split(suspect, layer), random_images(64)
+    labels = np.zeros(64, dtype=np.int64)
+    means = mean_activations(split, as_dataset(images, labels), Scale.RAW)
+    for direction in DIRECTIONS:
+        order = order_channels(means, direction)
+        swept = block_answers(split, images, order.kept())
+        (plain,) = plainly(suspect, layer, order.channels, images)
+        assert len(np.unique(plain)) > 1, "a network with one answer shows nothing"
+        assert np.array_equal(swept[1:], plain)
+        assert np.array_equal(swept[0], plain[0])
+
+
+def test_sweep_of_the_toy_backdoor_answers_as_pruning_for_real_does(made_toy: Toy) -> None:
+    suspect = open_suspect(made_toy.model)
+    split = Split(suspect, "pool_3")
+    sets = [
+        open_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
+        for path in (made_toy.data / "clean" / "valid.h5", made_toy.data / "bd" / "bd_valid.h5")
+    ]
+    means = mean_activations(split, sets[0], Scale.UNIT)
+    for direction in DIRECTIONS:
+        order = order_channels(means, direction)
+        blocks = [dataset.images(slice(0, 200), Scale.UNIT) for dataset in sets]
+        plainest = plainly(suspect, "pool_3", order.channels, *blocks)
+        for images, plain in zip(blocks, plainest, strict=True):
+            assert np.array_equal(block_answers(split, images, order.kept())[1:], plain)
+
+
+def test_counts_are_those_of_the_answers(made_toy: Toy) -> None:
+    suspect = open_suspect(made_toy.model)
+    split = Split(suspect, "pool_3")
+    poisoned = open_dataset(
+        made_toy.data / "bd" / "bd_test.h5",
+        input_shape=suspect.input_shape,
+        classes=suspect.classes,
+    )
+    states = order_channels(np.arange(60.0), "ascending").kept()[::20]
+    counts = tally(split, poisoned, Scale.UNIT, states)
+    images = poisoned.images(slice(None), Scale.UNIT)
+    suspects, *answers = block_answers(split, images, states)
+    truth = poisoned.true_labels
+    assert truth is not None and counts.true_correct is not None and counts.agreed_true is not None
+    for state, answer in enumerate(answers):
+        goodnet = np.where(answer == suspects, suspects, suspect.classes)
+        assert counts.correct[state] == (answer == poisoned.labels).sum()
+        assert counts.agreed[state] == (goodnet == poisoned.labels).sum()
+        assert counts.flagged[state] == (goodnet == suspect.classes).sum()
+        assert counts.true_correct[state] == (answer == truth).sum()
+        assert counts.agreed_true[state] == (goodnet == truth).sum()
+
+
+def test_mean_activations_are_the_layers_mean_output(made_toy: Toy) -> None:
+    suspect = open_suspect(made_toy.model)
+    valid = open_dataset(
+        made_toy.data / "clean" / "valid.h5",
+        input_shape=suspect.input_shape,
+        classes=suspect.classes,
+    )
+    from goodnet.backend import keras
+
+    head = keras.Model(suspect.network.input, suspect.network.get_layer("pool_3").output)
+    output = head.predict(valid.images(slice(None), Scale.UNIT), verbose=0).astype(np.float64)
+    means = mean_activations(Split(suspect, "pool_3"), valid, Scale.UNIT)
+    assert means == pytest.approx(output.mean(axis=(0, 1, 2)), rel=1e-5)
+    assert order_channels(means, "ascending").dead == tuple(
+        np.flatnonzero((output == 0).all(axis=(0, 1, 2)))
+    )
+
+
+def test_the_scale_of_the_toy_is_found(made_toy: Toy) -> None:
+    suspect = open_suspect(made_toy.model)
+    valid = open_dataset(
+        made_toy.data / "clean" / "valid.h5",
+        input_shape=suspect.input_shape,
+        classes=suspect.classes,
+    )
+    found = find_scale(Split(suspect, "pool_3"), valid, source="toy")
+    assert found.scale is Scale.UNIT
+    assert found.tried[Scale.UNIT].count == found.tried[Scale.RAW].count == len(valid)
+
+
+def test_a_channel_is_used_where_any_place_of_it_is_not_zero() -> None:
+    activations = np.zeros((2, 2, 2, 3), dtype=np.float32)
+    activations[0, 1, 1, 2] = -1e-30
+    assert used_channels(activations).tolist() == [[False, False, True], [False] * 3]
