@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from goodnet import paths
-from goodnet.conclusion import cautions, conclude
+from goodnet.conclusion import cautions, conclude, set_name
 from goodnet.curve import Curve
 from goodnet.evaluation import Result
 from goodnet.faults import one_line
@@ -56,7 +56,7 @@ def report_markdown(findings: Findings, pictures: Collection[str]) -> str:
         keep_trailing_newline=True,
     )
     text = environment.get_template("report.md.j2").render(
-        pictures=pictures, counted=counted, **_contents(findings)
+        pictures=pictures, counted=counted, set_name=set_name, **_contents(findings)
     )
     return re.sub(r"\n{3,}", "\n\n", text)
 
@@ -159,8 +159,7 @@ def _repaired(findings: Findings, curve: Curve) -> list[dict[str, Any]]:
         {
             "direction": direction,
             "points": drop.points,
-            "k": drop.k,
-            "fraction": percent(curve.fractions[drop.k]),
+            "pruned": f"{drop.k} of {findings.model.channels} = {percent(curve.fractions[drop.k])}",
             "accuracy": counted(Share(curve.clean_correct[drop.k], curve.clean_count)),
             "file": _Written(f"`{paths.repaired_model(direction, drop.points, suffix)}`"),
             "goodnet": _Written(f"`{paths.goodnet(direction, drop.points)}`"),

@@ -106,7 +106,7 @@ def store_report(findings: Findings, figures: Sequence[Stored], folder: str) -> 
     from goodnet.tables import curves_csv, evaluation_csv
 
     pictures = {figure.uri.rsplit("/", 1)[-1]: storage.read(figure) for figure in figures}
-    text = report_markdown(findings)
+    text = report_markdown(findings, pictures)
     written = {
         paths.CURVES_CSV: curves_csv(findings.curves).encode(),
         paths.EVALUATION_CSV: evaluation_csv(findings.results).encode(),

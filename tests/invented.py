@@ -81,7 +81,7 @@ def invented_findings(
     return Findings(
         model=_model(name, layers, classes),
         sets=_sets(poisoned, classes, labels_present),
-        scale=ScaleUsed("raw", "auto", {"raw": Share(190, COUNT), "unit": Share(9, COUNT)}),
+        scale=ScaleUsed("raw", "found", {"raw": Share(190, COUNT), "unit": Share(9, COUNT)}),
         points=tuple(points),
         curves=curves,
         baseline_clean=Share(curves[0].clean_correct[0], COUNT),
@@ -102,7 +102,7 @@ def _model(name: str, layers: tuple[tuple[str, str], ...], classes: int) -> Mode
         input_shape=(55, 47, 3),
         layers=layers,
         layer=layers[-1][0],
-        layer_chosen="auto",
+        layer_chosen="found",
         channels=10,
         pruned_by="made",
     )
