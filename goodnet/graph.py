@@ -5,7 +5,6 @@ from typing import Any
 
 from goodnet.architecture import Architecture, Call, Layer, Ref, refs_of
 from goodnet.faults import RequestRefused, one_line
-from goodnet.layers import OPERATIONS
 
 POOLING = frozenset(
     {"MaxPooling2D", "AveragePooling2D", "GlobalMaxPooling2D", "GlobalAveragePooling2D"}
@@ -114,8 +113,3 @@ def describe_layers(plan: Architecture) -> Iterator[tuple[str, str]]:
                 yield f"{layer.name}/{name}", kind
         else:
             yield layer.name, layer.kind
-
-
-def is_operation(layer: Layer | Architecture) -> bool:
-    """Whether it is a function rather than a layer of Keras."""
-    return isinstance(layer, Layer) and layer.kind in OPERATIONS

@@ -27,12 +27,11 @@ TEMPLATES = FileSystemLoader(Path(__file__).parent / "templates")
 SCALES = {"raw": "raw (0 to 255)", "unit": "unit (0 to 1)"}
 LONGEST = 1000  # characters of a sentence
 LISTED = 24  # channels that are named one by one
-ENDS, AROUND = 3, 2  # layers shown at both ends, and on each side of the pruned one
+ALL, ENDS, AROUND = 16, 3, 2  # layers: all of so many, or those at both ends and around the pruned
+NAME_LIMIT = 80
 
 # What Markdown takes for markup within a line, GitHub's links without brackets included.
-MARKUP = re.compile(
-    r"[\\`*\[\]<>|&~$#@]|:(?=//)|(?<=www)\.|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])", re.IGNORECASE
-)
+MARKUP = re.compile(r"[\\`*\[\]<>|&~$#@]|:(?=//)|(?<=www)\.|_(?![0-9A-Za-z])", re.IGNORECASE)
 
 
 class _Written(str):
@@ -102,10 +101,11 @@ def _layers(layers: Iterable[tuple[str, str]], pruned: str) -> list[tuple[str, s
     at = next((i for i, (name, _) in enumerate(names) if name == pruned), 0)
     shown, rows = 0, []
     for i, (name, kind) in enumerate(names):
-        if min(i, len(names) - 1 - i) < ENDS or abs(i - at) <= AROUND:
+        end = min(i, len(names) - 1 - i)
+        if len(names) <= ALL or end < ENDS or abs(i - at) <= AROUND:
             if i > shown:
                 rows.append(("…", "", f"{i - shown} more"))
-            rows.append((name, kind, "pruned" if i == at else ""))
+            rows.append((one_line(name, NAME_LIMIT), kind, "pruned" if i == at else ""))
             shown = i + 1
     return rows
 
@@ -208,7 +208,7 @@ def report_html(markdown: str, pictures: Mapping[str, bytes]) -> str:
         KeyError: the Markdown shows a picture that is not given.
     """
     reader = MarkdownIt("commonmark", {"html": False}).enable("table")
-    reader.disable(["link", "autolink", "html_inline", "html_block", "reference"])
+    reader.disable(["link", "autolink"])
     tokens = reader.parse(markdown)
     inline = [child for token in tokens for child in token.children or []]
     for image in (token for token in inline if token.type == "image"):

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import PROJECT, Toy
@@ -44,6 +43,11 @@ def folder_of(toy: Toy) -> Path:
     return folder
 
 
+def table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
 def states() -> tuple[Counter[str], list[str]]:
     """How the tasks of the last `repair-model` run ended, and the names of those that ran."""
     with get_client(sync_client=True) as client:
@@ -75,11 +79,11 @@ def test_one_command_leaves_everything_and_a_manifest_that_is_true(
     assert manifest["parameters"]["scale"] == {"asked": "auto", "used": "unit"}
     assert manifest["parameters"]["layer"]["used"] == "pool_3"
 
-    curves = list(csv.DictReader((folder / "curves.csv").open()))
+    curves = table(folder / "curves.csv")
     assert tuple(curves[0]) == CURVE_COLUMNS
     assert len(curves) == 2 * 61
     assert curves[0]["channel"] == ""
-    evaluation = list(csv.DictReader((folder / "evaluation.csv").open()))
+    evaluation = table(folder / "evaluation.csv")
     assert tuple(evaluation[0]) == EVALUATION_COLUMNS
     assert evaluation[0]["model"] == "suspect"
     assert float(evaluation[0]["clean_accuracy"]) > 0.8
@@ -170,9 +174,9 @@ def test_without_poisoned_sets_nothing_is_said_of_the_attack(
     assert "ASR" not in capsys.readouterr().out
     assert not (folder / "poisoned.png").exists()
     assert not (folder / "curve_desc.png").exists()
-    rows: list[dict[str, Any]] = list(csv.DictReader((folder / "curves.csv").open()))
+    rows = table(folder / "curves.csv")
     assert {row["attack_success"] for row in rows} == {""}
-    for row in csv.DictReader((folder / "evaluation.csv").open()):
+    for row in table(folder / "evaluation.csv"):
         assert row["attack_success"] == row["poisoned_flagged"] == row["poisoned_count"] == ""
 
 

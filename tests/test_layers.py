@@ -1,0 +1,145 @@
+"""Every layer of the allow-list, with every argument that matters, is rebuilt as Keras has it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from networks import CLASSES, IMAGE_SHAPE, randomise
+
+from goodnet.architecture import parse_architecture
+from goodnet.backend import keras
+from goodnet.faults import ModelRefused
+from goodnet.layers import ACTIVATIONS, LAYERS, TRAINING_ONLY
+from goodnet.network import build_network
+
+layers = keras.layers
+rng = np.random.default_rng(7)
+
+INSTANCES: dict[str, list[dict[str, Any]]] = {
+    "Dense": [{"units": 4}, {"units": 4, "activation": "tanh", "use_bias": False}],
+    "Conv2D": [
+        {"filters": 4, "kernel_size": (3, 2), "strides": (2, 1), "padding": "same"},
+        {"filters": 6, "kernel_size": 2, "dilation_rate": (2, 3), "use_bias": False},
+        {"filters": 6, "kernel_size": 3, "groups": 3, "activation": "gelu"},
+    ],
+    "DepthwiseConv2D": [
+        {"kernel_size": 3, "depth_multiplier": 2, "activation": "relu"},
+        {"kernel_size": (2, 3), "strides": 2, "padding": "same", "use_bias": False},
+        {"kernel_size": 3, "dilation_rate": 2},
+    ],
+    "SeparableConv2D": [
+        {"filters": 4, "kernel_size": 3, "depth_multiplier": 2, "activation": "elu"},
+        {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same", "use_bias": False},
+        {"filters": 4, "kernel_size": 3, "dilation_rate": 2},
+    ],
+    "Conv2DTranspose": [
+        {"filters": 4, "kernel_size": 3, "strides": 2, "activation": "relu"},
+        {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same", "output_padding": 1},
+        {"filters": 4, "kernel_size": (2, 3), "use_bias": False},
+    ],
+    "MaxPooling2D": [{}, {"pool_size": (3, 2), "strides": 1, "padding": "same"}],
+    "AveragePooling2D": [{}, {"pool_size": 3, "strides": (1, 2), "padding": "same"}],
+    "GlobalMaxPooling2D": [{}, {"keepdims": True}],
+    "GlobalAveragePooling2D": [{}, {"keepdims": True}],
+    "BatchNormalization": [
+        {},
+        {"epsilon": 0.1, "scale": False},
+        {"axis": 1, "center": False},
+        {"momentum": 0.5, "center": False, "scale": False},
+    ],
+    "LayerNormalization": [{}, {"axis": [1, 2, 3], "epsilon": 0.1}, {"center": False}],
+    "GroupNormalization": [{"groups": 3}, {"groups": -1, "scale": False}],
+    "Activation": [{"activation": name} for name in sorted(ACTIVATIONS)],
+    "ReLU": [{}, {"max_value": 0.5, "negative_slope": 0.1, "threshold": 0.2}],
+    "LeakyReLU": [{}, {"negative_slope": 0.1}],
+    "PReLU": [{}, {"shared_axes": [1, 2]}],
+    "ELU": [{}, {"alpha": 0.5}],
+    "Softmax": [{}, {"axis": 1}, {"axis": [1, 2]}],
+    "Add": [{}],
+    "Subtract": [{}],
+    "Multiply": [{}],
+    "Average": [{}],
+    "Maximum": [{}],
+    "Minimum": [{}],
+    "Concatenate": [{}, {"axis": 1}],
+    "Flatten": [{}],
+    "Reshape": [{"target_shape": (10, 12, 3)}, {"target_shape": (-1, 6)}],
+    "Permute": [{"dims": (2, 1, 3)}],
+    "Dropout": [{"rate": 0.5}, {"rate": 0.5, "seed": 4, "noise_shape": (None, 1, 1, 3)}],
+    "SpatialDropout2D": [{"rate": 0.5}],
+    "AlphaDropout": [{"rate": 0.5}],
+    "GaussianDropout": [{"rate": 0.5}],
+    "GaussianNoise": [{"stddev": 0.5}],
+    "ActivityRegularization": [{"l1": 0.1, "l2": 0.2}],
+    "ZeroPadding2D": [{}, {"padding": 2}, {"padding": (1, 2)}, {"padding": ((1, 2), (3, 0))}],
+    "Cropping2D": [{"cropping": 1}, {"cropping": (1, 2)}, {"cropping": ((1, 2), (3, 0))}],
+    "UpSampling2D": [{}, {"size": (2, 3), "interpolation": "bilinear"}],
+    "Rescaling": [
+        {"scale": 0.1},
+        {"scale": 2.0, "offset": -1.0},
+        {"scale": [1.0, 2.0, 3.0], "offset": [0.1, 0.2, 0.3]},
+    ],
+    "Normalization": [
+        {"mean": 0.4, "variance": 0.1, "axis": None},
+        {"mean": [0.4, 0.5, 0.6], "variance": [0.1, 0.2, 0.3]},
+    ],
+    "Resizing": [
+        {"height": 8, "width": 9},
+        {"height": 20, "width": 9, "interpolation": "bicubic", "antialias": True},
+        {"height": 8, "width": 6, "crop_to_aspect_ratio": True},
+        {"height": 8, "width": 6, "pad_to_aspect_ratio": True, "fill_value": 1.0},
+        *({"height": 20, "width": 5, "interpolation": i} for i in ("area", "lanczos3", "nearest")),
+    ],
+}
+MERGING = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
+CASES = [(kind, arguments) for kind in INSTANCES for arguments in INSTANCES[kind]]
+
+
+def around(layer: keras.layers.Layer) -> keras.Model:
+    """A classifier with the layer in its middle."""
+    inputs = keras.Input(IMAGE_SHAPE)
+    x = layers.Conv2D(3, 3, padding="same")(inputs)
+    if type(layer).__name__ in MERGING:
+        pair = [inputs, x]
+        x = layer(pair if isinstance(layer, layers.Subtract) else [*pair, layers.ReLU()(x)])
+    else:
+        x = layer(x)
+    return keras.Model(inputs, layers.Dense(CLASSES, name="scores")(layers.Flatten()(x)))
+
+
+def influences(layer: keras.layers.Layer) -> dict[str, Any]:
+    """The layer's own configuration, as JSON, without what matters only in training."""
+    config = json.loads(json.dumps(layer.get_config()))
+    return {key: value for key, value in config.items() if key not in TRAINING_ONLY}
+
+
+def legacy_config(model: keras.Model, folder: Path) -> Any:
+    """The configuration as Keras writes it into an .h5 file."""
+    model.save(folder / "model.h5")
+    with h5py.File(folder / "model.h5") as file:
+        return json.loads(file.attrs["model_config"])
+
+
+def test_every_class_of_the_allow_list_is_tried() -> None:
+    assert set(INSTANCES) == set(LAYERS)
+
+
+
+@pytest.mark.parametrize(("kind", "arguments"), CASES, ids=[f"{k}{n}" for n, (k, _) in enumerate(CASES)])
+def test_layer_is_rebuilt_as_keras_has_it(
+    kind: str, arguments: dict[str, Any], tmp_path: Path
+) -> None:
+    """From the configuration in `.keras` files and from that in `.h5` files."""
+    model = randomise(around(getattr(layers, kind)(**arguments)))
+    images = rng.random((4, *IMAGE_SHAPE), dtype=np.float32)
+    for config in (json.loads(model.to_json()), legacy_config(model, tmp_path)):
+        built = build_network(parse_architecture(config, "model"), "model")
+        built.set_weights(model.get_weights())
+        for ours, theirs in zip(built.layers, model.layers, strict=True):
+            assert influences(ours) == influences(theirs)
+        expected = np.asarray(model(images, training=False))
+        np.testing.assert_array_equal(np.asarray(built(images, training=False)), expected)
