@@ -25,6 +25,10 @@ from goodnet.tables import NAMES, WORDS, counted, not_reached, percent
 
 TEMPLATES = FileSystemLoader(Path(__file__).parent / "templates")
 SCALES = {"raw": "raw (0 to 255)", "unit": "unit (0 to 1)"}
+LAYER_CHOSEN = {
+    "given": "as asked",
+    "found": "found: the last pooling layer, or else the last convolution",
+}
 LONGEST = 1000  # characters of a sentence
 LISTED = 24  # channels that are named one by one
 ALL, ENDS, AROUND = 16, 3, 2  # layers: all of so many, or those at both ends and around the pruned
@@ -62,11 +66,9 @@ def report_markdown(findings: Findings, pictures: Collection[str]) -> str:
 
 def _printed(value: object) -> object:
     """What the template prints for a value: one line of text that is no markup."""
-    return (
-        MARKUP.sub(r"\\\g<0>", one_line(value, LONGEST))
-        if not isinstance(value, _Written)
-        else value
-    )
+    if isinstance(value, _Written):
+        return value
+    return MARKUP.sub(r"\\\g<0>", one_line(value, LONGEST))
 
 
 def _contents(findings: Findings) -> dict[str, Any]:
@@ -80,9 +82,7 @@ def _contents(findings: Findings) -> dict[str, Any]:
         "conclusion": conclude(findings),
         "cautions": cautions(findings),
         "shape": " x ".join("any" if side is None else str(side) for side in model.input_shape),
-        "chosen": "as asked"
-        if model.layer_chosen == "given"
-        else "found: the last pooling layer, or else the last convolution",
+        "chosen": LAYER_CHOSEN.get(model.layer_chosen, model.layer_chosen),
         "layers": _layers(model.layers, model.layer),
         "channels": [*_dead(findings.curves[0]), *_tied(findings.curves[0])],
         "curves": [_curve(curve) for curve in findings.curves],

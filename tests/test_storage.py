@@ -1,0 +1,100 @@
+"""Files are there whole or not at all, and are what they were."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from goodnet import storage
+from goodnet.faults import InputRefused, RequestRefused
+from goodnet.inputs import find_data, find_models
+from goodnet.paths import repair_folder, safe_name
+from goodnet.request import parse_request
+
+
+def test_what_is_put_is_held_until_it_changes(tmp_path: Path) -> None:
+    uri = storage.inside(str(tmp_path), "folder/file.txt")
+    stored = storage.put(b"content", uri)
+    assert Path(uri).read_bytes() == b"content"
+    assert stored == storage.identify(uri)
+    assert storage.holds(stored)
+    Path(uri).write_bytes(b"contenT")
+    assert not storage.holds(stored)
+    Path(uri).unlink()
+    assert not storage.holds(stored)
+
+
+def test_a_write_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "file.txt"
+    target.write_bytes(b"older")
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        storage.put(b"newer", str(target))
+    assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
+    assert target.read_bytes() == b"older"
+
+
+def test_links_pipes_and_folders_are_not_files(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    os.mkfifo(tmp_path / "pipe")
+    for name, fault in (
+        ("link", "symbolic link"),
+        ("pipe", "not a regular file"),
+        ("", "not a regular file"),
+        ("missing", "no such file"),
+    ):
+        with pytest.raises(InputRefused, match=fault):
+            storage.identify(str(tmp_path / name))
+
+
+def test_models_are_found_in_folders_each_once_and_in_order(tmp_path: Path) -> None:
+    for name in ("b.h5", "a.keras", "notes.txt", ".hidden.h5"):
+        (tmp_path / name).write_bytes(b"")
+    folder = str(tmp_path)
+    expected = (f"{folder}/a.keras", f"{folder}/b.h5")
+    assert find_models([folder, f"{folder}/b.h5"]) == expected
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RequestRefused, match=r"empty: has no \.h5"):
+        find_models([f"{folder}/empty"])
+
+
+def test_cl_is_accepted_for_clean_and_poisoned_sets_may_be_missing(tmp_path: Path) -> None:
+    (tmp_path / "cl").mkdir()
+    for name in ("valid", "test"):
+        (tmp_path / "cl" / f"{name}.h5").write_bytes(name.encode())
+    assert set(find_data(str(tmp_path))) == {"clean valid", "clean test"}
+    (tmp_path / "cl" / "test.h5").unlink()
+    with pytest.raises(InputRefused, match=r"has no clean/test\.h5"):
+        find_data(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("models/bd_net.h5", "bd_net"),
+        ("../../etc/passwd", "passwd"),
+        ("..", "model"),
+        ("<b>x</b>\n.keras", "b"),
+        ("s3://bucket/inbox/net 1.h5", "net_1"),
+        ("a" * 200 + ".h5", "a" * 60),
+        ("", "model"),
+    ],
+)
+def test_a_models_name_becomes_one_safe_part_of_a_path(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
+    assert repair_folder(name, "0123456789abcdef") == f"{safe}-0123456789ab"
+
+
+def test_parameters_are_checked_before_anything_starts() -> None:
+    good = {"order": "both", "drop": [2], "layer": "auto", "scale": "auto"}
+    assert parse_request(**good, architecture="auto").directions == ("ascending", "descending")
+    for name, value in (("order", "sideways"), ("scale", "percent"), ("drop", [0])):
+        with pytest.raises(RequestRefused, match=f"--{name}"):
+            parse_request(**{**good, name: value}, architecture="auto")
