@@ -13,6 +13,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Failed, State
 
 from flows.repair_model import repair_model
+from goodnet import paths, storage
 from goodnet.faults import InputRefused
 from goodnet.findings import Findings
 from goodnet.inputs import find_data, find_models
@@ -101,6 +102,7 @@ def report_state(state: State[Any]) -> int:
     for outcome in outcomes:
         if outcome.findings is not None:
             print(f"\n{outcome.findings.model.name}\n{results_table(outcome.findings)}")
+            print(f"report: {storage.inside(str(outcome.folder), paths.REPORT_HTML)}")
     print()
     for outcome in outcomes:
         if outcome.folder is None:

@@ -57,9 +57,13 @@ class Dataset:
             rows = slice(start, min(start + BLOCK, len(self)))
             yield rows, self.images(rows, scale)
 
-    def pictures(self, most: int) -> NDArray[np.uint8]:
-        """The first images for people to look at: uint8 (n, H, W, C), 0..255."""
-        return np.rint(self.images(slice(0, most), Scale.RAW)).astype(np.uint8)
+    def spread(self, most: int) -> NDArray[np.int64]:
+        """Up to `most` rows, evenly spread over the set."""
+        return np.unique(np.linspace(0, len(self) - 1, min(most, len(self))).astype(np.int64))
+
+    def pictures(self, rows: slice | NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The images of these rows for people to look at: uint8 (n, H, W, C), 0..255."""
+        return np.rint(self.images(rows, Scale.RAW)).astype(np.uint8)
 
     @property
     def chance(self) -> float:

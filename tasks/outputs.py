@@ -69,17 +69,15 @@ def store_samples(
 
     suspect = opened.suspect(model, architecture)
     clean = opened.dataset(data[CLEAN_VALID], suspect)
-    pictures = clean.pictures(SAMPLES)
-    drawn = {
-        paths.CLEAN_SAMPLES: sample_grid(
-            pictures, clean.labels[:SAMPLES], None, "Clean validation images"
-        )
-    }
+    rows = clean.spread(SAMPLES)
+    pictures = clean.pictures(rows)
+    drawn = {paths.CLEAN_SAMPLES: sample_grid(pictures, clean.labels[rows])}
     if POISONED_VALID in data:
         poisoned = opened.dataset(data[POISONED_VALID], suspect)
-        true = None if poisoned.true_labels is None else poisoned.true_labels[:SAMPLES]
+        rows = poisoned.spread(SAMPLES)
+        true = None if poisoned.true_labels is None else poisoned.true_labels[rows]
         drawn[paths.POISONED_SAMPLES] = trigger_grid(
-            pictures, poisoned.pictures(SAMPLES), poisoned.labels[:SAMPLES], true
+            pictures, poisoned.pictures(rows), poisoned.labels[rows], true
         )
     return _put_all(drawn, folder)
 
@@ -102,7 +100,6 @@ def store_figures(findings: Findings, folder: str) -> list[Stored]:
 def store_report(findings: Findings, figures: Sequence[Stored], folder: str) -> list[Stored]:
     """The tables, and the report as Markdown and as one self-contained page."""
     from goodnet.report import report_html, report_markdown
-
     from goodnet.tables import curves_csv, evaluation_csv
 
     pictures = {figure.uri.rsplit("/", 1)[-1]: storage.read(figure) for figure in figures}

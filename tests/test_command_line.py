@@ -61,9 +61,7 @@ def test_screen_answers_the_rows_of_a_data_set(made_toy: Toy, screened: Path) ->
     pruned = np.arange(60) % 2 == 0
     images = clean.images(slice(None), Scale.UNIT)
     before, after = block_answers(Split(suspect, "pool_3"), images, ~pruned[None])
-    expected = [
-        int(b) if b == a else "backdoored" for b, a in zip(before, after, strict=True)
-    ]
+    expected = [int(b) if b == a else "backdoored" for b, a in zip(before, after, strict=True)]
     assert "backdoored" in expected
     assert len(set(expected)) > 2
     done = goodnet("screen", screened, path, "--json")
@@ -80,7 +78,7 @@ def test_screen_answers_pictures_as_it_answers_the_same_rows(
     path = made_toy.data / "clean" / "test.h5"
     clean = open_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
     files = []
-    for row, picture in enumerate(clean.pictures(6)):
+    for row, picture in enumerate(clean.pictures(slice(6))):
         files.append(tmp_path / f"{row}.png")
         Image.fromarray(picture).save(files[-1])
     rows = goodnet("screen", screened, path).stdout.splitlines()[:6]

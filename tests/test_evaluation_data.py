@@ -46,9 +46,7 @@ def order_of(split: Split, valid: Dataset, direction: Direction) -> Order:
 
 @pytest.mark.parametrize("direction", ["ascending", "descending"])
 @pytest.mark.parametrize("name", ["bd_net.h5", "bd_net.keras", "bd_weights.h5"])
-def test_glint12s_curves_equal_the_plain_sweeps_at_every_k(
-    name: str, direction: Direction
-) -> None:
+def test_glint12s_curves_equal_the_plain_sweeps_at_every_k(name: str, direction: Direction) -> None:
     """Accuracy, ASR and both GoodNet columns, to the image, on all four sets."""
     suspect, split = split_of(GLINT12 / "models" / name)
     order = order_of(split, opened(GLINT12 / SETS["valid"], suspect), direction)

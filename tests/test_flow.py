@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import PROJECT, Toy
@@ -14,6 +15,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from flows.repair import NOTHING_STARTED, SOME_FAILED, main
+from goodnet import storage
 from goodnet.tables import CURVE_COLUMNS, EVALUATION_COLUMNS
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -162,6 +164,31 @@ def test_what_cannot_be_started_says_why_in_one_line(
     (line,) = [e for e in capsys.readouterr().err.splitlines() if e.startswith("failed: ")]
     assert fault in line
     assert not (toy.folder / "artifacts").exists()
+
+
+def test_a_fault_that_can_pass_is_tried_again(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk fails once; bad input is never tried again (see below)."""
+    put, failures = storage.put, [OSError(5, "Input/output error")]
+
+    def failing_once(content: Any, uri: str) -> storage.Stored:
+        if uri.endswith("manifest.json") and failures:
+            raise failures.pop()
+        return put(content, uri)
+
+    monkeypatch.setattr(storage, "put", failing_once)
+    assert run(toy) == 0
+    assert (folder_of(toy) / "manifest.json").is_file()
+    assert failures == []
+
+
+def test_bad_input_is_not_tried_again(toy: Toy) -> None:
+    toy.model.write_bytes(b"")
+    assert run(toy) == NOTHING_STARTED
+    with get_client(sync_client=True) as client:
+        (task,) = client.read_task_runs(sort="EXPECTED_START_TIME_DESC", limit=1)
+    assert task.state_name == "Failed"
+    assert task.run_count == 1
+    assert str(toy.model) in str(task.state and task.state.message)
 
 
 def test_without_poisoned_sets_nothing_is_said_of_the_attack(

@@ -1,7 +1,6 @@
 """Every layer of the allow-list, with every argument that matters, is rebuilt as Keras has it."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from networks import CLASSES, IMAGE_SHAPE, randomise
 
 from goodnet.architecture import parse_architecture
 from goodnet.backend import keras
-from goodnet.faults import ModelRefused
 from goodnet.layers import ACTIVATIONS, LAYERS, TRAINING_ONLY
 from goodnet.network import build_network
 
@@ -128,8 +126,9 @@ def test_every_class_of_the_allow_list_is_tried() -> None:
     assert set(INSTANCES) == set(LAYERS)
 
 
-
-@pytest.mark.parametrize(("kind", "arguments"), CASES, ids=[f"{k}{n}" for n, (k, _) in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("kind", "arguments"), CASES, ids=[f"{k}{n}" for n, (k, _) in enumerate(CASES)]
+)
 def test_layer_is_rebuilt_as_keras_has_it(
     kind: str, arguments: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -1,22 +1,16 @@
 """Models that Keras itself wrote open without Keras' loading, and answer exactly as with it."""
 
-import json
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 from conftest import EVALUATION
 from networks import CLASSES, IMAGE_SHAPE, NETWORKS, randomise
 
-from goodnet.architecture import parse_architecture
 from goodnet.backend import keras
-from goodnet.deepid import deepid_config
-from goodnet.faults import ModelRefused, RequestRefused
-from goodnet.network import build_network
 from goodnet.suspect import Suspect, open_suspect
 
 layers = keras.layers
