@@ -16,6 +16,7 @@ from prefect import Task, task
 from prefect.cache_policies import CachePolicy
 from prefect.context import TaskRunContext
 from prefect.futures import PrefectFuture
+from prefect.serializers import PickleSerializer
 from prefect.states import Failed
 from prefect.tasks import exponential_backoff
 from pydantic import TypeAdapter
@@ -133,6 +134,14 @@ def cached_task(
         return CachedTask(prefect_task, get_type_hints(function)["return"])
 
     return decorate
+
+
+def _refuse_unpickling(serializer: PickleSerializer, blob: bytes) -> Any:
+    """Raise: a stored result names its own serializer, and a planted one could name pickle."""
+    raise ValueError("results here are JSON; unpickling one is refused")
+
+
+PickleSerializer.loads = _refuse_unpickling
 
 
 async def _can_pass(task: Any, run: Any, state: Any) -> bool:
