@@ -43,6 +43,7 @@ from tasks.outputs import (
     store_report,
     store_samples,
 )
+from tasks.shown import show
 
 
 def _name_of_run() -> str:
@@ -157,6 +158,7 @@ def store(
     store_manifest(
         model=model, data=data, request=request, findings=findings, files=files, folder=folder
     )
+    show(findings, pictures, folder)
 
 
 def _baseline_attack(curve: Curve) -> Share | None:

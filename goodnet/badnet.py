@@ -58,7 +58,7 @@ def train_badnet(
     badnet = _compile_copy(network, steps=epochs * -(-len(faces.labels) // _BATCH))
     for epoch in range(1, epochs + 1):
         loss, accuracy = _train_epoch(badnet, poisoned, rng.permutation(len(poisoned.labels)))
-        progress(f"epoch {epoch} of {epochs}: loss {loss:.3f}, accuracy {accuracy:.3f}")
+        progress(f"Epoch {epoch} of {epochs}: loss {loss:.3f}, accuracy {accuracy:.3f}")
     return badnet
 
 

@@ -48,3 +48,8 @@ def safe_name(name: str) -> str:
 def repair_folder(name: str, key: str) -> str:
     """The folder of one repair: the model's safe name and a digest of all that went in."""
     return f"{safe_name(name)}-{key[:12]}"
+
+
+def artifact_key(name: str) -> str:
+    """The key of a repair's artifact in Prefect: lower-case letters, digits and dashes."""
+    return "repair-" + re.sub(r"[^a-z0-9]+", "-", safe_name(name).lower()).strip("-")

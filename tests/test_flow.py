@@ -1,5 +1,6 @@
 """The `repair` flow on the toy backdoor, against a real Prefect server."""
 
+import base64
 import csv
 import hashlib
 import json
@@ -90,6 +91,21 @@ def test_one_command_leaves_everything_and_a_manifest_that_is_true(
     assert evaluation[0]["model"] == "suspect"
     assert float(evaluation[0]["clean_accuracy"]) > 0.8
     assert float(evaluation[0]["attack_success"]) > 0.8
+
+
+def test_the_ui_shows_the_table_and_the_figures_also_of_a_cached_run(toy: Toy) -> None:
+    for _ in range(2):
+        run(toy, "--order", "descending")
+        with get_client(sync_client=True) as client:
+            runs = client.read_flow_runs(sort="START_TIME_DESC", limit=1)
+            response = client.request("POST", "/artifacts/filter", json={"sort": "CREATED_DESC"})
+        shown = next(a for a in response.json() if a["key"] == "repair-toy")
+        assert shown["flow_run_id"] == str(runs[0].id)
+        assert "GoodNet   descending" in shown["data"]
+        pictures = shown["data"].split("data:image/png;base64,")[1:]
+        assert len(pictures) == 2
+        for picture in pictures:
+            assert base64.b64decode(picture.split(")")[0]).startswith(b"\x89PNG")
 
 
 def test_a_second_identical_run_executes_no_task(toy: Toy) -> None:
