@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import NETWORKS, random_images
+from networks import NETWORKS, random_images, randomise
 
 from goodnet.faults import RequestRefused
 from goodnet.graph import choose_layer
@@ -58,6 +58,32 @@ def test_pruned_channels_are_exactly_zero_and_the_suspect_is_unchanged(
         output = Split(as_it_is, found.layer).activations(random_images(16))[0].numpy()
         assert not output[..., channels].any()
         assert output.any()
+
+
+def test_weights_that_others_see_too_are_left_alone(as_suspect: Callable[..., Suspect]) -> None:
+    """Zeroing what makes the pooled channels would also change the shortcut around the pool."""
+    from goodnet.backend import keras
+
+    layers = keras.layers
+    images = keras.Input((12, 10, 3))
+    hidden = layers.Conv2D(6, 3, activation="relu", name="seen_twice")(images)
+    pooled = layers.Flatten()(layers.MaxPooling2D(2, name="pool")(hidden))
+    around = layers.Flatten()(hidden)
+    both = layers.Concatenate()([layers.Dense(8)(pooled), layers.Dense(8)(around)])
+    network = keras.Model(images, layers.Dense(5, activation="softmax", name="scores")(both))
+    suspect = as_suspect(randomise(network))
+    assert describe_model(suspect).pruned_by == "read"
+    kept = np.arange(6) > 2
+    answers = block_answers(Split(suspect, "pool"), random_images(64), kept[None])[1]
+    repaired = prune(suspect, "pool", [0, 1, 2])
+    plain = repaired.predict(random_images(64), verbose=0).argmax(axis=1)
+    assert np.array_equal(answers, plain)
+    for before, after in zip(
+        suspect.network.get_layer("seen_twice").get_weights(),
+        repaired.get_layer("seen_twice").get_weights(),
+        strict=True,
+    ):
+        assert np.array_equal(before, after)
 
 
 @pytest.mark.parametrize("name", ["normalised", "nested", "sequential"])

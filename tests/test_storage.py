@@ -24,6 +24,16 @@ def test_what_is_put_is_held_until_it_changes(tmp_path: Path) -> None:
     assert not storage.holds(stored)
 
 
+def test_who_reads_a_file_while_it_is_replaced_reads_the_older_one_whole(tmp_path: Path) -> None:
+    target = tmp_path / "file.txt"
+    storage.put(b"older", str(target))
+    with target.open("rb") as reader:
+        storage.put(b"newer", str(target))
+        assert reader.read() == b"older"
+    assert target.read_bytes() == b"newer"
+    assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
+
+
 def test_a_write_that_fails_leaves_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
