@@ -1,6 +1,7 @@
 """The sweep against the plainest way to do it: prune for real, call `model.predict`, every k."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -72,21 +73,19 @@ def test_sweep_of_the_toy_backdoor_answers_as_pruning_for_real_does(made_toy: To
 def test_counts_are_those_of_the_answers(made_toy: Toy) -> None:
     suspect = open_suspect(made_toy.model)
     split = Split(suspect, "pool_3")
-    poisoned = open_dataset(
-        made_toy.data / "bd" / "bd_test.h5",
-        input_shape=suspect.input_shape,
-        classes=suspect.classes,
-    )
+    path = made_toy.data / "clean" / "test.h5"
+    clean = open_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
+    labelled = replace(clean, true_labels=np.roll(clean.labels, 1))
     states = order_channels(np.arange(60.0), "ascending").kept()[40::5]
-    counts = tally(split, poisoned, Scale.UNIT, states)
-    images = poisoned.images(slice(None), Scale.UNIT)
+    counts = tally(split, labelled, Scale.UNIT, states)
+    images = labelled.images(slice(None), Scale.UNIT)
     suspects, *answers = block_answers(split, images, states)
-    truth = poisoned.true_labels
+    truth = labelled.true_labels
     assert truth is not None and counts.true_correct is not None and counts.agreed_true is not None
     for state, answer in enumerate(answers):
         goodnet = np.where(answer == suspects, suspects, suspect.classes)
-        assert counts.correct[state] == (answer == poisoned.labels).sum()
-        assert counts.agreed[state] == (goodnet == poisoned.labels).sum()
+        assert counts.correct[state] == (answer == clean.labels).sum()
+        assert counts.agreed[state] == (goodnet == clean.labels).sum()
         assert counts.flagged[state] == (goodnet == suspect.classes).sum()
         assert counts.true_correct[state] == (answer == truth).sum()
         assert counts.agreed_true[state] == (goodnet == truth).sum()
