@@ -7,40 +7,32 @@ Compile and training configuration is not looked at.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from goodnet.faults import ModelRefused, one_line
 from goodnet.layers import (
     INPUT,
     LAYERS,
+    MERGING,
     MODELS,
     NEUTRAL,
     OPERATIONS,
     RENAMED_ARGUMENTS,
     RENAMED_CLASSES,
+    SAME_IN_TRAINING,
     TRAINING_ONLY,
+    is_number,
     is_size,
 )
+from goodnet.wiring import Call, MadeBy, Ref, count_from_zero, in_order, refs_of
 
-MOST_LAYERS = 10_000
+__all__ = ["Architecture", "Call", "Layer", "Ref", "parse_architecture", "refs_of"]
+
+MOST_LAYERS = 2_000
+MOST_CALLS = 5_000  # of layers, those in nested models counted at each use of the model
 DEEPEST_NESTING = 8
 LONGEST_NAME = 200
-
-
-class Ref(NamedTuple):
-    """One tensor: output number `output` of call number `call` of the layer named `layer`."""
-
-    layer: str
-    call: int
-    output: int
-
-
-class Call(NamedTuple):
-    """One use of a layer: positional arguments, each a Ref, a tuple of Refs, or a number."""
-
-    layer: str
-    arguments: tuple[Any, ...]
 
 
 class Layer(NamedTuple):
@@ -78,9 +70,15 @@ def parse_architecture(config: Any, source: object) -> Architecture:
         ModelRefused: a layer or an argument is not on the allow-list, or the plan is broken.
     """
     try:
-        return _Parser(source).model(config, depth=0)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as fault:
+        plan = _Parser(source).model(config, depth=0)
+        calls = _count_calls(plan)
+    except (
+        KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError,
+    ) as fault:  # fmt: skip
         raise ModelRefused(source, f"damaged model configuration ({fault!r})") from None
+    if calls > MOST_CALLS:
+        raise ModelRefused(source, f"uses layers {calls} times in all, more than {MOST_CALLS}")
+    return plan
 
 
 class _Parser:
@@ -111,7 +109,10 @@ class _Parser:
         name = self.name(config.get("name") or kind.lower())
         trainable = config.get("trainable", True) is not False
         read = self.sequential if kind == "Sequential" else self.functional
-        return read(name, config, depth)._replace(trainable=trainable)
+        plan = read(name, config, depth)._replace(trainable=trainable)
+        if depth and len(plan.outputs) != 1:
+            raise self.refuse(f"nested model {name!r} has {len(plan.outputs)} outputs, not one")
+        return plan
 
     def sequential(self, name: str, config: Mapping[str, Any], depth: int) -> Architecture:
         layers = [self.layer(data, depth) for data in config["layers"]]
@@ -131,41 +132,32 @@ class _Parser:
     def functional(self, name: str, config: Mapping[str, Any], depth: int) -> Architecture:
         layers = [self.layer(data, depth) for data in config["layers"]]
         self.check_names(layers)
-        calls = [
-            (Ref(layer.name, number, 0), Call(layer.name, self.call_arguments(node)))
+        nodes = [
+            (Ref(layer.name, number, 0), layer, node)
             for layer, data in zip(layers, config["layers"], strict=True)
             for number, node in enumerate(data.get("inbound_nodes") or [])
         ]
+        calls = [(made, Call(made.layer, self.arguments_of(*rest))) for made, *rest in nodes]
+        nested = {layer.name: layer.kind for layer in layers if isinstance(layer, Architecture)}
         inputs, outputs = self.ends(config["input_layers"]), self.ends(config["output_layers"])
-        calls, outputs = _count_from_zero(layers, calls, outputs)
+        keras_2 = any(isinstance(node, list) for *_, node in nodes)
+        calls, outputs = count_from_zero(nested, calls, outputs, keras_2=keras_2)
         sources = {Ref(layer.name, 0, 0) for layer in layers if _is_input(layer)}
-        made = sources | {ref for ref, _ in calls}
-        if not (set(inputs) <= sources and set(outputs) <= made):
+        if not (set(inputs) <= sources and set(outputs) <= sources | {ref for ref, _ in calls}):
             raise self.refuse("the model's inputs or outputs name no tensor of it")
         ordered = self.in_order(calls, sources)
         return Architecture(name, "Functional", tuple(layers), ordered, inputs, outputs)
 
-    def in_order(self, waiting: list[tuple[Ref, Call]], known: set[Ref]) -> tuple[Call, ...]:
-        """The calls, each after those whose outputs it takes."""
-        known, ordered = set(known), []
-        while waiting:
-            blocked: list[tuple[Ref, Call]] = []
-            stuck: set[str] = set()
-            for ref, call in waiting:
-                ready = call.layer not in stuck and all(r in known for r in refs_of(call))
-                if ready:
-                    known.add(ref)
-                    ordered.append(call)
-                else:  # later calls of the same layer keep their place behind this one
-                    stuck.add(call.layer)
-                    blocked.append((ref, call))
-            if len(blocked) == len(waiting):
-                raise self.refuse(
-                    f"the layers do not form a network: {blocked[0][1].layer!r} waits for a "
-                    "tensor that is never made"
-                )
-            waiting = blocked
-        return tuple(ordered)
+    def in_order(self, calls: Sequence[MadeBy], sources: set[Ref]) -> tuple[Call, ...]:
+        """The calls, each behind those whose outputs it takes."""
+        ordered = in_order(calls, sources)
+        if len(ordered) < len(calls):
+            made = {ref for ref, _ in ordered}
+            stuck = next(ref.layer for ref, _ in calls if ref not in made)
+            raise self.refuse(
+                f"the layers do not form a network: {stuck!r} waits for a tensor that is never made"
+            )
+        return tuple(call for _, call in ordered)
 
     def layer(self, data: Any, depth: int) -> "Layer | Architecture":
         self.count += 1
@@ -181,10 +173,11 @@ class _Parser:
         if kind == INPUT:
             shape = config.get("batch_shape", config.get("batch_input_shape"))
             return self.input_layer(name, shape)
-        allowed = LAYERS.get(kind, OPERATIONS.get(kind))
-        if allowed is None:
+        if (kind not in LAYERS and kind not in OPERATIONS) or not _is_of_keras(data):
+            origin = data.get("registered_name") or data.get("module")
+            said = written if origin in (None, written) else f"{written} ({origin})"
             raise self.refuse(
-                f"layer {name!r} is of class {one_line(written, 60)!r}, which is not allowed "
+                f"layer {name!r} is of class {one_line(said, 60)!r}, which is not allowed "
                 "(it may run code of its own); replace it by a standard layer and save again"
             )
         self.check_precision(name, config.get("dtype"))
@@ -226,25 +219,32 @@ class _Parser:
                 "rebuild the model with the float32 policy and save it again"
             )
 
-    def call_arguments(self, node: Any) -> tuple[Any, ...]:
+    def arguments_of(self, layer: "Layer | Architecture", node: Any) -> tuple[Any, ...]:
         """The positional arguments of one call, from Keras 2's lists or Keras 3's tensors."""
         if isinstance(node, list):
+            keywords = [item[3] for item in node if len(item) > 3]
             refs = tuple(self.ref(item[:3]) for item in node)
-            if any(_influences(item[3]) for item in node if len(item) > 3):
-                raise self.refuse("a layer is called with extra arguments")
-            return refs if len(refs) == 1 else (refs,)
-        if _influences(node.get("kwargs") or {}):
-            raise self.refuse("a layer is called with extra arguments")
-        return tuple(self.argument(value) for value in node["args"])
+            arguments = refs if len(refs) == 1 else (refs,)
+        else:
+            keywords = [node.get("kwargs") or {}]
+            arguments = tuple(self.argument(value, layer) for value in node["args"])
+            if layer.kind in MERGING and len(arguments) > 1:  # a + b is Add()([a, b])
+                arguments = (arguments,)
+        for key, value in (pair for given in keywords for pair in given.items()):
+            harmless = layer.kind in SAME_IN_TRAINING or value is False
+            if not (value is None or (key == "training" and harmless)):
+                said = one_line(f"{key}={value}", 60)
+                raise self.refuse(f"layer {layer.name!r} is called with {said!r}")
+        return arguments
 
-    def argument(self, value: Any) -> Any:
+    def argument(self, value: Any, layer: "Layer | Architecture") -> Any:
         if isinstance(value, list):
-            return tuple(self.argument(item) for item in value)
+            return tuple(self.argument(item, layer) for item in value)
         if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
             return self.ref(value["config"]["keras_history"])
-        if isinstance(value, int | float):
+        if layer.kind in OPERATIONS and is_number(value):
             return value
-        raise self.refuse(f"a layer is called with {one_line(value, 60)}")
+        raise self.refuse(f"layer {layer.name!r} is called with {one_line(value, 60)!r}")
 
     def ref(self, history: Any) -> Ref:
         name, call, output = history
@@ -265,83 +265,32 @@ class _Parser:
         return text.replace("/", "_")  # as Keras 3 demands; Keras 2 wrote "conv1/bn"
 
     def check_names(self, layers: list["Layer | Architecture"]) -> None:
-        names = [layer.name for layer in layers]
-        doubled = next((name for name in names if names.count(name) > 1), None)
-        if doubled is not None:
-            raise self.refuse(f"two layers are named {doubled!r}")
+        name, times = Counter(layer.name for layer in layers).most_common(1)[0]
+        if times > 1:
+            raise self.refuse(f"two layers are named {name!r}")
 
 
 # Part of every layer's configuration; the name and precision are read by themselves.
 _EVERY_LAYER = frozenset({"name", "dtype", "batch_input_shape", "batch_shape"})
 
 
-def refs_of(call: Call) -> Iterator[Ref]:
-    """The tensors that a call takes."""
-    return _refs(call.arguments)
-
-
-def _refs(arguments: tuple[Any, ...]) -> Iterator[Ref]:
-    for argument in arguments:
-        if isinstance(argument, Ref):
-            yield argument
-        elif isinstance(argument, tuple):
-            yield from _refs(argument)
-
-
-def _count_from_zero(
-    layers: list["Layer | Architecture"],
-    calls: list[tuple[Ref, Call]],
-    outputs: tuple[Ref, ...],
-) -> tuple[list[tuple[Ref, Call]], tuple[Ref, ...]]:
-    """The same with all calls of nested models numbered from 0.
-
-    Keras 2 numbers a nested model's calls from 1, Keras 3 only where a Functional one is an
-    output. A number equal to the count of calls tells.
-    """
-    times = Counter(ref.layer for ref, _ in calls)
-    nested = {layer.name for layer in layers if isinstance(layer, Architecture)}
-    functional = {layer.name for layer in layers if _is_functional(layer)}
-    taken = {ref for _, call in calls for ref in refs_of(call)}
-    shifted = {ref.layer for ref in taken if ref.layer in nested and ref.call == times[ref.layer]}
-
-    def inner(ref: Ref) -> Ref:
-        return ref._replace(call=ref.call - 1) if ref.layer in shifted else ref
-
-    def end(ref: Ref) -> Ref:
-        from_one = ref.layer in functional or ref.call == times[ref.layer]
-        return ref._replace(call=ref.call - 1) if ref.layer in nested and from_one else ref
-
-    renumbered = [
-        (ref, call._replace(arguments=_map_refs(call.arguments, inner))) for ref, call in calls
-    ]
-    return renumbered, tuple(end(ref) if ref.call else ref for ref in outputs)
-
-
-def _map_refs(arguments: tuple[Any, ...], change: Callable[[Ref], Ref]) -> tuple[Any, ...]:
-    return tuple(
-        change(argument)
-        if isinstance(argument, Ref)
-        else _map_refs(argument, change)
-        if isinstance(argument, tuple)
-        else argument
-        for argument in arguments
-    )
-
-
-def _influences(keywords: Mapping[str, Any]) -> bool:
-    """Whether keyword arguments of a call change what a trained network answers."""
-    return any(
-        value is not None and not (key == "training" and value is False)
-        for key, value in keywords.items()
-    )
-
-
 def _is_input(layer: "Layer | Architecture") -> bool:
     return isinstance(layer, Layer) and layer.kind == INPUT
 
 
-def _is_functional(layer: "Layer | Architecture") -> bool:
-    return isinstance(layer, Architecture) and layer.kind == "Functional"
+def _is_of_keras(data: Mapping[str, Any]) -> bool:
+    """Whether a layer claims to be Keras' own, as far as it says."""
+    module, registered = data.get("module"), data.get("registered_name")
+    ours = module is None or _text(module).split(".")[0] in ("keras", "tf_keras", "tensorflow")
+    return ours and registered in (None, data["class_name"])
+
+
+def _count_calls(plan: Architecture) -> int:
+    """How often layers are used, with those of nested models at each use of the model."""
+    nested = {
+        inner.name: _count_calls(inner) for inner in plan.layers if not isinstance(inner, Layer)
+    }
+    return sum(1 + nested.get(call.layer, 0) for call in plan.calls)
 
 
 def _input_layer(model: Architecture) -> Layer:

@@ -107,10 +107,10 @@ def open_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> 
             sha256=content.sha256,
             pixels=pixels.reshape(len(pixels), *shape),
             channels_first=_channels_first(path, shape, input_shape),
-            white=_white(path, found["data"]),
+            white=_white(path, pixels, found["stored_dtype"]),
             labels=np.array(labels),
             true_labels=None if true_labels is None else np.array(true_labels),
-            stored_dtype=found["data"]["stored_dtype"],
+            stored_dtype=one_line(found["stored_dtype"]),
         )
 
 
@@ -136,13 +136,14 @@ def _channels_first(path: Path, shape: tuple[int, ...], wanted: InputShape) -> b
     raise DataRefused(path, f"images of shape {shape} do not fit the model, which takes {sides}")
 
 
-def _white(path: Path, data: dict[str, Any]) -> float:
-    lowest, highest = data["lowest"], data["highest"]
-    if lowest < 0 or highest > 255:
+def _white(path: Path, pixels: NDArray[Any], stored_dtype: str) -> float:
+    blocks = [pixels[start : start + BLOCK] for start in range(0, len(pixels), BLOCK)]
+    lowest, highest = min(b.min() for b in blocks), max(b.max() for b in blocks)
+    if not (lowest >= 0 and highest <= 255):
         raise DataRefused(
             path, f"pixels range over {lowest:g}..{highest:g}; they must lie in 0..255 or 0..1"
         )
-    return 1.0 if highest <= 1 and data["stored_dtype"].startswith("float") else 255.0
+    return 1.0 if highest <= 1 and stored_dtype.startswith("float") else 255.0
 
 
 def save_dataset(

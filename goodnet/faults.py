@@ -22,7 +22,7 @@ def one_line(text: object, limit: int = LINE_LIMIT) -> str:
     """
     line = "".join(
         "?" if unicodedata.category(char)[0] in "C" or char in "\u2028\u2029" else char
-        for char in str(text)
+        for char in str(text)[: limit + 1]
     )
     return line if len(line) <= limit else line[: limit - 1] + "…"
 

@@ -9,7 +9,6 @@ clear refusal.
 import hashlib
 import json
 import logging
-import math
 import os
 import signal
 import stat
@@ -32,12 +31,15 @@ log = logging.getLogger(__name__)
 Kind = Literal["model", "dataset"]
 
 MIB = 1 << 20
+SHORTEST_WAIT = 10  # seconds
+LARGEST_ANSWER = 64 * MIB
 LARGEST_FILE = {"model": 4096 * MIB, "dataset": 65536 * MIB}
 PROJECT = Path(__file__).resolve().parent.parent
 START = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
     "runpy.run_module('goodnet.reader', run_name='__main__')"
 )
+BROKEN = "is damaged: it broke the reader process"
 REFUSAL: dict[Kind, type[InputRefused]] = {"model": ModelRefused, "dataset": DataRefused}
 
 
@@ -47,15 +49,23 @@ class Content(NamedTuple):
     description: dict[str, Any]
     folder: Path
     sha256: str
+    refusal: InputRefused
 
     def array(self, entry: dict[str, Any]) -> NDArray[Any]:
-        """A read-only, memory-mapped array; shape and type are those the entry declares."""
-        name = entry["file"]
-        if Path(name).name != name:
-            raise ValueError(f"array file {name!r}")
-        array = np.load(self.folder / name, mmap_mode="r", allow_pickle=False)
+        """A read-only, memory-mapped array; shape and type are those the entry declares.
+
+        Raises:
+            InputRefused: it is not; the reader process was broken by the file.
+        """
+        path = self.folder / Path(entry["file"]).name
+        try:
+            if path.is_symlink():
+                raise self.refusal
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            raise self.refusal from None
         if list(array.shape) != entry["shape"] or array.dtype.name != entry["dtype"]:
-            raise ValueError(f"array {name!r} is not what the reader declared")
+            raise self.refusal
         return array  # type: ignore[no-any-return]
 
 
@@ -80,7 +90,7 @@ def taken_apart(path: Path, kind: Kind) -> Iterator[Content]:
         arrays.mkdir()
         description = _read(path, copy, arrays, kind)
         copy.unlink()
-        yield Content(description, arrays, digest)
+        yield Content(description, arrays, digest, REFUSAL[kind](path, BROKEN))
 
 
 def private_copy(path: Path, copy: Path, kind: Kind) -> str:
@@ -125,26 +135,32 @@ def open_regular(path: Path, refused: type[InputRefused] = InputRefused) -> Any:
 def _read(path: Path, copy: Path, arrays: Path, kind: Kind) -> dict[str, Any]:
     """What the reader process says of the copy; `path` is for messages."""
     refused, size = REFUSAL[kind], copy.stat().st_size
-    seconds = 15 + size // (20 * MIB)
+    seconds = SHORTEST_WAIT + size // (10 * MIB)
     limits = {
         "RLIMIT_AS": 1024 * MIB + 2 * min(size, 4096 * MIB),
         "RLIMIT_CPU": seconds,
         "RLIMIT_FSIZE": 64 * 1024 * MIB,
         "RLIMIT_CORE": 0,
         "RLIMIT_NOFILE": 64,
+        "RLIMIT_NPROC": 0,
     }
     status = _run([kind, str(copy), str(arrays), json.dumps(limits)], arrays, seconds)
     answer = arrays / "content.json"
     if status is None:
         raise refused(path, f"reading it took more than {seconds} seconds")
-    if not answer.is_file():
+    if not answer.exists():
         raise refused(path, f"is damaged: reading it ended the reader process ({status})")
-    description = json.loads(answer.read_text(encoding="utf-8"))
-    for feature in description.pop("missing_isolation"):
-        _say_missing(one_line(feature))
+    try:
+        with open_regular(answer) as file:
+            description = dict(json.loads(file.read(LARGEST_ANSWER)))
+        missing = [one_line(feature, 40) for feature in description.pop("missing_isolation")]
+    except (InputRefused, ValueError, TypeError, KeyError, RecursionError):
+        raise refused(path, BROKEN) from None
+    for feature in missing:
+        _say_missing(feature)
     if "refused" in description:
         raise refused(path, description["refused"])
-    return dict(description)
+    return description
 
 
 def _run(arguments: list[str], folder: Path, seconds: int) -> str | None:
@@ -180,9 +196,3 @@ def _run(arguments: list[str], folder: Path, seconds: int) -> str | None:
 def _say_missing(feature: str) -> None:
     """Say once what this system cannot do."""
     log.warning("reader process: %s is not available here; going on with the rest", feature)
-
-
-def check_finite(values: NDArray[Any], source: object, what: str) -> None:
-    """Raise ModelRefused unless all numbers are finite."""
-    if values.dtype.kind == "f" and not math.isfinite(float(np.sum(values, dtype=np.float64))):
-        raise ModelRefused(source, f"{what} holds NaN or infinite values")

@@ -105,7 +105,6 @@ _CONVOLUTION: dict[str, Check] = {
     "padding": one_of("valid", "same"),
     "data_format": CHANNELS_LAST,
     "dilation_rate": SIZES,
-    "groups": is_size,
     "activation": ACTIVATION,
     "use_bias": is_bool,
 }
@@ -122,7 +121,7 @@ _DROPOUT: dict[str, Check] = {"rate": is_number}
 # class name -> argument -> check
 LAYERS: Mapping[str, Mapping[str, Check]] = {
     "Dense": {"units": is_size, "activation": ACTIVATION, "use_bias": is_bool},
-    "Conv2D": {"filters": is_size, **_CONVOLUTION},
+    "Conv2D": {"filters": is_size, "groups": is_size, **_CONVOLUTION},
     "DepthwiseConv2D": {"depth_multiplier": is_size, **_CONVOLUTION},
     "SeparableConv2D": {"filters": is_size, "depth_multiplier": is_size, **_CONVOLUTION},
     "Conv2DTranspose": {"filters": is_size, "output_padding": optional(SIZES), **_CONVOLUTION},
@@ -214,6 +213,12 @@ OPERATIONS: Mapping[str, Mapping[str, Check]] = {
         "sparse": one_of(False),
     },
 }
+
+# Take a list of tensors; Keras 3 writes `a + b` as a call of "Add" with two arguments.
+MERGING = frozenset("Add Subtract Multiply Average Maximum Minimum".split())
+
+# Do in training what they do else, though Keras stores `training=True` with their calls.
+SAME_IN_TRAINING = frozenset({"Resizing"})
 
 INPUT = "InputLayer"
 MODELS = frozenset({"Sequential", "Functional", "Model"})

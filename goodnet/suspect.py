@@ -11,7 +11,7 @@ from goodnet.backend import keras
 from goodnet.deepid import deepid_classes, deepid_config
 from goodnet.faults import ModelRefused, RequestRefused, one_line
 from goodnet.isolation import Content, open_regular, taken_apart
-from goodnet.network import assign_weights, build_network
+from goodnet.network import load_network
 
 LARGEST_ARCHITECTURE = 32 << 20
 
@@ -65,12 +65,11 @@ def open_suspect(path: str | Path, *, architecture: str = "auto") -> Suspect:
     path = Path(path)
     with taken_apart(path, "model") as content:
         plan, described_by = _plan(path, content, architecture)
-        network = build_network(plan, path)
         stored = [
             (entry["name"], [content.array(weight) for weight in entry["weights"]])
             for entry in content.description["layers"]
         ]
-        assign_weights(network, content.description["layout"], stored, path)
+        network = load_network(plan, content.description["layout"], stored, path)
         _check_classifier(path, network)
         suffix = ".keras" if path.suffix.lower() == ".keras" else ".h5"
         return Suspect(one_line(path), content.sha256, suffix, described_by, plan, network)
@@ -100,7 +99,7 @@ def _shapes(description: Mapping[str, Any]) -> dict[str, list[tuple[int, ...]]]:
         entry["name"]: [tuple(weight["shape"]) for weight in entry["weights"]]
         for entry in description["layers"]
     }
-    if description["layout"] == "layers":
+    if description["layout"] != "paths":
         return shapes
     paths = {f"layers/conv2d{f'_{n}' if n else ''}": f"conv_{n + 1}" for n in range(4)}
     dense = ("fc_1", "fc_2", "output")

@@ -4,7 +4,9 @@ Their weights are random and not tiny, so that two different networks never answ
 batch normalisations have statistics of their own.
 """
 
+import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -42,6 +44,15 @@ def randomise(model: keras.Model, seed: int = 0) -> keras.Model:
             values = rng.normal(0, 0.3, shape)
         variable.assign(values.astype(np.float32))
     return model
+
+
+def save(model: keras.Model, path: Path) -> Path:
+    """The path, at which the model is now as Keras itself saves it."""
+    absl = logging.getLogger("absl")
+    absl.setLevel(logging.ERROR)  # Keras advises against .h5 at each save
+    model.save(path)
+    absl.setLevel(logging.NOTSET)
+    return path
 
 
 def plain() -> keras.Model:

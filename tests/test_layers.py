@@ -40,7 +40,7 @@ INSTANCES: dict[str, list[dict[str, Any]]] = {
         {"filters": 4, "kernel_size": (2, 3), "use_bias": False},
     ],
     "MaxPooling2D": [{}, {"pool_size": (3, 2), "strides": 1, "padding": "same"}],
-    "AveragePooling2D": [{}, {"pool_size": 3, "strides": (1, 2), "padding": "same"}],
+    "AveragePooling2D": [{"pool_size": 2}, {"pool_size": 3, "strides": (1, 2), "padding": "same"}],
     "GlobalMaxPooling2D": [{}, {"keepdims": True}],
     "GlobalAveragePooling2D": [{}, {"keepdims": True}],
     "BatchNormalization": [

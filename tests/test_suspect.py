@@ -1,35 +1,25 @@
 """Models that Keras itself wrote open without Keras' loading, and answer exactly as with it."""
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from conftest import EVALUATION
-from networks import CLASSES, IMAGE_SHAPE, NETWORKS, randomise
+from networks import CLASSES, IMAGE_SHAPE, NETWORKS, randomise, save
 
+from goodnet.architecture import parse_architecture
 from goodnet.backend import keras
+from goodnet.deepid import deepid_config
+from goodnet.faults import ModelRefused, RequestRefused
+from goodnet.network import build_network
 from goodnet.suspect import Suspect, open_suspect
 
 layers = keras.layers
 SUFFIXES = (".h5", ".keras")
 SHARED = pytest.mark.skipif(not EVALUATION.is_dir(), reason="the evaluation data is not here")
-
-pytestmark = pytest.mark.usefixtures("quiet")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quiet() -> Iterator[None]:
-    """Keras advises against .h5 at each save, TensorFlow against many small networks."""
-    loggers = [logging.getLogger(name) for name in ("absl", "tensorflow")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
 
 
 def answers(network: keras.Model, count: int = 8) -> Any:
@@ -213,13 +203,6 @@ def any_size() -> keras.Model:
     return keras.Model(inputs, layers.Dense(CLASSES)(x))
 
 
-def added_tensors() -> keras.Model:
-    """Tensors added with +, which Keras stores as a function, not as a layer."""
-    inputs = keras.Input(IMAGE_SHAPE)
-    x = layers.Conv2D(3, 3, padding="same")(inputs)
-    return keras.Model(inputs, head((x + inputs) * layers.Conv2D(3, 1)(inputs) - x))
-
-
 MODELS: dict[str, Callable[[], keras.Model]] = {
     build.__name__: build
     for build in (
@@ -227,7 +210,7 @@ MODELS: dict[str, Callable[[], keras.Model]] = {
         nested_twice, nested_side_by_side, nested_as_output, nested_alone, nested_sequentials,
         sequential_first, sequential_built_late, sequential_in_functional, sequential_as_output,
         three_deep, backbone_with_frozen_call, shared_layers, dropouts, many_layers,
-        unused_branch, any_size, added_tensors,
+        unused_branch, any_size,
     )
 }  # fmt: skip
 
@@ -235,9 +218,7 @@ MODELS: dict[str, Callable[[], keras.Model]] = {
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_small_networks_answer_as_in_keras(name: str, suffix: str, tmp_path: Path) -> None:
-    path = tmp_path / f"model{suffix}"
-    NETWORKS[name]().save(path)
-    suspect = assert_opens_as_in_keras(path)
+    suspect = assert_opens_as_in_keras(save(NETWORKS[name](), tmp_path / f"model{suffix}"))
     assert suspect.format == suffix
     assert suspect.described_by == "its own configuration"
     assert (suspect.input_shape, suspect.classes) == (IMAGE_SHAPE, CLASSES)
@@ -246,6 +227,147 @@ def test_small_networks_answer_as_in_keras(name: str, suffix: str, tmp_path: Pat
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_models_of_every_make_answer_as_in_keras(name: str, suffix: str, tmp_path: Path) -> None:
-    path = tmp_path / f"model{suffix}"
-    randomise(MODELS[name]()).save(path)
-    assert_opens_as_in_keras(path)
+    assert_opens_as_in_keras(save(randomise(MODELS[name]()), tmp_path / f"model{suffix}"))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_tensors_added_with_plus_are_added(suffix: str, tmp_path: Path) -> None:
+    """Keras stores `a + b` as a function, and cannot open the .h5 file it then writes."""
+    inputs = keras.Input(IMAGE_SHAPE)
+    x = layers.Conv2D(3, 3, padding="same")(inputs)
+    x = (x + inputs) * layers.Conv2D(3, 1)(inputs) - x
+    model = randomise(keras.Model(inputs, head(x)))
+    suspect = open_suspect(save(model, tmp_path / f"model{suffix}"))
+    np.testing.assert_array_equal(answers(suspect.network), answers(model))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("axis", [-1, None])
+def test_adapted_normalization_keeps_what_it_learnt(
+    axis: int | None, suffix: str, tmp_path: Path
+) -> None:
+    """Also where Keras' own loading fails: in .h5 files with nested models or without an axis."""
+    images = np.random.default_rng(0).normal(3, 2, (50, *IMAGE_SHAPE))
+    outer, inner = layers.Normalization(axis=axis), layers.Normalization(axis=axis)
+    outer.adapt(images)
+    inner.adapt(images / 2)
+    nested = keras.Sequential([keras.Input(IMAGE_SHAPE), inner])
+    inputs = keras.Input(IMAGE_SHAPE)
+    for number, x in enumerate((outer(inputs), nested(outer(inputs)))):
+        model = keras.Model(inputs, head(x))
+        suspect = open_suspect(save(model, tmp_path / f"{number}{suffix}"))
+        np.testing.assert_array_equal(answers(suspect.network), answers(model))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_state_of_the_training_is_passed_over(suffix: str, tmp_path: Path) -> None:
+    """Optimizer, loss and metrics of a model that was trained."""
+    model = NETWORKS["normalised"]()
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    images = np.random.default_rng(0).random((32, *IMAGE_SHAPE), dtype=np.float32)
+    model.fit(images, np.arange(32) % CLASSES, epochs=2, verbose=0)
+    assert_opens_as_in_keras(save(model, tmp_path / f"model{suffix}"))
+
+
+def deepid(classes: int = 7) -> keras.Model:
+    """A DeepID network with random weights."""
+    return randomise(build_network(parse_architecture(deepid_config(classes), "made"), "made"))
+
+
+@pytest.mark.parametrize("name", ["model.weights.h5", "model.h5"])
+def test_weights_of_deepid_need_no_architecture(name: str, tmp_path: Path) -> None:
+    """In Keras 3's layout, and in Keras 2.3's, as the lab's files are."""
+    model = deepid()
+    save_weights(model, tmp_path / name)
+    suspect = open_suspect(tmp_path / name)
+    assert (suspect.described_by, suspect.classes) == ("the built-in DeepID", 7)
+    np.testing.assert_array_equal(answers(suspect.network), answers(model))
+
+
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Weights only, in Keras 3's layout, or in that of Keras 2.3 with its names."""
+    if path.name.endswith(".weights.h5"):
+        model.save_weights(path)
+        return
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
+        file.attrs["backend"] = b"tensorflow"
+        file.attrs["keras_version"] = b"2.3.1"
+        for layer in model.layers:
+            group = file.create_group(layer.name)
+            weights = layer.trainable_weights + layer.non_trainable_weights
+            names = [f"{layer.name}/{weight.name}:0" for weight in weights]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, weight in zip(names, weights, strict=True):
+                group[name] = weight.numpy()
+
+
+@pytest.mark.parametrize("name", ["model.weights.h5", "model.h5"])
+@pytest.mark.parametrize("make", ["normalised", "separable", "shared", "nested", "sequential"])
+def test_weights_open_with_their_architecture(make: str, name: str, tmp_path: Path) -> None:
+    model = NETWORKS[make]()
+    save_weights(model, tmp_path / name)
+    plan = tmp_path / "plan.json"
+    plan.write_text(model.to_json())
+    suspect = open_suspect(tmp_path / name, architecture=str(plan))
+    assert suspect.described_by == str(plan)
+    np.testing.assert_array_equal(answers(suspect.network), answers(model))
+    with pytest.raises(ModelRefused, match="weights only, and they are not DeepID's"):
+        open_suspect(tmp_path / name)
+
+
+def test_architecture_that_is_none_is_refused(tmp_path: Path) -> None:
+    deepid().save_weights(tmp_path / "model.weights.h5")
+    for content, fault in (
+        ("{", "is not a Keras JSON configuration"),
+        ("[" * 100_000, "is not a Keras JSON configuration"),
+        ("[]", "damaged model configuration"),
+    ):
+        (tmp_path / "plan.json").write_text(content)
+        with pytest.raises((RequestRefused, ModelRefused), match=fault):
+            open_suspect(tmp_path / "model.weights.h5", architecture=str(tmp_path / "plan.json"))
+    with pytest.raises(RequestRefused, match="no such file"):
+        open_suspect(tmp_path / "model.weights.h5", architecture=str(tmp_path / "none.json"))
+
+
+@SHARED
+@pytest.mark.parametrize(
+    ("name", "classes"),
+    [
+        ("lab3/bd_weights.h5", 1283),
+        ("anonymous_1/bd_weights.h5", 1283),
+        ("glint12/models/bd_net.h5", 12),
+        ("glint12/models/bd_net.keras", 12),
+        ("glint12/models/bd_weights.h5", 12),
+        ("glint12/models/clean_net.h5", 12),
+    ],
+)
+def test_real_suspects_open(name: str, classes: int) -> None:
+    suspect = open_suspect(EVALUATION / name)
+    assert (suspect.classes, suspect.input_shape) == (classes, (55, 47, 3))
+    if "weights" in name:
+        model = build_network(parse_architecture(deepid_config(classes), "made"), "made")
+        model.load_weights(EVALUATION / name)
+    else:
+        model = keras.models.load_model(EVALUATION / name, compile=False)
+    np.testing.assert_array_equal(answers(suspect.network), answers(model))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    "name", ["ResNet50V2", "MobileNetV2", "EfficientNetB0", "VGG16", "DenseNet121"]
+)
+def test_applications_answer_as_in_keras(name: str, suffix: str, tmp_path: Path) -> None:
+    """With random weights, for small images."""
+    build = getattr(keras.applications, name)
+    model = build(weights=None, input_shape=(64, 64, 3), classes=10)
+    assert_opens_as_in_keras(save(randomise(model), tmp_path / f"model{suffix}"))
+
+
+@pytest.mark.slow
+def test_the_deepest_application_opens(tmp_path: Path) -> None:
+    """1,028 layers, one behind the other; for images of any size."""
+    model = keras.applications.EfficientNetV2L(weights=None, include_top=False, pooling="avg")
+    model = keras.Sequential([model, layers.Dense(CLASSES)])
+    assert_opens_as_in_keras(save(model, tmp_path / "model.keras"))

@@ -5,6 +5,7 @@ budget *before* a byte of them is read.
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import numpy as np
 
 MIB = 1 << 20
 MOST_OBJECTS = 100_000
+DEEPEST_GROUP = 100
 LARGEST_CHUNK = 256 * MIB
 LARGEST_TEXT = 32 * MIB
-FREE_EXPANSION = 64 * MIB  # objects up to this size may be compressed at any ratio
+FREE_EXPANSION = 256 * MIB  # so much may come out of the smallest file
 MOST_EXPANSION = 200
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -23,6 +25,11 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 class Refused(Exception):
     """What is wrong with the file, in one line."""
+
+
+def allowance(size: int, most: int) -> int:
+    """How many bytes may come out of a compressed file of this size."""
+    return min(most, FREE_EXPANSION + MOST_EXPANSION * size)
 
 
 class Hdf5:
@@ -34,9 +41,11 @@ class Hdf5:
         self.seen: set[Any] = set()
         self.visit(self.file, "/")
 
-    def visit(self, group: Any, path: str) -> None:
+    def visit(self, group: Any, path: str, depth: int = 0) -> None:
         """Check everything below a group; `path` is for messages."""
         self.once(group, path)
+        if depth > DEEPEST_GROUP:
+            raise Refused(f"groups nested more than {DEEPEST_GROUP} deep")
         for name in group:
             inner = f"{path.rstrip('/')}/{name}"
             kind = group.id.links.get_info(os.fsencode(name)).type
@@ -44,7 +53,7 @@ class Hdf5:
                 raise Refused(f"{inner} is a soft or external link; only plain objects are read")
             child = group[name]
             if isinstance(child, h5py.Group):
-                self.visit(child, inner)
+                self.visit(child, inner, depth + 1)
             elif isinstance(child, h5py.Dataset):
                 self.once(child, inner)
                 self.check_dataset(child, inner)
@@ -74,17 +83,16 @@ class Hdf5:
             raise Refused(f"{path} is empty")
         if data.dtype.hasobject or data.dtype.kind not in "fiu":
             return  # never read, so never a danger; see `numbers`
-        size = data.size * data.dtype.itemsize
+        size = product(data.shape) * data.dtype.itemsize
         self.budget -= size
         if self.budget < 0:
-            raise Refused(f"{path} brings the file over its size budget: {size} bytes declared")
+            raise Refused(
+                f"{path} declares {size} bytes, which is more than can be in a file of this size"
+            )
         if data.chunks and data.dtype.itemsize * product(data.chunks) > LARGEST_CHUNK:
             raise Refused(f"{path} has chunks of more than {LARGEST_CHUNK // MIB} MiB")
-        stored = data.id.get_storage_size()
-        if size and not stored:
+        if size and not data.id.get_storage_size():
             raise Refused(f"{path} declares {size} bytes and holds none")
-        if size > max(FREE_EXPANSION, MOST_EXPANSION * stored):
-            raise Refused(f"{path} expands {stored} bytes to {size}")
 
     def numbers(self, path: str) -> Any:
         """The data set of numbers at the path."""
@@ -140,6 +148,9 @@ class Hdf5:
         return found
 
 
+Entry = dict[str, Any]  # an array's file, shape and dtype
+
+
 class Arrays:
     """The `.npy` files written so far."""
 
@@ -147,22 +158,32 @@ class Arrays:
         self.folder = folder
         self.count = 0
 
-    def new_path(self) -> str:
-        self.count += 1
-        return f"{self.count - 1}.npy"
+    def save(self, values: Any) -> Entry:
+        """The entry of an array, which is now a file."""
+        return self.save_blocks(values.shape, values.dtype, [values])
 
-    def weight(self, data: Any, path: str) -> dict[str, Any]:
+    def save_blocks(self, shape: tuple[int, ...], dtype: Any, blocks: Iterable[Any]) -> Entry:
+        """The entry of an array that comes in blocks; only one of them is in memory."""
+        name, dtype = f"{self.count}.npy", np.dtype(dtype).newbyteorder("<")
+        self.count += 1
+        header = {"descr": dtype.str, "fortran_order": False, "shape": tuple(shape)}
+        with (self.folder / name).open("xb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for block in blocks:
+                file.write(np.ascontiguousarray(block, dtype=dtype).tobytes())
+        return {"file": name, "shape": list(shape), "dtype": dtype.name}
+
+    def weight(self, data: Any, path: str) -> Entry:
         """One array of weights, stored as float32 (its dtype in the file where it is integer)."""
         values = data[()]
         if values.dtype.kind == "f":
             if not np.isfinite(values).all():
                 raise Refused(f"{path} holds NaN or infinite values")
-            values = values.astype(np.float32)
+            with np.errstate(over="ignore"):
+                values = values.astype(np.float32)
             if not np.isfinite(values).all():
                 raise Refused(f"{path} holds values beyond float32")
-        name = self.new_path()
-        np.save(self.folder / name, np.asarray(values), allow_pickle=False)
-        return {"file": name, "shape": list(values.shape), "dtype": values.dtype.name}
+        return self.save(np.asarray(values))
 
 
 def product(numbers: tuple[int, ...]) -> int:

@@ -8,39 +8,32 @@ from typing import Any
 
 import h5py
 
-from goodnet.reader.hdf5 import (
-    FREE_EXPANSION,
-    MIB,
-    MOST_EXPANSION,
-    SIGNATURE,
-    Arrays,
-    Hdf5,
-    Refused,
-)
+from goodnet.reader.hdf5 import MIB, SIGNATURE, Arrays, Hdf5, Refused, allowance
 
-LARGEST_JSON = 32 * MIB
+LARGEST_JSON = 8 * MIB
 DEEPEST_JSON = 200
 LARGEST_MODEL = 4096 * MIB  # bytes of weights once decompressed
-KERAS_MEMBERS = frozenset({"metadata.json", "config.json", "model.weights.h5"})
+UNPACKED = "model.weights.h5"
+KERAS_MEMBERS = frozenset({"metadata.json", "config.json", UNPACKED})
 
 
 def read_model(path: Path, folder: Path) -> dict[str, Any]:
     """Configuration and weights of a Keras model file."""
     with path.open("rb") as file:
         magic = file.read(8)
-    suffix = path.suffix.lower()
+    suffix, budget = path.suffix.lower(), allowance(path.stat().st_size, LARGEST_MODEL)
     is_hdf5, is_zip = magic == SIGNATURE, magic[:4] == b"PK\x03\x04"
     if not magic:
         raise Refused("is empty")
     if suffix == ".keras" and is_zip:
-        return read_keras_archive(path, folder)
+        return read_keras_archive(path, folder, budget)
     if suffix in (".h5", ".hdf5") and is_hdf5:
-        return read_hdf5_model(path, folder)
+        return read_hdf5_model(path, folder, budget)
     kind = "an HDF5 file" if is_hdf5 else "a zip archive" if is_zip else "neither HDF5 nor zip"
     raise Refused(f"is {kind}, which does not fit the ending {suffix!r}")
 
 
-def read_keras_archive(path: Path, folder: Path) -> dict[str, Any]:
+def read_keras_archive(path: Path, folder: Path, budget: int) -> dict[str, Any]:
     """The three members of a `.keras` archive, checked and taken apart."""
     with zipfile.ZipFile(path) as archive:
         names = [member.filename for member in archive.infolist()]
@@ -50,16 +43,11 @@ def read_keras_archive(path: Path, folder: Path) -> dict[str, Any]:
                 f"holds {', '.join(sorted(KERAS_MEMBERS))}, each once"
             )
         config = parse_json(unpack(archive, "config.json", LARGEST_JSON), "config.json")
-        metadata = parse_json(unpack(archive, "metadata.json", MIB), "metadata.json")
-        weights = folder / "model.weights.h5"
-        with weights.open("wb") as target:
-            expected = archive.getinfo("model.weights.h5")
-            limit = min(LARGEST_MODEL, max(FREE_EXPANSION, MOST_EXPANSION * expected.compress_size))
-            for block in unpacked(archive, "model.weights.h5", limit):
+        parse_json(unpack(archive, "metadata.json", MIB), "metadata.json")
+        with (folder / UNPACKED).open("xb") as target:
+            for block in unpacked(archive, UNPACKED, budget):
                 target.write(block)
-    content = read_hdf5_model(weights, folder)
-    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
-    return {**content, "config": config, "keras_version": str(version)}
+    return {**read_hdf5_model(folder / UNPACKED, folder, budget), "config": config}
 
 
 def unpack(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
@@ -69,7 +57,9 @@ def unpack(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
 
 def unpacked(archive: zipfile.ZipFile, name: str, limit: int) -> Iterator[bytes]:
     """A member's bytes in blocks, whatever size its header claims."""
-    count = 0
+    count, packing = 0, archive.getinfo(name).compress_type
+    if packing not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise Refused(f"{name} is packed with method {packing}, which Keras does not use")
     with archive.open(name) as member:
         while block := member.read(MIB):
             count += len(block)
@@ -107,15 +97,16 @@ def depth(value: Any) -> int:
     return deepest
 
 
-def read_hdf5_model(path: Path, folder: Path) -> dict[str, Any]:
+def read_hdf5_model(path: Path, folder: Path, budget: int) -> dict[str, Any]:
     """Configuration (None in a weights-only file) and weights of an HDF5 model file."""
-    hdf5, arrays = Hdf5(path, LARGEST_MODEL), Arrays(folder)
+    hdf5, arrays = Hdf5(path, budget), Arrays(folder)
     root = hdf5.file
     config = hdf5.text(root, "model_config")
     legacy = root.get("model_weights", root)
-    names = hdf5.texts(legacy, "layer_names")
+    names, version = hdf5.texts(legacy, "layer_names"), hdf5.text(legacy, "keras_version")
     if names is not None:
-        layout, layers = "layers", legacy_layers(hdf5, arrays, legacy, names)
+        layout = "keras_3" if str(version).startswith("3.") else "keras_2"
+        layers = legacy_layers(hdf5, arrays, legacy, names)
     elif "layers" in root or "vars" in root:
         layout, layers = "paths", path_layers(hdf5, arrays, root, "")
     else:
@@ -124,7 +115,6 @@ def read_hdf5_model(path: Path, folder: Path) -> dict[str, Any]:
         raise Refused("holds no weights")
     return {
         "config": None if config is None else parse_json(config, "model_config"),
-        "keras_version": hdf5.text(legacy, "keras_version"),
         "layout": layout,
         "layers": layers,
     }

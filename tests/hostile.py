@@ -1,0 +1,573 @@
+"""A kit of bad models and data sets. What they carry touches a marker file and nothing else."""
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+
+from goodnet.backend import keras
+
+MARKER = "marker"
+
+
+class Bad(NamedTuple):
+    """A bad file: `build` writes it into a folder; `says` is in the refusal."""
+
+    name: str
+    build: Callable[[Path], Path]
+    says: str
+
+
+Members = dict[str, bytes]
+Change = Callable[[Any], Any]
+
+
+@cache
+def good_members() -> Members:
+    """The members of a `.keras` file that is fine."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "good.keras"
+        good_network().save(path)
+        with zipfile.ZipFile(path) as archive:
+            return {name: archive.read(name) for name in archive.namelist()}
+
+
+@cache
+def good_h5() -> bytes:
+    """An `.h5` file that is fine."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "good.h5"
+        good_network().save(path)
+        return path.read_bytes()
+
+
+def good_network() -> keras.Model:
+    """A small classifier for 12 x 10 x 3 images and 5 classes."""
+    layers = keras.layers
+    images = keras.Input((12, 10, 3), name="images")
+    hidden = layers.Conv2D(4, 3, activation="relu", name="conv")(images)
+    hidden = layers.MaxPooling2D(2, name="pool")(hidden)
+    hidden = layers.Flatten(name="flat")(hidden)
+    return keras.Model(images, layers.Dense(5, activation="softmax", name="scores")(hidden))
+
+
+def archive(members: Members, name: str = "bad.keras") -> Callable[[Path], Path]:
+    """A builder of a zip archive."""
+
+    def build(folder: Path) -> Path:
+        with zipfile.ZipFile(folder / name, "w", zipfile.ZIP_DEFLATED) as target:
+            for member, content in members.items():
+                target.writestr(member, content)
+        return folder / name
+
+    return build
+
+
+def raw(name: str, content: bytes | Callable[[], bytes]) -> Callable[[Path], Path]:
+    """A builder of a file with this content."""
+
+    def build(folder: Path) -> Path:
+        path = folder / name
+        path.write_bytes(content() if callable(content) else content)
+        return path
+
+    return build
+
+
+def with_config(change: Change) -> Callable[[Path], Path]:
+    """A builder of the good `.keras` file with another configuration."""
+
+    def build(folder: Path) -> Path:
+        members = dict(good_members())
+        config = json.loads(members["config.json"])
+        members["config.json"] = json.dumps(change(config) or config).encode()
+        return archive(members)(folder)
+
+    return build
+
+
+def with_h5(change: Callable[[h5py.File], None]) -> Callable[[Path], Path]:
+    """A builder of the good `.h5` file, changed."""
+
+    def build(folder: Path) -> Path:
+        path = folder / "bad.h5"
+        path.write_bytes(good_h5())
+        with h5py.File(path, "r+") as file:
+            change(file)
+        return path
+
+    return build
+
+
+def with_h5_config(change: Change) -> Callable[[Path], Path]:
+    """A builder of the good `.h5` file with another configuration."""
+
+    def changed(file: h5py.File) -> None:
+        config = json.loads(file.attrs["model_config"])
+        file.attrs["model_config"] = json.dumps(change(config) or config)
+
+    return with_h5(changed)
+
+
+def layer(config: Any, name: str) -> Any:
+    """One layer's entry in a configuration."""
+    return next(entry for entry in config["config"]["layers"] if entry["name"] == name)
+
+
+def as_layer(kind: str, **more: Any) -> Change:
+    """A change: the pooling layer is of another class."""
+
+    def change(config: Any) -> None:
+        entry = layer(config, "pool")
+        entry.update(class_name=kind, module=more.pop("module", "keras.layers"))
+        entry["config"] = {"name": "pool", **more}
+
+    return change
+
+
+def argument(where: str, **values: Any) -> Change:
+    """A change: other arguments of one layer."""
+
+    def change(config: Any) -> None:
+        layer(config, where)["config"].update(values)
+
+    return change
+
+
+PAYLOAD = {
+    "class_name": "__lambda__",
+    "config": {"value": "touch " + MARKER},
+    "module": "builtins",
+}
+
+
+def nested(change: Change) -> Change:
+    """A change: the whole model, changed, is a layer of another."""
+
+    def wrap(config: Any) -> Any:
+        inner = change(config) or config
+        history = {"shape": [None, 12, 10, 3], "dtype": "float32"}
+        tensor = {"class_name": "__keras_tensor__", "config": history}
+        history["keras_history"] = ["outside", 0, 0]  # type: ignore[assignment]
+        outside = {
+            "class_name": "InputLayer",
+            "name": "outside",
+            "config": {"batch_shape": [None, 12, 10, 3], "name": "outside"},
+            "inbound_nodes": [],
+        }
+        nodes = [{"args": [tensor], "kwargs": {}}] * 2
+        inner = {**inner, "name": "inside", "inbound_nodes": nodes}
+        ends = {"input_layers": [["outside", 0, 0]], "output_layers": [["inside", 1, 0]]}
+        layers = {"name": "shell", "layers": [outside, inner], **ends}
+        return {"class_name": "Functional", "config": layers}
+
+    return wrap
+
+
+def wrapped(config: Any) -> None:
+    """A change: a wrapper around a layer that carries code."""
+    inner = {"class_name": "Lambda", "config": {"name": "code", "function": PAYLOAD}}
+    as_layer("TimeDistributed", layer=inner)(config)
+
+
+HOSTILE_LAYERS = {
+    "lambda": as_layer("Lambda", function=PAYLOAD),
+    "lambda_by_name": as_layer("Lambda", function="keras.utils.get_file"),
+    "tf_op": as_layer("TFOpLambda", function="io.write_file", module="tensorflow"),
+    "sliced_tensor": as_layer("SlicingOpLambda", function="__getitem__"),
+    "registered": as_layer("Evil", module="evil", registered_name="evil>Evil"),
+    "torch": as_layer("TorchModuleWrapper", module_bytes="gASV"),
+    "saved_model": as_layer("TFSMLayer", filepath="/tmp/evil", call_endpoint="serve"),
+    "jax": as_layer("JaxLayer", call_fn="os.system"),
+    "wrapper": as_layer("Wrapper", layer={"class_name": "Lambda", "config": {}}),
+    "time_distributed": wrapped,
+    "bidirectional": as_layer("Bidirectional", layer={"class_name": "LSTM", "config": {}}),
+    "string_lookup": as_layer("StringLookup", vocabulary="/etc/passwd"),
+    "random_zoom": as_layer("RandomZoom", height_factor=0.5),
+}
+
+
+def hostile_layers() -> Iterator[Bad]:
+    """Layers off the allow-list: at top level, in a shared sub-model, and in both formats."""
+    for name, change in HOSTILE_LAYERS.items():
+        yield Bad(f"layer_{name}", with_config(change), "is not allowed")
+        yield Bad(f"nested_{name}", with_config(nested(change)), "is not allowed")
+        yield Bad(f"h5_layer_{name}", with_h5_config(change), "is not allowed")
+
+
+HOSTILE_ARGUMENTS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "activation_dict": ("conv", {"activation": PAYLOAD}, "activation"),
+    "activation_path": ("conv", {"activation": "os.system"}, "activation"),
+    "activation_registered": ("conv", {"activation": "evil>run"}, "activation"),
+    "unknown_argument": ("conv", {"hook": "os.system"}, "'hook' is not known"),
+    "half_precision": ("conv", {"dtype": "mixed_float16"}, "only float32"),
+    "channels_first": ("conv", {"data_format": "channels_first"}, "data_format"),
+    "negative_filters": ("conv", {"filters": -4}, "filters"),
+    "absurd_filters": ("conv", {"filters": 2**31}, "filters"),
+    "absurd_units": ("scores", {"units": 2**40}, "units"),
+    "bool_units": ("scores", {"units": True}, "units"),
+    "text_units": ("scores", {"units": "5"}, "units"),
+    "zero_pool": ("pool", {"pool_size": [0, 0]}, "pool_size"),
+    "float_stride": ("conv", {"strides": [0.5, 1]}, "strides"),
+    "long_kernel": ("conv", {"kernel_size": [3, 3, 3]}, "kernel_size"),
+}
+
+
+def hostile_arguments() -> Iterator[Bad]:
+    """Arguments that are not what a layer may have."""
+    for name, (where, values, says) in HOSTILE_ARGUMENTS.items():
+        yield Bad(f"argument_{name}", with_config(argument(where, **values)), says)
+
+
+def rewired(config: Any) -> None:
+    """A change: two layers wait for each other."""
+    tensor = layer(config, "conv")["inbound_nodes"][0]["args"][0]
+    tensor["config"]["keras_history"] = ["pool", 0, 0]
+
+
+def ends_nowhere(config: Any) -> None:
+    """A change: the output is a layer that is not there."""
+    config["config"]["output_layers"] = ["nobody", 0, 0]
+
+
+def renamed(name: str) -> Change:
+    """A change: the pooling layer has another name."""
+
+    def change(config: Any) -> Any:
+        return json.loads(json.dumps(config).replace('"pool"', json.dumps(name)))
+
+    return change
+
+
+def deep(depth: int) -> bytes:
+    """JSON that is nested deeply."""
+    return b"[" * depth + b"]" * depth
+
+
+def configurations() -> Iterator[Bad]:
+    """Plans that are none, and text that is no plan."""
+    yield Bad("cyclic_graph", with_config(rewired), "waits for a tensor that is never made")
+    yield Bad("output_nowhere", with_config(ends_nowhere), "name no tensor")
+    yield Bad("name_newline", with_config(renamed("a\nb")), "a layer is named 'a?b'")
+    yield Bad("name_escape", with_config(renamed("\x1b[2J")), "a layer is named")
+    yield Bad("name_long", with_config(renamed("x" * 5000)), "a layer is named")
+    yield Bad("name_twice", with_config(renamed("conv")), "two layers are named 'conv'")
+    yield Bad("subclassed", with_config(lambda c: {**c, "class_name": "Evil"}), "'Evil'")
+    yield Bad("no_layers", with_config(lambda c: c["config"].update(layers=[])), "no layers")
+    yield Bad("config_list", with_config(lambda c: [c]), "damaged model configuration")
+    yield Bad("config_null", with_config(lambda c: {"class_name": None}), "damaged")
+    for name, text, says in (
+        ("not_json", b"{'a': 1}", "not JSON"),
+        ("nan_json", b'{"a": NaN}', "holds NaN"),
+        ("infinite_json", b'{"a": -Infinity}', "holds -Infinity"),
+        ("deep_json", deep(1000), "nested"),
+        ("deeper_json", deep(200_000), "nested"),
+        ("bomb_json", b'"' + b"a" * (40 << 20) + b'"', "config.json unpacks to more than"),
+        ("empty_json", b"", "not JSON"),
+    ):
+        yield Bad(name, _with_member("config.json", text), says)
+
+
+def _with_member(name: str, content: bytes) -> Callable[[Path], Path]:
+    return lambda folder: archive({**good_members(), name: content})(folder)
+
+
+def _doubled(folder: Path) -> Path:
+    path = archive(good_members())(folder)
+    with zipfile.ZipFile(path, "a") as target:
+        import warnings
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            target.writestr("config.json", b"{}")
+    return path
+
+
+def _bomb() -> bytes:
+    file = io.BytesIO()
+    with h5py.File(file, "w") as target:
+        target.create_dataset("big", shape=(1 << 28,), dtype="f4", chunks=(1 << 18,), fillvalue=0)
+    return file.getvalue()
+
+
+def _zip_bomb(folder: Path) -> Path:
+    path = folder / "bad.keras"
+    members = {k: v for k, v in good_members().items() if k != "model.weights.h5"}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, content in members.items():
+            target.writestr(name, content)
+        with target.open("model.weights.h5", "w", force_zip64=True) as member:
+            for _ in range(300):
+                member.write(bytes(1 << 20))
+    return path
+
+
+def archives() -> Iterator[Bad]:
+    """Zip archives that are not what a `.keras` file is."""
+    yield Bad("zip_doubled_member", _doubled, "each once")
+    for number, name in enumerate(("../../up", "/tmp/root", "assets/evil.py", "weights.evil")):
+        yield Bad(f"zip_extra_{number}", _with_member(name, b"x"), "a .keras file holds")
+    yield Bad("zip_empty", archive({}), "neither")
+    yield Bad("zip_without_weights", _without("model.weights.h5"), "a .keras file holds")
+    yield Bad("zip_without_config", _without("config.json"), "a .keras file holds")
+    yield Bad("zip_weights_text", _with_member("model.weights.h5", b"no HDF5"), "damaged")
+    yield Bad("zip_weights_empty", _with_member("model.weights.h5", b""), "damaged")
+    yield Bad("zip_bomb", _zip_bomb, "unpacks to more than")
+    yield Bad("zip_truncated", _truncated("keras", 3), "damaged")
+    yield Bad("zip_named_h5", lambda f: archive(good_members(), "bad.h5")(f), "zip archive")
+    yield Bad("h5_named_keras", raw("bad.keras", good_h5), "an HDF5 file")
+
+
+def _without(name: str) -> Callable[[Path], Path]:
+    return lambda folder: archive({k: v for k, v in good_members().items() if k != name})(folder)
+
+
+def _truncated(kind: str, divisor: int) -> Callable[[Path], Path]:
+    def build(folder: Path) -> Path:
+        whole = archive(good_members())(folder).read_bytes() if kind == "keras" else good_h5()
+        path = folder / f"bad.{kind}"
+        path.write_bytes(whole[: len(whole) // divisor])
+        return path
+
+    return build
+
+
+KERNEL = "model_weights/conv/conv/kernel"
+
+
+def _replace(path: str, **how: Any) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        values = file[path][()]
+        del file[path]
+        file.create_dataset(path, **{"data": values, **how})
+
+    return change
+
+
+def _spoil(value: float) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        file[KERNEL][0, 0, 0, 0] = value
+
+    return change
+
+
+def _link(link: Any) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        del file[KERNEL]
+        file[KERNEL] = link
+
+    return change
+
+
+def _cycle(file: h5py.File) -> None:
+    file["model_weights/conv/again"] = file["model_weights"]
+
+
+def _twice(file: h5py.File) -> None:
+    file["model_weights/conv/again"] = file[KERNEL]
+
+
+def _external(file: h5py.File) -> None:
+    del file[KERNEL]
+    file.create_dataset(KERNEL, (3, 3, 3, 4), "f4", external=[("/etc/passwd", 0, 432)])
+
+
+def _virtual(file: h5py.File) -> None:
+    del file[KERNEL]
+    layout = h5py.VirtualLayout((3, 3, 3, 4), "f4")
+    layout[:] = h5py.VirtualSource("/etc/passwd", "x", (3, 3, 3, 4))
+    file.create_virtual_dataset(KERNEL, layout)
+
+
+def _huge(file: h5py.File) -> None:
+    del file[KERNEL]
+    file.create_dataset(KERNEL, (1 << 33,), "f4", chunks=(1 << 20,))
+
+
+def _never_written(file: h5py.File) -> None:
+    del file[KERNEL]
+    file.create_dataset(KERNEL, (3, 3, 3, 4), "f4")
+
+
+def _attribute(where: str, name: str, value: Any) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        del file[where].attrs[name]
+        file[where].attrs[name] = value
+
+    return change
+
+
+def _deleted(path: str) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        del file[path]
+
+    return change
+
+
+def _wide(file: h5py.File) -> None:
+    for number in range(120_000):
+        file.create_group(f"g{number}")
+
+
+def hdf5_models() -> Iterator[Bad]:
+    """HDF5 that reaches out, blows up, or does not hold what it says."""
+    for name, change, says in (
+        ("soft_link", _link(h5py.SoftLink("/model_weights/scores")), "soft or external link"),
+        ("external_link", _link(h5py.ExternalLink("/etc/passwd", "/")), "soft or external link"),
+        ("external_storage", _external, "in another file"),
+        ("virtual", _virtual, "in another file"),
+        ("cycle", _cycle, "reached by two paths"),
+        ("hard_link_twice", _twice, "reached by two paths"),
+        ("huge", _huge, "size budget"),
+        ("never_written", _never_written, "holds none"),
+        ("too_many_objects", _wide, "more than"),
+        ("nan", _spoil(np.nan), "NaN or infinite"),
+        ("infinite", _spoil(np.inf), "NaN or infinite"),
+        ("scaleoffset_filter", _replace(KERNEL, data=np.ones((3, 3, 3, 4), "i4"), scaleoffset=0),
+         "uses filter"),
+        ("wrong_shape", _replace(KERNEL, data=np.ones((3, 3, 3, 5), "f4")), "shape"),
+        ("complex", _replace(KERNEL, data=np.ones((3, 3, 3, 4), "c8")), "not float, int or uint"),
+        ("text_weights", _replace(KERNEL, data=b"text"), "not float, int or uint"),
+        ("object_weights", _replace(KERNEL, data=["a"], dtype=h5py.string_dtype()), "not float"),
+        ("missing_weight", _deleted(KERNEL), "has no data set"),
+        ("missing_layer", _deleted("model_weights/conv"), "has no group for layer"),
+        ("group_for_weight", _link_group, "is a group"),
+        ("config_number", _attribute("/", "model_config", 7), "not text"),
+        ("config_list", _attribute("/", "model_config", ["a", "b"]), "not one text"),
+        ("config_nan", _attribute("/", "model_config", '{"a": NaN}'), "holds NaN"),
+        ("names_number", _attribute("model_weights", "layer_names", [1, 2]), "list of texts"),
+        ("names_twice", _attribute("model_weights", "layer_names", ["conv", "conv"]), "twice"),
+        ("names_escape", _attribute("model_weights", "layer_names", ["../../x"]), "no group for"),
+        ("names_missing", lambda f: f["model_weights"].attrs.__delitem__("layer_names"),
+         "not a Keras model"),
+        ("weights_left_out", _attribute("model_weights/conv", "weight_names", ["conv/kernel"]),
+         "weights"),
+    ):  # fmt: skip
+        yield Bad(f"h5_{name}", with_h5(change), says)
+    for divisor in (1.01, 2, 50):
+        yield Bad(f"h5_truncated_{divisor}", _truncated_h5(divisor), "damaged")
+
+
+def _link_group(file: h5py.File) -> None:
+    del file[KERNEL]
+    file.create_group(KERNEL)
+
+
+def _truncated_h5(divisor: float) -> Callable[[Path], Path]:
+    return raw("bad.h5", lambda: good_h5()[: int(len(good_h5()) / divisor)])
+
+
+def _fifo(folder: Path) -> Path:
+    os.mkfifo(folder / "bad.h5")
+    return folder / "bad.h5"
+
+
+def _symlink(target: str) -> Callable[[Path], Path]:
+    def build(folder: Path) -> Path:
+        (folder / "bad.h5").symlink_to(target)
+        return folder / "bad.h5"
+
+    return build
+
+
+def _folder(folder: Path) -> Path:
+    (folder / "bad.keras").mkdir()
+    return folder / "bad.keras"
+
+
+def special_files() -> Iterator[Bad]:
+    """What is no regular file, or no model at all."""
+    yield Bad("missing", lambda folder: folder / "none.h5", "no such file")
+    yield Bad("empty_h5", raw("bad.h5", b""), "is empty")
+    yield Bad("empty_keras", raw("bad.keras", b""), "is empty")
+    yield Bad("text", raw("bad.h5", b"hello"), "neither HDF5 nor zip")
+    yield Bad("pickle", raw("bad.h5", b"\x80\x04\x95\x00."), "neither HDF5 nor zip")
+    yield Bad("signature_only", raw("bad.h5", b"\x89HDF\r\n\x1a\n"), "damaged")
+    yield Bad("zeros_after", raw("bad.h5", b"\x89HDF\r\n\x1a\n" + bytes(4096)), "damaged")
+    yield Bad("other_ending", raw("bad.pb", good_h5), "does not fit the ending")
+    yield Bad("fifo", _fifo, "not a regular file")
+    yield Bad("device", lambda folder: Path("/dev/zero"), "not a regular file")
+    yield Bad("folder", _folder, "not a regular file")
+    yield Bad("symlink", _symlink("/etc/passwd"), "symbolic link")
+    yield Bad("symlink_loop", _symlink("bad.h5"), "symbolic link")
+    yield Bad("newline", raw("bad\n<b>.h5", b"hello"), "neither HDF5 nor zip")
+
+
+MODELS: tuple[Bad, ...] = (
+    *hostile_layers(),
+    *hostile_arguments(),
+    *configurations(),
+    *archives(),
+    *hdf5_models(),
+    *special_files(),
+)
+
+
+def data_file(**sets: Any) -> Callable[[Path], Path]:
+    """A builder of a data set for the good network; a set that is None is left out."""
+
+    def build(folder: Path) -> Path:
+        good = {"data": np.full((6, 3, 12, 10), 9, np.uint8), "label": np.arange(6) % 5}
+        with h5py.File(folder / "bad.h5", "w") as file:
+            for name, values in {**good, **sets}.items():
+                if isinstance(values, dict):
+                    file.create_dataset(name, **values)
+                elif values is not None:
+                    file[name] = values
+        return folder / "bad.h5"
+
+    return build
+
+
+def _pixel(value: float) -> Any:
+    pixels = np.full((6, 3, 12, 10), 9.5)
+    pixels[3, 1, 4, 5] = value
+    return pixels
+
+
+DATASETS: tuple[Bad, ...] = (
+    Bad("no_data", data_file(data=None), "has no data set 'data'"),
+    Bad("no_label", data_file(label=None), "has no data set 'label'"),
+    Bad("data_group", data_file(data=None, **{"data/x": 1}), "is a group"),
+    Bad("lengths", data_file(label=np.arange(5)), "'label' has the shape (5,) for 6 images"),
+    Bad("one_hot", data_file(label=np.eye(6)), "'label' has the shape (6, 6)"),
+    Bad("no_images", data_file(data=np.zeros((0, 3, 12, 10)), label=np.zeros(0)), "shape (0,"),
+    Bad("rank", data_file(data=np.zeros((6, 360), np.uint8)), "shape (6, 360)"),
+    Bad("size", data_file(data=np.zeros((6, 3, 12, 11), np.uint8)), "do not fit the model"),
+    Bad("nan", data_file(data=_pixel(np.nan)), "NaN or infinite"),
+    Bad("infinite", data_file(data=_pixel(np.inf)), "NaN or infinite"),
+    Bad("negative", data_file(data=_pixel(-1)), "pixels range over -1..9.5"),
+    Bad("beyond_white", data_file(data=_pixel(256)), "pixels range over 9.5..256"),
+    Bad("label_nan", data_file(label=np.array([0, 1, np.nan, 3, 4, 0])), "no class index"),
+    Bad("label_fraction", data_file(label=np.array([0, 1, 2.5, 3, 4, 0])), "2.5"),
+    Bad("label_huge", data_file(label=np.full(6, 2.0**40)), "no class index"),
+    Bad("label_negative", data_file(label=np.arange(6) - 1), "ranges over -1..4"),
+    Bad("label_beyond", data_file(label=np.arange(6)), "ranges over 0..5"),
+    Bad("true_label_beyond", data_file(true_label=np.arange(6)), "'true_label' ranges"),
+    Bad("label_text", data_file(label=np.array([b"a"] * 6)), "not float, int or uint"),
+    Bad("label_object", data_file(label={"data": ["a"] * 6, "dtype": h5py.string_dtype()}),
+        "not float, int or uint"),
+    Bad("data_complex", data_file(data=np.zeros((6, 3, 12, 10), "c8")), "not float"),
+    Bad("label_link", data_file(label=h5py.SoftLink("/data")), "soft or external link"),
+    Bad("data_external_link", data_file(data=h5py.ExternalLink("x.h5", "/")), "external link"),
+    Bad("data_never_written", data_file(data={"shape": (6, 3, 12, 10), "dtype": "u1"}),
+        "holds none"),
+    Bad("data_huge", data_file(data={"shape": (1 << 40, 3, 12, 10), "dtype": "u1",
+        "chunks": (64, 3, 12, 10)}), "size budget"),
+    Bad("data_empty_space", data_file(data=h5py.Empty("f4")), "is empty"),
+    Bad("data_fraction_filter", data_file(data={"data": np.ones((6, 3, 12, 10), "i4"),
+        "scaleoffset": 0}), "uses filter"),
+    Bad("a_model", with_h5(lambda file: None), "has no data set 'data'"),
+    Bad("text", raw("bad.h5", b"hello"), "is not an HDF5 file"),
+    Bad("truncated", _truncated_h5(2), "damaged"),
+    Bad("fifo", _fifo, "not a regular file"),
+    Bad("symlink", _symlink("/etc/passwd"), "symbolic link"),
+)  # fmt: skip

@@ -1,0 +1,60 @@
+"""The kit of bad models through the flow: each run fails with the message, the others go on."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Toy
+from hostile import MARKER, MODELS, Bad
+from prefect.client.orchestration import get_client
+
+from flows.repair import Outcome, repair
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+A_FOLDER = "folder"  # stands for the models in it, and there are none
+A_FEW = {"layer_lambda", "nested_registered", "h5_cycle", "h5_nan", "zip_bomb", "fifo", "newline"}
+
+
+def repaired_beside(toy: Toy, kit: list[Bad], tmp_path: Path) -> list[Outcome]:
+    """How the flow ends for each of the bad models and, last, for the toy."""
+    paths = []
+    for bad in kit:
+        folder = tmp_path / bad.name
+        folder.mkdir()
+        paths.append(str(bad.build(folder)))
+    models = (*paths, str(toy.model))
+    state: Any = repair(
+        models, str(toy.data), str(tmp_path / "artifacts"), order="ascending", return_state=True
+    )
+    assert state.is_failed()
+    outcomes: list[Outcome] = state.result(raise_on_failure=False)
+    assert [outcome.model for outcome in outcomes] == list(models)
+    return outcomes
+
+
+def check(toy: Toy, kit: list[Bad], tmp_path: Path) -> None:
+    """Each bad model failed with its message, and the toy was repaired."""
+    *refused, good = repaired_beside(toy, kit, tmp_path)
+    for bad, outcome in zip(kit, refused, strict=True):
+        assert outcome.folder is None
+        assert outcome.refused
+        assert bad.says in outcome.message, bad.name
+        assert len(outcome.message.splitlines()) == 1
+    assert good.folder is not None
+    assert [str(p) for p in (tmp_path / "artifacts").iterdir()] == [good.folder]
+    assert not list(tmp_path.rglob(MARKER))
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(sort="START_TIME_DESC", limit=200)
+    states = [run.state for run in runs if run.parent_task_run_id and run.state]
+    messages = {str(state.message) for state in states if state.type.value == "FAILED"}
+    assert {outcome.message for outcome in refused} <= messages
+
+
+def test_some_bad_models_fail_with_their_message(toy: Toy, tmp_path: Path) -> None:
+    check(toy, [bad for bad in MODELS if bad.name in A_FEW], tmp_path)
+
+
+@pytest.mark.slow
+def test_every_bad_model_fails_with_its_message(toy: Toy, tmp_path: Path) -> None:
+    check(toy, [bad for bad in MODELS if bad.name != A_FOLDER], tmp_path)

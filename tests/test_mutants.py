@@ -1,0 +1,85 @@
+"""Files with random bytes damaged: never a hang or a crash, never a wrong acceptance."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hostile import archive, data_file, good_h5, good_members
+
+from goodnet.dataset import open_dataset
+from goodnet.faults import InputRefused
+from goodnet.suspect import open_suspect
+
+SEED = 20261123
+AT_A_TIME = 3
+
+
+def damaged(content: bytes, number: int) -> bytes:
+    """The content with 1 to 64 bytes, or a run of them, replaced; the same for each number."""
+    rng = np.random.default_rng([SEED, number])
+    bytes_ = bytearray(content)
+    count = int(rng.integers(1, 65))
+    start = int(rng.integers(0, len(bytes_) - count))
+    run = number % 3 == 0
+    places = range(start, start + count) if run else rng.integers(0, len(bytes_), count)
+    for place in places:
+        bytes_[int(place)] = int(rng.integers(0, 256))
+    return bytes(bytes_)
+
+
+def accepted(kind: str, path: Path) -> bool:
+    """Whether a mutant is opened; what is in it then is finite and fits."""
+    try:
+        if kind == "data":
+            dataset = open_dataset(path, input_shape=(12, 10, 3), classes=5)
+            assert np.isfinite(np.asarray(dataset.pixels, dtype=np.float64)).all()
+            assert 0 <= dataset.labels.min() <= dataset.labels.max() < 5
+        else:
+            suspect = open_suspect(path)
+            assert all(np.isfinite(array).all() for array in suspect.network.get_weights())
+            assert suspect.network(np.zeros((1, *suspect.input_shape))).shape == (
+                1,
+                suspect.classes,
+            )
+    except InputRefused as refused:
+        assert path.name in str(refused)
+        assert len(str(refused).splitlines()) == 1
+        return False
+    return True
+
+
+def originals(folder: Path) -> dict[str, bytes]:
+    """A good file of each kind."""
+    return {
+        "h5": good_h5(),
+        "keras": archive(good_members())(folder).read_bytes(),
+        "data": data_file()(folder).read_bytes(),
+    }
+
+
+def share_accepted(count: int, folder: Path) -> float:
+    """Open that many mutants, equally many of each kind."""
+    good = originals(folder)
+
+    def try_one(number: int) -> bool:
+        kind = ("h5", "keras", "data")[number % 3]
+        path = folder / f"mutant_{number}.{'h5' if kind == 'data' else kind}"
+        path.write_bytes(damaged(good[kind], number // 3))
+        result = accepted(kind, path)
+        path.unlink()
+        return result
+
+    with ThreadPoolExecutor(AT_A_TIME) as threads:
+        return float(np.mean(list(threads.map(try_one, range(count)))))
+
+
+def test_a_hundred_mutants(tmp_path: Path) -> None:
+    """Some are refused and some, damaged where nothing is read, are not."""
+    assert 0 < share_accepted(102, tmp_path) < 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_two_thousand_mutants(tmp_path: Path) -> None:
+    assert 0 < share_accepted(2001, tmp_path) < 1
