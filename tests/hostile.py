@@ -305,7 +305,7 @@ def _zip_bomb(folder: Path) -> Path:
         for name, content in members.items():
             target.writestr(name, content)
         with target.open("model.weights.h5", "w", force_zip64=True) as member:
-            for _ in range(300):
+            for _ in range(600):
                 member.write(bytes(1 << 20))
     return path
 
@@ -426,7 +426,7 @@ def hdf5_models() -> Iterator[Bad]:
         ("virtual", _virtual, "in another file"),
         ("cycle", _cycle, "reached by two paths"),
         ("hard_link_twice", _twice, "reached by two paths"),
-        ("huge", _huge, "size budget"),
+        ("huge", _huge, "more than can be in a file of this size"),
         ("never_written", _never_written, "holds none"),
         ("too_many_objects", _wide, "more than"),
         ("nan", _spoil(np.nan), "NaN or infinite"),
@@ -561,7 +561,7 @@ DATASETS: tuple[Bad, ...] = (
     Bad("data_never_written", data_file(data={"shape": (6, 3, 12, 10), "dtype": "u1"}),
         "holds none"),
     Bad("data_huge", data_file(data={"shape": (1 << 40, 3, 12, 10), "dtype": "u1",
-        "chunks": (64, 3, 12, 10)}), "size budget"),
+        "chunks": (64, 3, 12, 10)}), "more than can be in a file of this size"),
     Bad("data_empty_space", data_file(data=h5py.Empty("f4")), "is empty"),
     Bad("data_fraction_filter", data_file(data={"data": np.ones((6, 3, 12, 10), "i4"),
         "scaleoffset": 0}), "uses filter"),
