@@ -93,9 +93,9 @@ class _Parser:
 
     def model(self, data: Any, depth: int) -> Architecture:
         kind = _text(data["class_name"])
-        if kind not in MODELS:
+        if kind not in MODELS or not _is_of_keras(data):
             raise self.refuse(
-                f"the model is of class {one_line(kind, 60)!r}; only Sequential and Functional "
+                f"the model is of class {_claimed(data)!r}; only Sequential and Functional "
                 "models can be opened: rebuild it as one of these and save it again"
             )
         if depth > DEEPEST_NESTING:
@@ -174,10 +174,8 @@ class _Parser:
             shape = config.get("batch_shape", config.get("batch_input_shape"))
             return self.input_layer(name, shape)
         if (kind not in LAYERS and kind not in OPERATIONS) or not _is_of_keras(data):
-            origin = data.get("registered_name") or data.get("module")
-            said = written if origin in (None, written) else f"{written} ({origin})"
             raise self.refuse(
-                f"layer {name!r} is of class {one_line(said, 60)!r}, which is not allowed "
+                f"layer {name!r} is of class {_claimed(data)!r}, which is not allowed "
                 "(it may run code of its own); replace it by a standard layer and save again"
             )
         self.check_precision(name, config.get("dtype"))
@@ -283,6 +281,13 @@ def _is_of_keras(data: Mapping[str, Any]) -> bool:
     module, registered = data.get("module"), data.get("registered_name")
     ours = module is None or _text(module).split(".")[0] in ("keras", "tf_keras", "tensorflow")
     return ours and registered in (None, data["class_name"])
+
+
+def _claimed(data: Mapping[str, Any]) -> str:
+    """The class that a layer or model says it is of, and whose, for messages."""
+    written = data["class_name"]
+    origin = data.get("registered_name") or data.get("module")
+    return one_line(written if origin in (None, written) else f"{written} ({origin})", 60)
 
 
 def _count_calls(plan: Architecture) -> int:

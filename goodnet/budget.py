@@ -16,7 +16,7 @@ from goodnet.layers import INPUT
 from goodnet.wiring import with_tensors
 
 LARGEST_TENSOR = 1 << 26  # values; VGG16 has 3 million in its largest
-MOST_WORK = 1 << 40  # multiplications; VGG16 has 15 billion
+MOST_WORK = 1 << 37  # multiplications; VGG16 has 15 billion, EfficientNetB7 37
 SIDE = 224  # assumed where a network takes images of any size
 
 Layers = Mapping[str, Any]  # by name: a Keras layer or operation; of a nested model its Layers

@@ -96,10 +96,14 @@ def open_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> 
     path = Path(path)
     with taken_apart(path, "dataset") as content:
         found = content.description
-        true_labels = content.array(found["true_label"]) if "true_label" in found else None
         pixels = content.array(found["data"])  # stays mapped when its file is gone
-        labels = content.array(found["label"])
-        for name, values in (("label", labels), ("true_label", true_labels)):
+        names = [name for name in ("label", "true_label") if name in found]
+        labels = {name: content.array(found[name]) for name in names}
+        if pixels.dtype not in (np.uint8, np.float32) or pixels.ndim not in (3, 4):
+            raise content.refusal
+        for name, values in labels.items():
+            if values.dtype != np.int64 or values.shape != (len(pixels),):
+                raise content.refusal
             _check_labels(path, name, values, classes)
         shape = pixels.shape[1:] if pixels.ndim == 4 else (*pixels.shape[1:], 1)
         return Dataset(
@@ -108,14 +112,14 @@ def open_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> 
             pixels=pixels.reshape(len(pixels), *shape),
             channels_first=_channels_first(path, shape, input_shape),
             white=_white(path, pixels, found["stored_dtype"]),
-            labels=np.array(labels),
-            true_labels=None if true_labels is None else np.array(true_labels),
+            labels=np.array(labels["label"]),
+            true_labels=np.array(labels["true_label"]) if "true_label" in labels else None,
             stored_dtype=one_line(found["stored_dtype"]),
         )
 
 
 def _check_labels(path: Path, name: str, values: Any, classes: int) -> None:
-    if values is not None and not (values.min() >= 0 and values.max() < classes):
+    if not (values.min() >= 0 and values.max() < classes):
         raise DataRefused(
             path,
             f"{name!r} ranges over {values.min()}..{values.max()}; the model has the classes "

@@ -1,6 +1,7 @@
 """What a suspect and its data sets are, in the words of the report."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,9 +12,10 @@ from goodnet.graph import choose_layer, describe_layers
 from goodnet.paths import safe_name
 from goodnet.pruning import find_cut
 from goodnet.scale import Scale, choose_scale
-from goodnet.split import Split
 from goodnet.suspect import Suspect, open_suspect
-from goodnet.sweep import clean_accuracy
+
+if TYPE_CHECKING:  # TensorFlow, which a refused model never pays for
+    from goodnet.split import Split
 
 
 def describe_model(suspect: Suspect, *, layer: str = "auto", uri: str | None = None) -> ModelFound:
@@ -77,6 +79,8 @@ def inspect(
     found = describe_model(suspect, layer=layer)
     for line in _model_lines(found):
         say(line)
+    from goodnet.split import Split
+
     split = Split(suspect, found.layer)
     for path in datasets:
         dataset = open_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
@@ -85,7 +89,9 @@ def inspect(
         say(f"  scale          {_scale_found(split, dataset)}")
 
 
-def _scale_found(split: Split, dataset: Dataset) -> str:
+def _scale_found(split: "Split", dataset: Dataset) -> str:
+    from goodnet.sweep import clean_accuracy
+
     tried = {scale: clean_accuracy(split, dataset, scale) for scale in Scale}
     said = ", ".join(f"{scale.value} {share}" for scale, share in tried.items())
     try:

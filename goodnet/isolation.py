@@ -31,7 +31,10 @@ log = logging.getLogger(__name__)
 Kind = Literal["model", "dataset"]
 
 MIB = 1 << 20
-SHORTEST_WAIT = 10  # seconds
+HDF5, ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
+HDF5_NAMES = (".h5", ".hdf5")
+SHORTEST_WORK = 8  # seconds of CPU
+PATIENCE = 2  # times as long by the clock: others may use the machine
 LARGEST_ANSWER = 64 * MIB
 LARGEST_FILE = {"model": 4096 * MIB, "dataset": 65536 * MIB}
 PROJECT = Path(__file__).resolve().parent.parent
@@ -57,16 +60,16 @@ class Content(NamedTuple):
         Raises:
             InputRefused: it is not; the reader process was broken by the file.
         """
-        path = self.folder / Path(entry["file"]).name
         try:
-            if path.is_symlink():
-                raise self.refusal
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            raise self.refusal from None
-        if list(array.shape) != entry["shape"] or array.dtype.name != entry["dtype"]:
-            raise self.refusal
-        return array  # type: ignore[no-any-return]
+            with open_regular(self.folder / Path(entry["file"]).name) as file:
+                np.lib.format.read_magic(file)
+                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+                said = (entry["shape"], entry["dtype"])
+                if dtype.kind in "fiu" and (list(shape), dtype.name) == said:
+                    return np.memmap(file, dtype, "r", file.tell(), shape)
+        except (InputRefused, OSError, ValueError, TypeError, KeyError, EOFError):
+            pass
+        raise self.refusal
 
 
 @contextmanager
@@ -83,8 +86,7 @@ def taken_apart(path: Path, kind: Kind) -> Iterator[Content]:
     """
     with tempfile.TemporaryDirectory(prefix="goodnet-") as name:
         folder = Path(name)
-        suffix = path.suffix if path.suffix.lower() in (".h5", ".hdf5", ".keras") else ".other"
-        copy = folder / f"input{suffix.lower()}"
+        copy = folder / ("input.keras" if path.suffix.lower() == ".keras" else "input.h5")
         digest = private_copy(path, copy, kind)
         arrays = folder / "arrays"
         arrays.mkdir()
@@ -101,14 +103,31 @@ def private_copy(path: Path, copy: Path, kind: Kind) -> str:
     """
     refused = REFUSAL[kind]
     digest, count = hashlib.sha256(), 0
+    too_large = refused(path, f"is larger than {LARGEST_FILE[kind] // MIB} MiB")
     with open_regular(path, refused) as source, copy.open("xb") as target:
+        if os.fstat(source.fileno()).st_size > LARGEST_FILE[kind]:
+            raise too_large
+        _check_signature(path, source.read(8), kind)
+        source.seek(0)
         while block := source.read(4 * MIB):
             count += len(block)
-            if count > LARGEST_FILE[kind]:
-                raise refused(path, f"is larger than {LARGEST_FILE[kind] // MIB} MiB")
+            if count > LARGEST_FILE[kind]:  # it may grow while it is read
+                raise too_large
             digest.update(block)
             target.write(block)
     return digest.hexdigest()
+
+
+def _check_signature(path: Path, start: bytes, kind: Kind) -> None:
+    """Refuse at once what does not begin as its kind and its name say."""
+    suffix, is_hdf5, is_zip = path.suffix.lower(), start == HDF5, start[:4] == ZIP
+    if not start:
+        raise REFUSAL[kind](path, "is empty")
+    if kind == "dataset" and not is_hdf5:
+        raise DataRefused(path, "is not an HDF5 file")
+    if kind == "model" and not (is_zip if suffix == ".keras" else is_hdf5 and suffix in HDF5_NAMES):
+        found = "an HDF5 file" if is_hdf5 else "a zip archive" if is_zip else "neither HDF5 nor zip"
+        raise ModelRefused(path, f"is {found}, which does not fit the ending {suffix!r}")
 
 
 def open_regular(path: Path, refused: type[InputRefused] = InputRefused) -> Any:
@@ -135,7 +154,7 @@ def open_regular(path: Path, refused: type[InputRefused] = InputRefused) -> Any:
 def _read(path: Path, copy: Path, arrays: Path, kind: Kind) -> dict[str, Any]:
     """What the reader process says of the copy; `path` is for messages."""
     refused, size = REFUSAL[kind], copy.stat().st_size
-    seconds = SHORTEST_WAIT + size // (10 * MIB)
+    seconds = SHORTEST_WORK + size // (10 * MIB)
     limits = {
         "RLIMIT_AS": 1024 * MIB + 2 * min(size, 4096 * MIB),
         "RLIMIT_CPU": seconds,
@@ -144,16 +163,19 @@ def _read(path: Path, copy: Path, arrays: Path, kind: Kind) -> dict[str, Any]:
         "RLIMIT_NOFILE": 64,
         "RLIMIT_NPROC": 0,
     }
-    status = _run([kind, str(copy), str(arrays), json.dumps(limits)], arrays, seconds)
+    patience = PATIENCE * seconds
+    status = _run([kind, str(copy), str(arrays), json.dumps(limits)], arrays, patience)
     answer = arrays / "content.json"
     if status is None:
-        raise refused(path, f"reading it took more than {seconds} seconds")
+        raise refused(path, f"reading it took more than {patience} seconds")
     if not answer.exists():
         raise refused(path, f"is damaged: reading it ended the reader process ({status})")
     try:
         with open_regular(answer) as file:
             description = dict(json.loads(file.read(LARGEST_ANSWER)))
         missing = [one_line(feature, 40) for feature in description.pop("missing_isolation")]
+        if "refused" not in description and not _is_complete(description, kind):
+            raise ValueError("not what the reader writes")
     except (InputRefused, ValueError, TypeError, KeyError, RecursionError):
         raise refused(path, BROKEN) from None
     for feature in missing:
@@ -161,6 +183,25 @@ def _read(path: Path, copy: Path, arrays: Path, kind: Kind) -> dict[str, Any]:
     if "refused" in description:
         raise refused(path, description["refused"])
     return description
+
+
+def _is_complete(description: dict[str, Any], kind: Kind) -> bool:
+    """Whether a reader's answer has the form that `reader/` gives it."""
+    if kind == "dataset":
+        arrays = [description["data"], description["label"], description.get("true_label", {})]
+        return isinstance(description["stored_dtype"], str) and _all(dict, arrays)
+    layers = description["layers"]
+    return (
+        isinstance(description["config"], dict | list | None)
+        and isinstance(description["layout"], str)
+        and _all(dict, layers)
+        and _all(str, [layer["name"] for layer in layers])
+        and all(_all(dict, layer["weights"]) for layer in layers)
+    )
+
+
+def _all(kind: type, values: list[Any]) -> bool:
+    return isinstance(values, list) and all(isinstance(value, kind) for value in values)
 
 
 def _run(arguments: list[str], folder: Path, seconds: int) -> str | None:

@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from goodnet.architecture import Architecture, Layer, Ref
 from goodnet.backend import keras
-from goodnet.budget import Layers, check_cost
+from goodnet.budget import SIDE, Layers, check_cost
 from goodnet.faults import InputRefused, ModelRefused, one_line
 from goodnet.layers import INPUT, OPERATIONS
 from goodnet.weights import Stored, paired_weights
@@ -44,19 +46,43 @@ def load_network(
         source: the file, for the error message.
 
     Raises:
-        ModelRefused: the layers do not fit together or ask for too much, or the weights do not
-            fit the layers.
+        ModelRefused: the layers do not fit together or ask for too much, they are no image
+            classifier, the weights do not fit the layers, or its answers are not finite.
     """
     with _unallocated():
         with _refusing(source):
             layers = _layers(architecture)
             check_cost(architecture, layers, source)
             network = _model(architecture, layers)
+        _check_classifier(network, source)
         pairs = paired_weights(network, layout, stored, source)
     for variable, array in pairs:
         variable.assign(array)
     _finalise(network)
+    _check_answers(network, source)
     return network
+
+
+def _check_classifier(network: keras.Model, source: object) -> None:
+    """Refuse what does not map one image to one row of scores."""
+    inputs, outputs = len(network.inputs), len(network.outputs)
+    if (inputs, outputs) != (1, 1):
+        raise ModelRefused(source, f"has {inputs} inputs and {outputs} outputs, not one and one")
+    images, scores = network.input_shape, network.output_shape
+    if len(images) != 4 or images[-1] not in (1, 3, 4):
+        raise ModelRefused(source, f"takes {images[1:]}, not height x width x 1, 3 or 4")
+    if len(scores) != 2 or (scores[-1] or 0) < 2:
+        raise ModelRefused(source, f"answers {scores[1:]}, not scores of two classes or more")
+
+
+def _check_answers(network: keras.Model, source: object) -> None:
+    """Refuse finite weights that make no finite scores: a negative variance, an overflow."""
+    sides = (side or SIDE for side in network.input_shape[1:])
+    noise = np.random.default_rng(0).random((1, *sides), dtype=np.float32)
+    with _refusing(source):
+        scores = [network(white * noise, training=False).numpy() for white in (1, 255)]
+    if not any(np.isfinite(answer).all() for answer in scores):
+        raise ModelRefused(source, "answers NaN or infinite scores, whatever the pixel scale")
 
 
 @contextmanager

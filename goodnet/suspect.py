@@ -4,16 +4,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from goodnet.architecture import Architecture, parse_architecture
-from goodnet.backend import keras
 from goodnet.deepid import deepid_classes, deepid_config
 from goodnet.faults import ModelRefused, RequestRefused, one_line
 from goodnet.isolation import Content, open_regular, taken_apart
-from goodnet.network import load_network
 
-LARGEST_ARCHITECTURE = 32 << 20
+if TYPE_CHECKING:
+    from goodnet.backend import keras
+
+LARGEST_ARCHITECTURE = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Suspect:
     format: str
     described_by: str
     plan: Architecture
-    network: keras.Model
+    network: "keras.Model"
 
     @property
     def input_shape(self) -> tuple[int | None, int | None, int]:
@@ -65,12 +66,13 @@ def open_suspect(path: str | Path, *, architecture: str = "auto") -> Suspect:
     path = Path(path)
     with taken_apart(path, "model") as content:
         plan, described_by = _plan(path, content, architecture)
+        from goodnet.network import load_network  # TensorFlow, when there is a plan to build
+
         stored = [
             (entry["name"], [content.array(weight) for weight in entry["weights"]])
             for entry in content.description["layers"]
         ]
         network = load_network(plan, content.description["layout"], stored, path)
-        _check_classifier(path, network)
         suffix = ".keras" if path.suffix.lower() == ".keras" else ".h5"
         return Suspect(one_line(path), content.sha256, suffix, described_by, plan, network)
 
@@ -114,15 +116,3 @@ def _read_json(path: Path) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as fault:
         raise RequestRefused(path, f"is not a Keras JSON configuration: {fault}") from None
-
-
-def _check_classifier(path: Path, network: keras.Model) -> None:
-    """Refuse what does not map one image to one row of scores."""
-    inputs, outputs = len(network.inputs), len(network.outputs)
-    if (inputs, outputs) != (1, 1):
-        raise ModelRefused(path, f"has {inputs} inputs and {outputs} outputs, not one and one")
-    images, scores = network.input_shape, network.output_shape
-    if len(images) != 4 or images[-1] not in (1, 3, 4):
-        raise ModelRefused(path, f"takes {images[1:]}, not height x width x 1, 3 or 4")
-    if len(scores) != 2 or (scores[-1] or 0) < 2:
-        raise ModelRefused(path, f"answers {scores[1:]}, not scores of two classes or more")

@@ -260,7 +260,14 @@ def configurations() -> Iterator[Bad]:
     yield Bad("name_escape", with_config(renamed("\x1b[2J")), "a layer is named")
     yield Bad("name_long", with_config(renamed("x" * 5000)), "a layer is named")
     yield Bad("name_twice", with_config(renamed("conv")), "two layers are named 'conv'")
-    yield Bad("subclassed", with_config(lambda c: {**c, "class_name": "Evil"}), "'Evil'")
+    yield Bad(
+        "subclassed", with_config(lambda c: {**c, "class_name": "Evil"}), "'Evil (Functional)'"
+    )
+    yield Bad(
+        "registered_model",
+        with_config(lambda c: {**c, "registered_name": "evil>Functional"}),
+        "'Functional (evil>Functional)'",
+    )
     yield Bad("no_layers", with_config(lambda c: c["config"].update(layers=[])), "no layers")
     yield Bad("config_list", with_config(lambda c: [c]), "damaged model configuration")
     yield Bad("config_null", with_config(lambda c: {"class_name": None}), "damaged")
@@ -413,7 +420,7 @@ def _deleted(path: str) -> Callable[[h5py.File], None]:
 
 
 def _wide(file: h5py.File) -> None:
-    for number in range(120_000):
+    for number in range(31_000):
         file.create_group(f"g{number}")
 
 
@@ -429,6 +436,13 @@ def hdf5_models() -> Iterator[Bad]:
         ("huge", _huge, "more than can be in a file of this size"),
         ("never_written", _never_written, "holds none"),
         ("too_many_objects", _wide, "more than"),
+        ("gzip_bomb", _replace(KERNEL, data=np.zeros(100 << 20, "f4"), compression="gzip"),
+         "more than can be in a file of this size"),
+        ("chunk_bomb", _replace(KERNEL, data=np.zeros(65 << 20, "f4"), compression="gzip",
+         chunks=(65 << 20,)), "chunks of more than 256 MiB"),
+        ("overflow", _replace(KERNEL, data=np.full((3, 3, 3, 4), 3e38, "f4")),
+         "answers NaN or infinite scores"),
+        ("beyond_float32", _replace(KERNEL, data=np.full((3, 3, 3, 4), 1e300)), "beyond float32"),
         ("nan", _spoil(np.nan), "NaN or infinite"),
         ("infinite", _spoil(np.inf), "NaN or infinite"),
         ("scaleoffset_filter", _replace(KERNEL, data=np.ones((3, 3, 3, 4), "i4"), scaleoffset=0),

@@ -1,10 +1,12 @@
 """Every bad file is refused in one line, and nothing it carries is run."""
 
+import os
 import subprocess
 import sys
 import unicodedata
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import hostile
 import pytest
@@ -81,21 +83,80 @@ def test_code_in_what_training_left_is_not_looked_at(tmp_path: Path) -> None:
     assert open_suspect(hostile.with_h5(trained)(tmp_path)).classes == 5
 
 
-@pytest.mark.parametrize(
-    "name", ["layer_lambda", "h5_huge", "zip_bomb", "deeper_json", "fifo", "newline"]
-)
-def test_inspect_refuses_in_a_process_of_its_own(name: str, tmp_path: Path) -> None:
-    (bad,) = (bad for bad in MODELS if bad.name == name)
-    path = bad.build(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-m", "goodnet", "inspect", str(path)],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=40,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
+class Inspected(NamedTuple):
+    """How `goodnet inspect` ended, what its processes computed, and the largest one's MiB."""
+
+    status: int
+    said: str
+    errors: list[str]
+    seconds: float
+    peak: float
+
+
+def inspected(folder: Path, *inputs: Path) -> Inspected:
+    """Inspect files in a process of its own, with the folder as its own and for its files."""
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "TMPDIR": str(temporary)}
+    before = contents(folder)
+    with (folder / "out").open("w+") as out, (folder / "err").open("w+") as err:
+        command = [sys.executable, "-m", "goodnet", "inspect", *map(str, inputs)]
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=err)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = usage.ru_utime + usage.ru_stime
+        said, errors = ((folder / name).read_text() for name in ("out", "err"))
+    assert contents(folder) - before == {folder / "out", folder / "err"}
+    return Inspected(process.returncode, said, errors.splitlines(), seconds, usage.ru_maxrss / 1024)
+
+
+def contents(folder: Path) -> set[Path]:
+    """Everything in a folder."""
+    return set(folder.rglob("*"))
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> float:
+    """The memory it takes to inspect a good model and data set, in MiB."""
+    folder = tmp_path_factory.mktemp("base")
+    model = hostile.archive(hostile.good_members())(folder)
+    done = inspected(folder, model, hostile.data_file()(folder))
+    assert (done.status, done.errors) == (0, [])
+    return done.peak
+
+
+def check_inspected(bad: Bad, done: Inspected, base: float) -> None:
+    """One line with the message, exit status 2, soon and at little cost."""
+    assert done.status == 2
+    (line,) = done.errors
     assert bad.says in line
+    assert line.isprintable()
+    assert done.peak < base + 1024
+    assert done.seconds < 20  # of CPU: by the clock it depends on what else the machine does
+
+
+BY_INSPECT = {"layer_lambda", "nested_lambda", "h5_huge", "h5_overflow", "zip_bomb", "deeper_json",
+           "fifo", "newline", "argument_absurd_units", "too_many_objects"}  # fmt: skip
+A_FEW = [bad for bad in MODELS if bad.name in BY_INSPECT]
+
+
+@pytest.mark.parametrize("bad", A_FEW, ids=lambda bad: bad.name)
+def test_inspect_refuses_bad_models(bad: Bad, tmp_path: Path, base: float) -> None:
+    done = inspected(tmp_path, bad.build(tmp_path))
+    check_inspected(bad, done, base)
+    assert done.said == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bad", MODELS, ids=lambda bad: bad.name)
+def test_inspect_refuses_every_bad_model(bad: Bad, tmp_path: Path, base: float) -> None:
+    done = inspected(tmp_path, bad.build(tmp_path))
+    check_inspected(bad, done, base)
+    assert done.said == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bad", DATASETS, ids=lambda bad: bad.name)
+def test_inspect_refuses_every_bad_data_set(bad: Bad, tmp_path: Path, base: float) -> None:
+    model = hostile.archive(hostile.good_members(), "good.keras")(tmp_path)
+    check_inspected(bad, inspected(tmp_path, model, bad.build(tmp_path)), base)

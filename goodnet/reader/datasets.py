@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from goodnet.reader.hdf5 import MIB, SIGNATURE, Arrays, Entry, Hdf5, Refused, allowance, product
+from goodnet.reader.hdf5 import MIB, Arrays, Entry, Hdf5, Refused, allowance, product
 
 LARGEST_DATA = 65536 * MIB  # bytes of pixels once decompressed
 BLOCK = 16 * MIB  # bytes of pixels read at a time
@@ -14,10 +14,6 @@ BLOCK = 16 * MIB  # bytes of pixels read at a time
 
 def read_dataset(path: Path, folder: Path) -> dict[str, Any]:
     """Pixels and labels of a data set, pixels in the file's own axis order."""
-    with path.open("rb") as file:
-        magic = file.read(8)
-    if magic != SIGNATURE:
-        raise Refused("is not an HDF5 file" if magic else "is empty")
     hdf5 = Hdf5(path, allowance(path.stat().st_size, LARGEST_DATA))
     data, arrays = hdf5.numbers("data"), Arrays(folder)
     if data.ndim not in (3, 4) or 0 in data.shape:

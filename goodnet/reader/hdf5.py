@@ -13,14 +13,13 @@ import h5py
 import numpy as np
 
 MIB = 1 << 20
-MOST_OBJECTS = 100_000
+MOST_OBJECTS = 30_000
 DEEPEST_GROUP = 100
 LARGEST_CHUNK = 256 * MIB
 LARGEST_TEXT = 32 * MIB
 FREE_EXPANSION = 256 * MIB  # so much may come out of the smallest file
 MOST_EXPANSION = 200
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 class Refused(Exception):

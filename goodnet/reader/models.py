@@ -8,7 +8,7 @@ from typing import Any
 
 import h5py
 
-from goodnet.reader.hdf5 import MIB, SIGNATURE, Arrays, Hdf5, Refused, allowance
+from goodnet.reader.hdf5 import MIB, Arrays, Hdf5, Refused, allowance
 
 LARGEST_JSON = 8 * MIB
 DEEPEST_JSON = 200
@@ -19,18 +19,9 @@ KERAS_MEMBERS = frozenset({"metadata.json", "config.json", UNPACKED})
 
 def read_model(path: Path, folder: Path) -> dict[str, Any]:
     """Configuration and weights of a Keras model file."""
-    with path.open("rb") as file:
-        magic = file.read(8)
-    suffix, budget = path.suffix.lower(), allowance(path.stat().st_size, LARGEST_MODEL)
-    is_hdf5, is_zip = magic == SIGNATURE, magic[:4] == b"PK\x03\x04"
-    if not magic:
-        raise Refused("is empty")
-    if suffix == ".keras" and is_zip:
-        return read_keras_archive(path, folder, budget)
-    if suffix in (".h5", ".hdf5") and is_hdf5:
-        return read_hdf5_model(path, folder, budget)
-    kind = "an HDF5 file" if is_hdf5 else "a zip archive" if is_zip else "neither HDF5 nor zip"
-    raise Refused(f"is {kind}, which does not fit the ending {suffix!r}")
+    budget = allowance(path.stat().st_size, LARGEST_MODEL)
+    read = read_keras_archive if path.suffix == ".keras" else read_hdf5_model
+    return read(path, folder, budget)
 
 
 def read_keras_archive(path: Path, folder: Path, budget: int) -> dict[str, Any]:
