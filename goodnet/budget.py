@@ -15,7 +15,7 @@ from goodnet.faults import ModelRefused
 from goodnet.layers import INPUT
 from goodnet.wiring import with_tensors
 
-LARGEST_TENSOR = 1 << 26  # values; VGG16 has 3 million in its largest
+LARGEST_TENSOR = 1 << 25  # values; VGG16 has 3 million in its largest, EfficientNetB7 17
 MOST_WORK = 1 << 37  # multiplications; VGG16 has 15 billion, EfficientNetB7 37
 SIDE = 224  # assumed where a network takes images of any size
 

@@ -158,7 +158,7 @@ def _read(path: Path, copy: Path, arrays: Path, kind: Kind) -> dict[str, Any]:
     limits = {
         "RLIMIT_AS": 1024 * MIB + 2 * min(size, 4096 * MIB),
         "RLIMIT_CPU": seconds,
-        "RLIMIT_FSIZE": 64 * 1024 * MIB,
+        "RLIMIT_FSIZE": min(1024 * MIB + 1000 * size, 64 * 1024 * MIB),
         "RLIMIT_CORE": 0,
         "RLIMIT_NOFILE": 64,
         "RLIMIT_NPROC": 0,

@@ -462,6 +462,8 @@ def hdf5_models() -> Iterator[Bad]:
         ("names_escape", _attribute("model_weights", "layer_names", ["../../x"]), "no group for"),
         ("names_missing", lambda f: f["model_weights"].attrs.__delitem__("layer_names"),
          "not a Keras model"),
+        ("weight_twice", _attribute("model_weights/conv", "weight_names",
+         ["conv/kernel", "./conv/kernel"]), "is used twice"),
         ("weights_left_out", _attribute("model_weights/conv", "weight_names", ["conv/kernel"]),
          "weights"),
     ):  # fmt: skip

@@ -38,6 +38,7 @@ class Hdf5:
         self.file = h5py.File(path, "r", locking=False, rdcc_nbytes=LARGEST_CHUNK)
         self.budget = budget
         self.seen: set[Any] = set()
+        self.read: set[Any] = set()
         self.visit(self.file, "/")
 
     def visit(self, group: Any, path: str, depth: int = 0) -> None:
@@ -94,7 +95,7 @@ class Hdf5:
             raise Refused(f"{path} declares {size} bytes and holds none")
 
     def numbers(self, path: str) -> Any:
-        """The data set of numbers at the path."""
+        """The data set of numbers at the path, asked for once: what is read twice fills the disk."""
         try:
             data = self.file[path]
         except KeyError:
@@ -103,6 +104,9 @@ class Hdf5:
             raise Refused(f"{path!r} is a group, not a data set")
         if data.dtype.hasobject or data.dtype.kind not in "fiu" or data.dtype.itemsize > 8:
             raise Refused(f"{path!r} holds {data.dtype}, not float, int or uint")
+        if data.name in self.read:
+            raise Refused(f"{path!r} is used twice")
+        self.read.add(data.name)
         return data
 
     def attribute_shape(self, group: Any, name: str) -> tuple[int, ...]:
