@@ -95,7 +95,7 @@ class Hdf5:
             raise Refused(f"{path} declares {size} bytes and holds none")
 
     def numbers(self, path: str) -> Any:
-        """The data set of numbers at the path, asked for once: what is read twice fills the disk."""
+        """The data set of numbers at the path, given out once lest it fill the disk."""
         try:
             data = self.file[path]
         except KeyError:
