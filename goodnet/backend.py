@@ -2,11 +2,17 @@
 
 Everything that needs Keras takes it from here. Importing this module costs seconds; modules that
 work without it do not import it.
+
+Threads are set here and nowhere else. Blocks of images are computed in WORKERS Python threads,
+however many tasks have blocks to compute.
 """
 
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the import: its log is not for users
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -31,4 +37,30 @@ with _silent():
 
     tf.constant(0)  # the second greeting comes with the first tensor
 
-__all__ = ["keras", "tf"]
+__all__ = ["WORKERS", "in_workers", "keras", "tf"]
+
+WORKERS = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4, 8)
+_POOL = ThreadPoolExecutor(WORKERS, thread_name_prefix="goodnet-block")
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+
+def in_workers(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+    """What is made of each item, in the items' order; a few are worked on ahead.
+
+    Args:
+        make: called in the worker threads; must not call `in_workers` itself.
+        items: taken one by one, as workers get free.
+    """
+    waiting = deque[Future[Made]]()
+    try:
+        for item in items:
+            waiting.append(_POOL.submit(make, item))
+            if len(waiting) > WORKERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()

@@ -51,10 +51,14 @@ class Dataset:
             block = np.ascontiguousarray(block.transpose(0, 2, 3, 1))
         return rescaled(block, self.white, scale)
 
+    def rows(self, size: int) -> Iterator[slice]:
+        """All rows, `size` at a time."""
+        for start in range(0, len(self), size):
+            yield slice(start, min(start + size, len(self)))
+
     def blocks(self, scale: Scale) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """All images, BLOCK at a time, each with the rows it holds."""
-        for start in range(0, len(self), BLOCK):
-            rows = slice(start, min(start + BLOCK, len(self)))
+        for rows in self.rows(BLOCK):
             yield rows, self.images(rows, scale)
 
     def spread(self, most: int) -> NDArray[np.int64]:
