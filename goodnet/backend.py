@@ -4,7 +4,9 @@ Everything that needs Keras takes it from here. Importing this module costs seco
 work without it do not import it.
 
 Threads are set here and nowhere else. Blocks of images are computed in WORKERS Python threads,
-however many tasks have blocks to compute.
+however many tasks have blocks to compute, and each operation in the thread that asks for it: one
+operation of a block is too small to share. Training is not; a process that trains gives
+TF_NUM_INTRAOP_THREADS=0, all cores for each operation, before this module is imported.
 """
 
 import os
@@ -16,6 +18,11 @@ from typing import TypeVar
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the import: its log is not for users
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+WORKERS = min(CORES, 8)  # each holds a block's activations
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(WORKERS))
 
 
 @contextmanager
@@ -39,7 +46,6 @@ with _silent():
 
 __all__ = ["WORKERS", "in_workers", "keras", "tf"]
 
-WORKERS = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4, 8)
 _POOL = ThreadPoolExecutor(WORKERS, thread_name_prefix="goodnet-block")
 
 Item = TypeVar("Item")
