@@ -105,23 +105,28 @@ class Stepper:
         masked = [(full[ref], none[ref] + tf.zeros_like(full[ref])) for ref in region.masked]
         return Terms(start, whole, parts, masked, crossing)
 
+    def features(self, channels: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+        """For each mixer the features, of those it multiplies, that belong to these channels."""
+        return [
+            np.flatnonzero(channels[self._owners(kernel.shape[0], repeats)])
+            for kernel, repeats in zip(self._kernels, self._repeats, strict=True)
+        ]
+
     def _jump(
-        self, sums: Tensors, terms: Terms, rows: Tensor, added: Tensor, kept: Tensor
+        self, sums: Tensors, terms: Terms, rows: Tensor, features: Tensors, kept: Tensor
     ) -> tuple[Tensors, Tensor]:
-        """Sums with several channels added in these rows, and the rows' classes.
+        """Sums with several channels added, and the classes of some rows.
 
         Args:
             sums: z for each mixer, (n, ...).
             terms: of the block.
             rows: int32 (m,), rows of the block.
-            added: float (channels,), 1 for a channel to add.
+            features: of the channels to add, see `features`.
             kept: float (channels,), 1 for a channel kept then.
         """
         new = [
-            z + (d * tf.gather(added, self._owners(d, repeats))) @ kernel
-            for z, d, kernel, repeats in zip(
-                sums, terms.whole, self._kernels, self._repeats, strict=True
-            )
+            z + tf.gather(d, these, axis=-1) @ tf.gather(kernel, these)
+            for z, d, these, kernel in zip(sums, terms.whole, features, self._kernels, strict=True)
         ]
         return new, self._classes(new, terms, rows, kept)
 
@@ -169,13 +174,13 @@ class Stepper:
         for (made, _), z in zip(region.mixers, sums, strict=True):
             given[made] = execution.activated(made, tf.gather(z, rows))
         for ref, (full, none) in zip(region.masked, terms.masked, strict=True):
-            these = tf.gather(kept, self._owners(full, region.repeats[ref])) > 0
+            these = tf.gather(kept, self._owners(full.shape[-1], region.repeats[ref])) > 0
             given[ref] = tf.where(these, tf.gather(full, rows), tf.gather(none, rows))
         return execution.classes(execution.run(self._remainder, given)[execution.output])
 
-    def _owners(self, tensor: Tensor, repeats: int) -> NDArray[np.int64]:
-        """The channel of each feature of a tensor's last axis."""
-        return np.arange(tensor.shape[-1]) // repeats % self._channels
+    def _owners(self, features: int, repeats: int) -> NDArray[np.int64]:
+        """The channel that each feature belongs to."""
+        return np.arange(features) // repeats % self._channels
 
 
 def filled_up(rows: NDArray[np.int64]) -> NDArray[np.int32]:

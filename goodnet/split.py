@@ -138,6 +138,7 @@ class Walk:
             given = map(tf.constant, (channels, np.concatenate(rows), ends, kept))
             sums, classes = self._stepper.climb(sums, self._terms, *given)
         else:
-            given = map(tf.constant, (rows[0], steps[0].added.astype(np.float32), kept[0]))
-            sums, classes = self._stepper.jump(sums, self._terms, *given)
+            features = [tf.constant(each) for each in self._stepper.features(steps[0].added)]
+            state = tf.constant(rows[0]), features, tf.constant(kept[0])
+            sums, classes = self._stepper.jump(sums, self._terms, *state)
         return sums, classes.numpy()
