@@ -30,7 +30,10 @@ def measure(material: Path, rounds: int) -> Rounds:
     """What each way took in each round, the first round of warming up left out."""
     command = [sys.executable, "-m", "benchmarks.way"]
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    running = {way: subprocess.Popen([*command, way, str(material)], **pipes) for way in WAYS}
+    running = {
+        way: subprocess.Popen([*command, way, str(material)], env=_threads(way), **pipes)
+        for way in WAYS
+    }
     found: Rounds = {way: [] for way in WAYS}
     try:
         for process in running.values():
@@ -46,6 +49,11 @@ def measure(material: Path, rounds: int) -> Rounds:
             process.stdin.close()
             process.wait()
     return {way: took if way.startswith("plain") else took[1:] for way, took in found.items()}
+
+
+def _threads(way: str) -> dict[str, str]:
+    """The environment: the plain loop runs with all cores for each operation, as anybody's does."""
+    return {**os.environ, **({"TF_NUM_INTRAOP_THREADS": "0"} if way.startswith("plain") else {})}
 
 
 def summary(rounds: Rounds) -> dict[str, dict[str, Any]]:

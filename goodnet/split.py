@@ -73,6 +73,7 @@ class Split:
             shape: of an image, (H, W, C).
         """
         head = self._head.get_concrete_function(tf.TensorSpec((None, *shape))).structured_outputs
+        self._tail.get_concrete_function(head)  # of any count of images: traced once
         terms = self._stepper.terms.get_concrete_function(head).structured_outputs
         return sum(
             4 * math.prod(side or 1 for side in tensor.shape)
