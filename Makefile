@@ -2,12 +2,13 @@
 # make demo    made data and a made suspect, repaired
 # make test    the tests; make test-all also the slow ones
 # make check   format, lint and types
+# make bench   timings against the plain way, side by side; BENCH=--full at the lab's size
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup demo test test-all check format
+.PHONY: setup demo test test-all check format bench
 
 setup: $(READY)
 
@@ -24,6 +25,9 @@ test: $(READY)
 
 test-all: $(READY)
 	$(BIN)/python -m pytest
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.sweep $(BENCH)
 
 check: $(READY)
 	$(BIN)/ruff format --check .

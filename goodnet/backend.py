@@ -2,14 +2,27 @@
 
 Everything that needs Keras takes it from here. Importing this module costs seconds; modules that
 work without it do not import it.
+
+Threads are set here and nowhere else. Blocks of images are computed in WORKERS Python threads,
+however many tasks have blocks to compute, and each operation in the thread that asks for it: one
+operation of a block is too small to share. Training is not; a process that trains gives
+TF_NUM_INTRAOP_THREADS=0, all cores for each operation, before this module is imported.
 """
 
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the import: its log is not for users
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+WORKERS = min(CORES, 8)  # each holds a block's activations
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(WORKERS))
 
 
 @contextmanager
@@ -31,4 +44,29 @@ with _silent():
 
     tf.constant(0)  # the second greeting comes with the first tensor
 
-__all__ = ["keras", "tf"]
+__all__ = ["WORKERS", "in_workers", "keras", "tf"]
+
+_POOL = ThreadPoolExecutor(WORKERS, thread_name_prefix="goodnet-block")
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+
+def in_workers(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+    """What is made of each item, in the items' order; a few are worked on ahead.
+
+    Args:
+        make: called in the worker threads; must not call `in_workers` itself.
+        items: taken one by one, as workers get free.
+    """
+    waiting = deque[Future[Made]]()
+    try:
+        for item in items:
+            waiting.append(_POOL.submit(make, item))
+            if len(waiting) > WORKERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()

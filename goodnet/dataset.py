@@ -1,5 +1,6 @@
 """A data set as arrays that fit a network: pixels on disk, given out in blocks."""
 
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,14 +48,19 @@ class Dataset:
     def images(self, rows: slice | NDArray[np.int64], scale: Scale) -> NDArray[np.float32]:
         """The images of these rows as float32 (n, H, W, C) at a network's scale."""
         block = np.asarray(self.pixels[rows], dtype=np.float32)
+        _unmap(self.pixels)
         if self.channels_first:
             block = np.ascontiguousarray(block.transpose(0, 2, 3, 1))
         return rescaled(block, self.white, scale)
 
+    def rows(self, size: int) -> Iterator[slice]:
+        """All rows, `size` at a time."""
+        for start in range(0, len(self), size):
+            yield slice(start, min(start + size, len(self)))
+
     def blocks(self, scale: Scale) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """All images, BLOCK at a time, each with the rows it holds."""
-        for start in range(0, len(self), BLOCK):
-            rows = slice(start, min(start + BLOCK, len(self)))
+        for rows in self.rows(BLOCK):
             yield rows, self.images(rows, scale)
 
     def spread(self, most: int) -> NDArray[np.int64]:
@@ -69,6 +75,13 @@ class Dataset:
     def chance(self) -> float:
         """The accuracy of answering the most frequent label always, 0..1."""
         return float(np.bincount(self.labels).max() / len(self))
+
+
+def _unmap(pixels: NDArray[Any]) -> None:
+    """Let go of the pages of a mapped file, which count as memory of the process till then."""
+    mapped = getattr(pixels, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def rescaled(pixels: NDArray[np.float32], white: float, scale: Scale) -> NDArray[np.float32]:

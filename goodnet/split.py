@@ -1,81 +1,145 @@
-"""A network cut in two at the layer to prune: the head is run once, the tail for every mask.
+"""A network cut in two at the layer to prune: the head is run once, what follows state by state.
 
 Masking the layer's output is pruning: with a channel held at zero, what follows sees exactly
 what it would see if the weights that make the channel were zero (see pruning.py).
 """
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from itertools import groupby
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.architecture import Ref
 from goodnet.backend import tf
-from goodnet.graph import Graph
+from goodnet.execution import Execution, Tensor, Tensors
+from goodnet.incremental import Stepper, filled_up
+from goodnet.looks import Looks
+from goodnet.region import bare_region, find_region
 from goodnet.suspect import Suspect
 
-Tensor = Any
-Tensors = list[Tensor]
+Form = Literal["auto", "masked"]
 
 
 class Split:
     """Head and tail of a suspect's network.
 
+    Args:
+        suspect: an opened classifier.
+        layer: the layer to prune.
+        form: "auto" adds channels where that is possible; "masked" runs all that follows the
+            layer for each state.
+
     Attributes:
         layer: the name of the pruned layer.
         channels: how many channels it has.
+        form: how states are put together: "incremental", "masked", or "both".
+        looks: the looks taken at data sets so far.
     """
 
-    def __init__(self, suspect: Suspect, layer: str) -> None:
-        graph = Graph(suspect.plan)
-        self.layer = layer
-        cut = Ref(layer, 0, 0)
-        operations = getattr(suspect.network, "operations", suspect.network.layers)
-        self._operations = {operation.name: operation for operation in operations}
-        self.channels = int(self._operations[layer].output.shape[-1])
+    def __init__(self, suspect: Suspect, layer: str, form: Form = "auto") -> None:
+        self._execution = execution = Execution(suspect)
+        graph, cut = execution.graph, Ref(layer, 0, 0)
+        self.layer, self.looks = layer, Looks(self)
+        self.channels = int(execution.operations[layer].output.shape[-1])
         ends = (cut, *graph.crossing(cut))
-        first = Ref(suspect.plan.inputs[0].layer, 0, 0)
-        head = graph.needed(set(ends), {first})
-        tail = graph.needed(set(suspect.plan.outputs), set(ends))
+        head = graph.needed(set(ends), {execution.input})
+        tail = graph.needed({execution.output}, set(ends))
 
         def run_head(images: Tensor) -> Tensors:
-            tensors = self._run(head, {first: images})
+            tensors = execution.run(head, {execution.input: images})
             return [tensors[end] for end in ends]
 
-        def run_tail(kept: Tensor, activations: Tensors) -> Tensor:
+        def run_tail(activations: Tensors) -> Tensor:
             given = dict(zip(ends, activations, strict=True))
-            given[cut] = given[cut] * kept
-            tensors = self._run(tail, given)
-            return tf.argmax(tensors[suspect.plan.outputs[0]], axis=-1, output_type=tf.int32)
+            return execution.classes(execution.run(tail, given)[execution.output])
 
-        self._head = tf.function(run_head, reduce_retracing=True)
-        self._tail = tf.function(run_tail, reduce_retracing=True)
+        self._head = tf.function(run_head, reduce_retracing=True, autograph=False)
+        self._tail = tf.function(run_tail, reduce_retracing=True, autograph=False)
+        region = (
+            find_region(graph, cut, self.channels, execution.operations)
+            if form == "auto"
+            else bare_region(cut)
+        )
+        self.form = region.form
+        self._stepper = Stepper(execution, region, ends, self.channels)
 
-    def _run(self, calls: Sequence[Any], given: dict[Ref, Tensor]) -> dict[Ref, Tensor]:
-        """All tensors that the calls make from the given ones."""
-        tensors = dict(given)
+    def bytes_per_image(self, shape: tuple[int, ...]) -> int:
+        """What the activations of one image take, with what a walk makes of them.
 
-        def value(argument: Any) -> Any:
-            if isinstance(argument, Ref):
-                return tensors[argument]
-            return [value(item) for item in argument] if isinstance(argument, tuple) else argument
-
-        for made, call in calls:
-            operation = self._operations[call.layer]
-            tensors[made] = operation(*map(value, call.arguments))
-        return tensors
+        Args:
+            shape: of an image, (H, W, C).
+        """
+        head = self._head.get_concrete_function(tf.TensorSpec((None, *shape))).structured_outputs
+        self._tail.get_concrete_function(head)  # of any count of images: traced once
+        terms = self._stepper.terms.get_concrete_function(head).structured_outputs
+        return sum(
+            4 * math.prod(side or 1 for side in tensor.shape)
+            for tensor in tf.nest.flatten((head, terms))
+        )
 
     def activations(self, images: NDArray[np.float32]) -> Tensors:
         """The layer's output for these images, (n, ..., channels), then what crosses the cut."""
         return list(self._head(tf.constant(images)))
 
-    def answers(self, activations: Tensors, kept: NDArray[np.bool_]) -> NDArray[np.int32]:
-        """The class of each image when only the kept channels are left.
+    def answers(self, activations: Tensors) -> NDArray[np.int32]:
+        """The suspect's class of each image, from its `activations`."""
+        return np.asarray(self._tail(activations))
 
-        Args:
-            activations: from `activations`, or the same rows of each of them.
-            kept: bool (channels,).
-        """
-        mask = tf.constant(kept.astype(np.float32))
-        return np.asarray(self._tail(mask, activations))
+    def walk(self, activations: Tensors) -> "Walk":
+        """A walk through states of the images with these activations."""
+        return Walk(self._stepper, activations)
+
+
+class Step(NamedTuple):
+    """One step of a walk.
+
+    Attributes:
+        kept: the channels kept after it, bool (channels,).
+        added: those of them that were not kept before and matter to `images`, bool (channels,).
+        images: indices of the images that the step changes, at least one.
+    """
+
+    kept: NDArray[np.bool_]
+    added: NDArray[np.bool_]
+    images: NDArray[np.int64]
+
+
+class Walk:
+    """One block of images on the way from few channels kept to many."""
+
+    def __init__(self, stepper: Stepper, activations: Tensors) -> None:
+        self._stepper = stepper
+        self._terms = stepper.terms(activations)
+
+    def answers(self, steps: Sequence[Step]) -> list[NDArray[np.int32]]:
+        """The classes of each step's images after it; the walk starts with no channel kept."""
+        sums, found = self._terms.start, list[NDArray[np.int32]]()
+        for single, group in groupby(steps, key=lambda step: step.added.sum() == 1):
+            together = list(group)
+            for taken in [together] if single else ([step] for step in together):
+                rows = [filled_up(step.images) for step in taken]
+                sums, classes = self._move(sums, taken, rows, climb=bool(single))
+                ends = np.cumsum([0, *map(len, rows)])
+                found += [
+                    classes[start : start + len(step.images)]
+                    for start, step in zip(ends[:-1], taken, strict=True)
+                ]
+        return found
+
+    def _move(
+        self, sums: Tensors, steps: Sequence[Step], rows: list[NDArray[np.int32]], *, climb: bool
+    ) -> tuple[Tensors, NDArray[np.int32]]:
+        kept = np.array([step.kept for step in steps], dtype=np.float32)
+        if climb:
+            channels = np.array([step.added.argmax() for step in steps], dtype=np.int32)
+            ends = np.cumsum([0, *map(len, rows)], dtype=np.int32)
+            given = map(tf.constant, (channels, np.concatenate(rows), ends, kept))
+            sums, classes = self._stepper.climb(sums, self._terms, *given)
+        else:
+            features = [tf.constant(each) for each in self._stepper.features(steps[0].added)]
+            state = tf.constant(rows[0]), features, tf.constant(kept[0])
+            sums, classes = self._stepper.jump(sums, self._terms, *state)
+        return sums, classes.numpy()

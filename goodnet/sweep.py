@@ -7,17 +7,19 @@ where the channels that go are zero anyway, the answer stays what it was.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.backend import tf
 from goodnet.curve import Swept
 from goodnet.dataset import Dataset
 from goodnet.evaluation import Counts
+from goodnet.execution import Tensors
+from goodnet.looks import Look
 from goodnet.metrics import Share
 from goodnet.scale import Scale, ScaleFound, choose_scale
-from goodnet.split import Split, Tensors
+from goodnet.split import Split, Step
 
 Progress = Callable[[int, int], None]
 
@@ -87,20 +89,27 @@ def tally(
         progress: called with (images done, images in all).
     """
     counts = np.zeros((5, len(states)), dtype=np.int64)
-    for rows, images in dataset.blocks(scale):
-        answers = block_answers(split, images, states)
-        agree = answers[1:] == answers[0]
-        right = answers[1:] == dataset.labels[rows]
-        counts[0] += right.sum(1)
-        counts[1] += (right & agree).sum(1)
-        counts[2] += (~agree).sum(1)
-        if dataset.true_labels is not None:
-            truly = answers[1:] == dataset.true_labels[rows]
-            counts[3] += truly.sum(1)
-            counts[4] += (truly & agree).sum(1)
+
+    def count(look: Look) -> tuple[slice, NDArray[np.int64]]:
+        answers = state_answers(split, look.activations, look.suspect, states)
+        return look.rows, _count(answers, look, dataset)
+
+    for rows, counted in split.looks.each(dataset, scale, count):
+        counts += counted
         progress(rows.stop, len(dataset))
     true = (counts[3], counts[4]) if dataset.true_labels is not None else (None, None)
     return Tally(len(dataset), counts[0], counts[1], counts[2], *true)
+
+
+def _count(answers: NDArray[np.int32], look: Look, dataset: Dataset) -> NDArray[np.int64]:
+    """The fields of a tally, (5, states), for one block."""
+    agree = answers == look.suspect
+    right = answers == dataset.labels[look.rows]
+    truly = np.zeros_like(right)
+    if dataset.true_labels is not None:
+        truly = answers == dataset.true_labels[look.rows]
+    counts = np.stack([right, right & agree, ~agree, truly, truly & agree]).sum(axis=2)
+    return np.asarray(counts)
 
 
 def block_answers(
@@ -117,20 +126,67 @@ def block_answers(
         int32 (1 + states, n).
     """
     activations = split.activations(images)
+    suspect = split.answers(activations)
+    return np.concatenate([suspect[None], state_answers(split, activations, suspect, states)])
+
+
+def state_answers(
+    split: Split, activations: Tensors, suspect: NDArray[np.int32], states: NDArray[np.bool_]
+) -> NDArray[np.int32]:
+    """The class of each image for each state, int32 (states, n).
+
+    Args:
+        split: the suspect, split at the layer.
+        activations: of n images, from `Split.activations`.
+        suspect: the suspect's answers, (n,).
+        states: which channels are kept, bool (states, channels).
+    """
     used = used_channels(activations[0].numpy())
-    everything = np.ones(split.channels, dtype=bool)
-    suspect = split.answers(activations, everything)
-    answers = np.empty((1 + len(states), len(images)), dtype=np.int32)
-    answers[0] = suspect
-    before, current = everything, suspect
-    for row, kept in enumerate(states, start=1):
-        changes = np.flatnonzero(used[:, kept != before].any(axis=1))
-        if len(changes):
-            current = current.copy()
-            current[changes] = split.answers(_rows(activations, changes), kept)
-        answers[row] = current
-        before = kept
+    answers = np.tile(suspect, (len(states), 1))
+    walk = None
+    for first, last in _descents(states):
+        steps = _steps(used, states[first : last + 1])
+        if steps:
+            walk = walk or split.walk(activations)
+            found = dict(zip(steps, walk.answers(list(steps.values())), strict=True))
+        for state in range(last, first - 1, -1):
+            if state < last:
+                differs = used[:, ~states[state]].any(axis=1)
+                answers[state] = np.where(differs, answers[state + 1], suspect)
+            if state - first in steps:
+                answers[state, steps[state - first].images] = found[state - first]
     return answers
+
+
+def _steps(used: NDArray[np.bool_], states: NDArray[np.bool_]) -> dict[int, Step]:
+    """The steps that change an answer, from the last state to the first, by state.
+
+    An image is left out from where no channel it uses is pruned any more: there it answers as
+    the suspect does.
+
+    Args:
+        used: which channels are not zero, bool (n, channels).
+        states: which are kept, bool (states, channels), fewer from state to state.
+    """
+    steps, before = {}, np.zeros(states.shape[1], dtype=bool)
+    changes = np.ones(len(used), dtype=bool)
+    for number in range(len(states) - 1, -1, -1):
+        kept = states[number]
+        added = kept & ~before
+        if number < len(states) - 1:
+            changes = np.asarray(used[:, added].any(axis=1))
+        images = np.flatnonzero(changes & used[:, ~kept].any(axis=1))
+        if len(images):
+            steps[number] = Step(kept, added & used[images].any(axis=0), images)
+        before = kept
+    return steps
+
+
+def _descents(states: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and last of each run of states in which channels only go, none comes back."""
+    grows = np.flatnonzero((states[1:] & ~states[:-1]).any(axis=1)) + 1
+    starts = [0, *grows.tolist()]
+    return [(first, last - 1) for first, last in pairwise([*starts, len(states)])]
 
 
 def used_channels(activations: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -142,24 +198,20 @@ def used_channels(activations: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray((activations != 0).any(axis=tuple(range(1, activations.ndim - 1))))
 
 
-def _rows(activations: Tensors, rows: NDArray[np.int64]) -> Tensors:
-    if len(rows) == len(activations[0]):
-        return activations
-    return [tf.gather(tensor, rows) for tensor in activations]
-
-
 def mean_activations(
     split: Split, dataset: Dataset, scale: Scale, progress: Progress = no_progress
 ) -> NDArray[np.float64]:
     """The mean output of each channel of the layer over a data set, float64 (channels,)."""
-    total = np.zeros(split.channels)
-    positions = 1
-    for rows, images in dataset.blocks(scale):
-        layer = split.activations(images)[0].numpy()
-        positions = layer[0, ..., 0].size
-        total += layer.reshape(-1, split.channels).sum(axis=0, dtype=np.float64)
+    total, values = np.zeros(split.channels), 0
+
+    def add_up(look: Look) -> tuple[slice, NDArray[np.float64], int]:
+        layer = look.activations[0].numpy().reshape(-1, split.channels)
+        return look.rows, layer.sum(axis=0, dtype=np.float64), len(layer)
+
+    for rows, added, count in split.looks.each(dataset, scale, add_up, keep=True):
+        total, values = total + added, values + count
         progress(rows.stop, len(dataset))
-    return total / (len(dataset) * positions)
+    return total / values
 
 
 def find_scale(
@@ -171,13 +223,22 @@ def find_scale(
         RequestRefused: it is near chance at both.
     """
     tried = {scale: clean_accuracy(split, valid, scale, progress) for scale in Scale}
-    return choose_scale(tried, valid.chance, source)
+    found = choose_scale(tried, valid.chance, source)
+    for scale in tried.keys() - {found.scale}:
+        split.looks.forget(valid, scale)
+    return found
 
 
 def clean_accuracy(
     split: Split, clean: Dataset, scale: Scale, progress: Progress = no_progress
 ) -> Share:
     """The share of a clean set that the suspect answers right."""
-    everything = np.ones((1, split.channels), dtype=bool)
-    counts = tally(split, clean, scale, everything, progress)
-    return Share(int(counts.correct[0]), counts.count)
+
+    def count(look: Look) -> tuple[slice, int]:
+        return look.rows, int((look.suspect == clean.labels[look.rows]).sum())
+
+    correct = 0
+    for rows, counted in split.looks.each(clean, scale, count, keep=True):
+        correct += counted
+        progress(rows.stop, len(clean))
+    return Share(correct, len(clean))

@@ -1,5 +1,6 @@
 """The default data and suspect: drawn faces, and a BadNet trained on them."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from tasks.caching import cached_task
 from tasks.progress import steps
 
 TARGET = 0
+
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "0")  # here is trained; see goodnet/backend.py
 
 
 @cached_task(name="draw faces", run_name="draw {people} people into {uri}")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from prefect.logging import get_run_logger
 
 from goodnet.channels import Order
 from goodnet.curve import Curve, Swept
@@ -83,6 +84,7 @@ def sweep(
     split = opened.split(model, architecture, layer)
     dataset = opened.dataset(data, opened.suspect(model, architecture))
     states = np.concatenate([order.kept() for order in orders])
+    get_run_logger().info("%d states of %s, %s", len(states), layer, split.form)
     swept = tally(split, dataset, Scale(scale), states, reporter(f"sweeping {role} images")).swept()
     steps = len(swept.hits) // len(orders)
     starts = range(0, len(swept.hits), steps)

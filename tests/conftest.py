@@ -12,6 +12,7 @@ import pytest
 # Before anything of Prefect is imported: results and database of the tests are their own.
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "0")  # the toy is trained here
 
 PROJECT = Path(__file__).resolve().parent.parent
 EVALUATION = PROJECT.parent / "shared" / "evaluation"
