@@ -1,5 +1,6 @@
 # make setup   the environment, in .venv
 # make demo    made data and a made suspect, repaired
+# make serve   a Prefect server with its page, a worker, and all deployments; Ctrl-C stops it
 # make test    the tests; make test-all also the slow ones
 # make check   format, lint and types
 
@@ -7,7 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup demo test test-all check format
+.PHONY: setup demo serve test test-all check format
 
 setup: $(READY)
 
@@ -18,6 +19,9 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(BIN)/python -m flows.demo
+
+serve: $(READY)
+	@$(BIN)/python -m flows.serve
 
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow"
