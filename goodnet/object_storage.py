@@ -20,12 +20,11 @@ DIGEST = "goodnet-sha256"  # the metadata that says what we stored
 NOT_THERE = ("404", "NoSuchKey", "NoSuchBucket", "NotFound")
 NOT_ALLOWED = ("403", "401", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")
 
-# A server that does not answer costs three times eight seconds and the pauses between; one that
-# accepts and then is silent three times fifteen.
+# A server that accepts and then is silent costs three times twelve seconds and the pauses between.
 TRIES = 3
 CLIENT = {
-    "connect_timeout": 8,
-    "read_timeout": 15,
+    "connect_timeout": 6,
+    "read_timeout": 12,
     "retries": {"mode": "standard", "total_max_attempts": TRIES},
     "request_checksum_calculation": "when_required",  # the newer ones are not known everywhere
     "response_checksum_validation": "when_required",
