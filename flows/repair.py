@@ -91,7 +91,8 @@ def repair(
         find_output(output)
         if separately:
             places = {"data": data, "output": output, "architecture": architecture}
-            return start_each(suspects, {**asked, **places, "task_runner": task_runner})
+            asked |= {**places, "task_runner": task_runner}
+            return start_each(suspects, asked)
     except (InputRefused, OSError) as fault:
         message, refused = one_line(fault), isinstance(fault, InputRefused)
         return failed(message, [Outcome("", None, None, refused, message)])

@@ -20,7 +20,7 @@ from goodnet.faults import InputRefused, one_line
 from goodnet.inbox import Seen
 from goodnet.inputs import find_data
 from goodnet.paths import safe_name
-from tasks.runs import due, start_repair
+from tasks import runs
 
 
 @flow(name="watch")
@@ -64,12 +64,12 @@ def start_due(seen: Mapping[str, Seen], data: str, output: str) -> dict[str, str
         InputRefused: there are no data sets to repair with, or no deployment.
     """
     by_content = {s.sha256: uri for uri, s in sorted(seen.items(), reverse=True) if s.sha256}
-    keys = due(by_content)
+    keys = runs.due(by_content)
     if keys:
         find_data(data)
     return {
         by_content[sha256]: str(
-            start_repair(by_content[sha256], key, {"data": data, "output": output}).id
+            runs.start_repair(by_content[sha256], key, {"data": data, "output": output}).id
         )
         for sha256, key in keys.items()
     }
