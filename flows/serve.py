@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -63,10 +63,13 @@ def serve(port: int, at_once: int) -> int:
         with started(["server", "start", "--host", HOST, "--port", str(port)], served) as server:
             wait_until_up(server, f"http://{HOST}:{port}/api/health")
             prepare(served)
-            worker_command = ["worker", "start", "--pool", POOL, "--limit", str(at_once)]
-            with started(worker_command, served) as worker:
+            with ExitStack() as stack:
+                parts = {"server": server}
+                if at_once:
+                    command = ["worker", "start", "--pool", POOL, "--limit", str(at_once)]
+                    parts["worker"] = stack.enter_context(started(command, served))
                 print(f"\nserving: http://{HOST}:{port}  (Ctrl-C stops everything)\n", flush=True)
-                return watch_over({"server": server, "worker": worker})
+                return watch_over(parts)
     except Stopping:
         print("stopped", flush=True)
         return STOPPED
@@ -166,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m flows.serve", description="A Prefect server, a worker, all deployments."
     )
     parser.add_argument("--port", type=int, default=4200, help="port of the server")
-    parser.add_argument("--at-once", type=int, default=2, help="runs that the worker runs at once")
+    parser.add_argument("--at-once", type=int, default=2, help="runs at once; 0 for no worker here")
     asked = parser.parse_args(arguments)
     return serve(asked.port, asked.at_once)
 

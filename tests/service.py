@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,12 @@ from typing import Any
 from conftest import PROJECT, Toy
 from object_stores import free_port
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    LogFilter,
+    LogFilterFlowRunId,
+)
 from prefect.client.schemas.objects import FlowRun
 
 PATIENCE = 420  # seconds; several runs may share two cores
@@ -51,9 +57,10 @@ class Service:
         """What the service asks for."""
         return self.environment.get("PREFECT_SERVER_API_AUTH_STRING")
 
-    def start(self) -> None:
+    def start(self, at_once: int = 2) -> None:
         """Serve, and return when it does."""
-        command = [sys.executable, "-m", "flows.serve", "--port", str(self.port)]
+        where = ["--port", str(self.port), "--at-once", str(at_once)]
+        command = [sys.executable, "-m", "flows.serve", *where]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=self.clone, env=self.environment, stdout=log, stderr=log
@@ -66,6 +73,19 @@ class Service:
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(timeout=90)
+
+    @contextmanager
+    def worker(self, name: str, pool: str = "repairs", limit: int = 1) -> Iterator[Any]:
+        """A worker beside the service, by name."""
+        command = ["worker", "start", "--pool", pool, "--name", name, "--limit", str(limit)]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prefect", *command], cwd=self.clone, env=self.auth()
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
 
     def prefect(self, *arguments: str, cwd: Path | None = None) -> str:
         """What the `prefect` command says."""
@@ -92,12 +112,15 @@ class Service:
             **({"PREFECT_API_AUTH_STRING": self.password} if self.password else {}),
         }
 
-    def run(self, deployment: str, **parameters: Any) -> FlowRun:
-        """The run of a deployment, ended."""
+    def begin(self, deployment: str, **parameters: Any) -> FlowRun:
+        """A run of a deployment, begun."""
         with self.client as client:
             found = client.read_deployment_by_name(deployment)
-            run = client.create_flow_run_from_deployment(found.id, parameters=parameters)
-        return self.ended(run)
+            return client.create_flow_run_from_deployment(found.id, parameters=parameters)
+
+    def run(self, deployment: str, **parameters: Any) -> FlowRun:
+        """A run of a deployment, ended."""
+        return self.ended(self.begin(deployment, **parameters))
 
     def ended(self, run: FlowRun) -> FlowRun:
         """The run when it has ended."""
@@ -116,6 +139,18 @@ class Service:
         mine = [run for run in runs if run.deployment_id == known]
         return sorted(mine, key=lambda run: run.created)
 
+    def running(self) -> list[FlowRun]:
+        """The runs that say that they are running."""
+        with self.client as client:
+            return [run for run in client.read_flow_runs(limit=200) if run.state_name == "Running"]
+
+    def worker_of(self, run: FlowRun) -> str:
+        """The name of the worker that took the run."""
+        wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
+        with self.client as client:
+            lines = [log.message for log in client.read_logs(wanted, limit=200)]
+        return next(f.group(1) for line in lines if (f := re.search("Worker '(.+?)'", line)))
+
     def tasks(self, run: FlowRun) -> Counter[str]:
         """How the tasks of a repair ended; `run` is that of its deployment."""
         with self.client as client:
@@ -125,7 +160,13 @@ class Service:
                 for each in client.read_flow_runs(limit=200)
                 if each.parent_task_run_id in parents
             )
-            tasks = client.read_task_runs(flow_run_filter=_only(inner), limit=200)
+        return wait_for(lambda: self._ended_tasks(inner))  # the server hears of ends a little later
+
+    def _ended_tasks(self, run: FlowRun) -> Counter[str] | None:
+        with self.client as client:
+            tasks = client.read_task_runs(flow_run_filter=_only(run), limit=200)
+        if not all(task.state and task.state.is_final() for task in tasks):
+            return None
         return Counter(str(task.state_name) for task in tasks)
 
 
@@ -134,14 +175,16 @@ def _only(run: FlowRun) -> FlowRunFilter:
 
 
 @contextmanager
-def serving(folder: Path, toy: Toy, more: dict[str, str] | None = None) -> Iterator[Service]:
+def serving(
+    folder: Path, toy: Toy, more: dict[str, str] | None = None, at_once: int = 2
+) -> Iterator[Service]:
     """The service of a copy of the project that has the toy's data and no model."""
     clone, home = folder / "clone", folder / "home"
     home.mkdir(parents=True)
     copy_project(clone)
     shutil.copytree(toy.data, clone / "data", dirs_exist_ok=True)
     service = Service(home, clone, free_port(), more or {})
-    service.start()
+    service.start(at_once)
     try:
         yield service
     finally:
