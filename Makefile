@@ -1,5 +1,6 @@
 # make setup   the environment, in .venv
 # make demo    made data and a made suspect, repaired
+# make serve   a Prefect server with its page, a worker, and all deployments; Ctrl-C stops it
 # make test    the tests; make test-all also the slow ones
 # make check   format, lint and types
 # make bench   timings against the plain way, side by side; BENCH=--full at the lab's size
@@ -8,7 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup demo test test-all check format bench
+.PHONY: setup demo serve test test-all check format bench
 
 setup: $(READY)
 
@@ -19,6 +20,9 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(BIN)/python -m flows.demo
+
+serve: $(READY)
+	@$(BIN)/python -m flows.serve
 
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow"

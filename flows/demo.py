@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow
-from prefect.states import Failed
 
-from flows.repair import Outcome, repair, report_state
+from flows.repair import Outcome, failed, repair, report_state
 from goodnet import paths, storage
 from goodnet.faces import PEOPLE, SEED, TEST_PICTURES, TRAIN_PICTURES, VALID_PICTURES
 from goodnet.faults import InputRefused
@@ -61,10 +60,10 @@ def demo(
         for data_set in drawn:
             data_set.result()
     except InputRefused as refused:
-        return Failed(message=str(refused), data=[Outcome("", None, None, True, str(refused))])
+        return failed(str(refused), [Outcome("", None, None, True, str(refused))])
     state = repair((suspect,), data, output, return_state=True)
     outcomes = state.result(raise_on_failure=False)
-    return outcomes if state.is_completed() else Failed(message=state.message, data=outcomes)
+    return outcomes if state.is_completed() else failed(str(state.message), list(outcomes))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

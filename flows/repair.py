@@ -5,20 +5,24 @@ python -m flows.repair MODEL... --data DIR --output DIR
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
-from prefect import flow
+from prefect import flow, runtime, tags
 from prefect.logging import get_run_logger
-from prefect.states import Failed, State
+from prefect.states import Completed, Failed, State
+from prefect.task_runners import TaskRunner
 
 from flows.repair_model import repair_model
 from goodnet import paths, storage
-from goodnet.faults import InputRefused
+from goodnet.faults import InputRefused, one_line
 from goodnet.findings import Findings
-from goodnet.inputs import find_data, find_models
-from goodnet.request import ORDERS, SCALES, parse_request
+from goodnet.inputs import find_data, find_models, find_output
+from goodnet.request import ORDERS, SCALES, Request, parse_request
+from goodnet.storage import Stored
 from goodnet.tables import results_table
+from tasks.runners import task_runner_of
+from tasks.runs import REFUSED, start_repair
 
 ALL_REPAIRED, SOME_FAILED, NOTHING_STARTED = 0, 1, 2
 
@@ -33,6 +37,22 @@ class Outcome(NamedTuple):
     message: str
 
 
+class Failures(Exception):
+    """Repairs of which some failed: how each ended. A failed state holds an exception."""
+
+    def __init__(self, message: str, outcomes: Sequence[Outcome]) -> None:
+        super().__init__(message)
+        self.outcomes = list(outcomes)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return iter(self.outcomes)
+
+
+def failed(message: str, outcomes: Sequence[Outcome], name: str = "Failed") -> State[Any]:
+    """The state of a run of which repairs failed."""
+    return Failed(name=name, message=message, data=Failures(message, outcomes))
+
+
 @flow(name="repair")
 def repair(
     models: tuple[str, ...] = ("models",),
@@ -43,6 +63,8 @@ def repair(
     layer: str = "auto",
     scale: Literal["auto", "raw", "unit"] = "auto",
     architecture: str = "auto",
+    task_runner: str = "threads",
+    separately: bool = False,
 ) -> Any:
     """Repair suspects, each in a run of its own; one that fails does not stop the others.
 
@@ -56,18 +78,53 @@ def repair(
         layer: the layer to prune; auto takes the last pooling layer before the dense part.
         scale: the pixel scale the model was trained at, 0..255 (raw) or 0..1 (unit).
         architecture: for files that hold weights only: auto, deepid, or a Keras JSON file.
+        task_runner: where a run's tasks run: threads of its process, dask (a cluster of processes
+            on this machine), or the address of a Dask scheduler, tcp://host:8786.
+        separately: start a run of the deployment repair/on-arrival for each model, which any
+            free worker picks up, and do not wait for it.
     """
-    log = get_run_logger()
+    asked = {"order": order, "drop": drop, "layer": layer, "scale": scale}
     try:
-        request = parse_request(
-            order=order, drop=drop, layer=layer, scale=scale, architecture=architecture
-        )
+        request = parse_request(**asked, architecture=architecture)
+        runner = task_runner_of(task_runner)
         suspects, sets = find_models(models), find_data(data)
-    except InputRefused as refused:
-        return Failed(message=str(refused), data=[Outcome("", None, None, True, str(refused))])
+        find_output(output)
+        if separately:
+            places = {"data": data, "output": output, "architecture": architecture}
+            asked |= {**places, "task_runner": task_runner}
+            return start_each(suspects, asked)
+    except (InputRefused, OSError) as fault:
+        message, refused = one_line(fault), isinstance(fault, InputRefused)
+        return failed(message, [Outcome("", None, None, refused, message)])
+    return repair_each(suspects, sets, request, output, runner)
+
+
+def start_each(suspects: Sequence[str], parameters: dict[str, Any]) -> State[Any]:
+    """Start a run for each suspect; once, however often this run itself is tried.
+
+    Raises:
+        RequestRefused: the server has no deployment for it.
+    """
+    for uri in suspects:
+        run = start_repair(uri, f"{runtime.flow_run.id}:{uri}", parameters)
+        get_run_logger().info("started %s for %s", run.name, one_line(uri))
+    return Completed(message=f"started {len(suspects)} runs", data=[])
+
+
+def repair_each(
+    suspects: Sequence[str],
+    sets: dict[str, Stored],
+    request: Request,
+    output: str,
+    runner: TaskRunner[Any],
+) -> Any:
+    """How the repair of each suspect ended, one after the other."""
+    log = get_run_logger()
+    repair_one = repair_model.with_options(task_runner=runner)
     outcomes = []
     for uri in suspects:
-        state = repair_model(uri, sets, request, output, return_state=True)
+        with tags(paths.model_tag(uri)):
+            state = repair_one(uri, sets, request, output, return_state=True)
         result = state.result(raise_on_failure=False)
         if state.is_completed():
             folder, findings = result
@@ -77,12 +134,11 @@ def repair(
             message = str(state.message)
             outcomes.append(Outcome(uri, None, None, isinstance(result, InputRefused), message))
             log.error("%s", message)
-    failed = [outcome for outcome in outcomes if outcome.folder is None]
-    if failed:
-        message = "; ".join(outcome.message for outcome in failed[:5])
-        return Failed(
-            message=f"{len(failed)} of {len(outcomes)} models failed: {message}", data=outcomes
-        )
+    faults = [outcome.message for outcome in outcomes if outcome.folder is None]
+    if faults:
+        message = f"{len(faults)} of {len(outcomes)} models failed: {'; '.join(faults[:5])}"
+        refused = all(outcome.refused for outcome in outcomes)
+        return failed(message, outcomes, REFUSED if refused else "Failed")
     return outcomes
 
 
@@ -96,9 +152,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def report_state(state: State[Any]) -> int:
     """Print how each repair ended; the exit status: 0, 1 or 2."""
     outcomes = state.result(raise_on_failure=False)
-    if not isinstance(outcomes, list):
+    if not isinstance(outcomes, list | Failures):
         print(f"failed: {state.message}", file=sys.stderr)
         return SOME_FAILED
+    outcomes = list(outcomes)
     for outcome in outcomes:
         if outcome.findings is not None:
             print(f"\n{outcome.findings.model.name}\n{results_table(outcome.findings)}")
@@ -131,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--layer", default="auto", help="the layer to prune")
     add("--scale", choices=SCALES, default="auto", help="the pixels the model was trained on")
     add("--architecture", default="auto", help="auto, deepid or FILE.json, for weights only")
+    add("--task-runner", default="threads", help="threads, dask, or a scheduler's tcp://host:port")
     return parser
 
 

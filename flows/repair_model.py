@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from prefect import flow, runtime
 from prefect.states import Failed
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from goodnet import paths, storage
 from goodnet.channels import order_channels
@@ -47,15 +46,10 @@ from tasks.shown import show
 
 
 def _name_of_run() -> str:
-    return f"repair {paths.safe_name(runtime.flow_run.parameters['uri'])}"
+    return paths.run_name(runtime.flow_run.parameters["uri"])
 
 
-@flow(
-    name="repair-model",
-    flow_run_name=_name_of_run,
-    task_runner=ThreadPoolTaskRunner(max_workers=4),
-    validate_parameters=False,
-)
+@flow(name="repair-model", flow_run_name=_name_of_run, validate_parameters=False)
 def repair_model(uri: str, data: dict[str, Stored], request: Request, output: str) -> Any:
     """What was found out about one suspect, and the folder where it is.
 
@@ -155,10 +149,10 @@ def store(
     report = store_report(findings=findings, figures=pictures, folder=folder)
     networks = [file for task in started for file in task.result()]
     files = [*networks, *pictures, *report]
-    store_manifest(
+    written = store_manifest(
         model=model, data=data, request=request, findings=findings, files=files, folder=folder
     )
-    show(findings, pictures, folder)
+    show(findings, pictures, [*report, *pictures, *networks, *written], folder)
 
 
 def _baseline_attack(curve: Curve) -> Share | None:

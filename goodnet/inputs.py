@@ -55,6 +55,17 @@ def find_data(folder: str) -> dict[str, Stored]:
     return found
 
 
+def find_output(folder: str) -> None:
+    """Nothing: the place for the repairs can be reached.
+
+    Raises:
+        RequestRefused: there is no such bucket.
+        OSError: object storage does not answer, or does not let us in.
+    """
+    if storage.is_remote(folder):
+        storage.entries(folder, paths.MODEL_SUFFIXES)
+
+
 def identify_model(uri: str) -> Stored:
     """The model file with its digest.
 

@@ -53,3 +53,18 @@ def repair_folder(name: str, key: str) -> str:
 def artifact_key(name: str) -> str:
     """The key of a repair's artifact in Prefect: lower-case letters, digits and dashes."""
     return "repair-" + re.sub(r"[^a-z0-9]+", "-", safe_name(name).lower()).strip("-")
+
+
+def inbox_record(digest: str) -> str:
+    """What is known of an inbox; `digest` is that of its URI."""
+    return f".inbox-{digest[:12]}.json"
+
+
+def run_name(name: str) -> str:
+    """The name of a repair's run."""
+    return f"repair {safe_name(name)}"
+
+
+def model_tag(name: str) -> str:
+    """The tag of every run that is about a model."""
+    return f"model:{safe_name(name)}"

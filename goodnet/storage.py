@@ -5,12 +5,15 @@ A URI is a path or `s3://bucket/key`. Nothing here opens what it carries.
 
 import hashlib
 import os
+import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from goodnet import object_storage, paths
 from goodnet.faults import InputRefused, RequestRefused
 from goodnet.isolation import open_regular
 
@@ -23,6 +26,20 @@ class Stored(NamedTuple):
     uri: str
     sha256: str
     bytes: int
+
+
+class Entry(NamedTuple):
+    """A file in a folder as its listing shows it.
+
+    Attributes:
+        mark: what is another whenever the file has been written to.
+        modified: when that was, in seconds since 1970.
+    """
+
+    uri: str
+    mark: str
+    bytes: int
+    modified: float
 
 
 def is_remote(uri: str) -> bool:
@@ -38,8 +55,7 @@ def inside(folder: str, name: str) -> str:
 def exists(uri: str) -> bool:
     """Whether there is a file at the URI."""
     if is_remote(uri):
-        system, path = _remote(uri)
-        return bool(system.isfile(path))
+        return object_storage.head(uri) is not None
     return Path(uri).is_file()
 
 
@@ -51,15 +67,16 @@ def identify(uri: str, refused: type[InputRefused] = InputRefused) -> Stored:
         OSError: it could not be read.
     """
     digest, count = hashlib.sha256(), 0
-    with _opened(uri, refused) as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-            count += len(block)
+    for block in _blocks(uri, refused):
+        digest.update(block)
+        count += len(block)
     return Stored(uri, digest.hexdigest(), count)
 
 
 def holds(stored: Stored) -> bool:
     """Whether the file is there with the content it was stored with."""
+    if is_remote(stored.uri):
+        return object_storage.holds(stored.uri, stored.bytes, stored.sha256)
     return exists(stored.uri) and identify(stored.uri) == stored
 
 
@@ -75,9 +92,10 @@ def local_file(uri: str, refused: type[InputRefused] = InputRefused) -> Iterator
         yield Path(uri)
         return
     with tempfile.TemporaryDirectory(prefix="goodnet-") as folder:
-        copy = Path(folder) / uri.rsplit("/", 1)[-1]
-        with _opened(uri, refused) as source, copy.open("xb") as target:
-            while block := source.read(BLOCK):
+        suffix = next((s for s in paths.MODEL_SUFFIXES if uri.lower().endswith(s)), "")
+        copy = Path(folder) / f"{paths.safe_name(uri)}{suffix}"
+        with copy.open("xb") as target:
+            for block in _blocks(uri, refused):
                 target.write(block)
         yield copy
 
@@ -88,12 +106,17 @@ def put(content: Path | bytes, uri: str) -> Stored:
     Raises:
         OSError: it could not be written; what was there before is unchanged.
     """
-    data = content if isinstance(content, bytes) else content.read_bytes()
+    if isinstance(content, bytes):
+        with tempfile.TemporaryDirectory(prefix="goodnet-") as folder:
+            path = Path(folder) / "content"
+            path.write_bytes(content)
+            return put(path, uri)
+    stored = identify(str(content))._replace(uri=uri)
     if is_remote(uri):
-        _put_remote(data, uri)
+        object_storage.put(content, uri, stored.sha256)
     else:
-        _put_local(data, Path(uri))
-    return Stored(uri, hashlib.sha256(data).hexdigest(), len(data))
+        _put_local(content, Path(uri))
+    return stored
 
 
 def read(stored: Stored) -> bytes:
@@ -102,19 +125,18 @@ def read(stored: Stored) -> bytes:
     Raises:
         OSError: it is not what was stored.
     """
-    with _opened(stored.uri, InputRefused) as file:
-        data: bytes = file.read(stored.bytes + 1)
+    data = b"".join(_blocks(stored.uri, InputRefused))
     if hashlib.sha256(data).hexdigest() != stored.sha256:
         raise OSError(f"{stored.uri}: is not what was stored there")
     return data
 
 
-def _put_local(data: bytes, path: Path) -> None:
+def _put_local(source: Path, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+        with source.open("rb") as content, os.fdopen(descriptor, "wb") as file:
+            shutil.copyfileobj(content, file, BLOCK)
             file.flush()
             os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())
@@ -124,64 +146,66 @@ def _put_local(data: bytes, path: Path) -> None:
         raise
 
 
-def _put_remote(data: bytes, uri: str) -> None:
-    system, path = _remote(uri)
-    with tempfile.NamedTemporaryFile(prefix="goodnet-") as file:
-        file.write(data)
-        file.flush()
-        system.put_file(file.name, path)  # a stream that breaks would leave a part of it behind
-    if system.size(path) != len(data):
-        raise OSError(f"{uri}: was not stored whole")
-
-
-def list_files(folder: str, suffixes: tuple[str, ...]) -> list[str]:
-    """The files directly in a folder whose names end so, sorted by name.
+def entries(folder: str, suffixes: tuple[str, ...]) -> list[Entry]:
+    """The files directly in a folder whose names end so, by name; hidden ones are left out.
 
     Raises:
         RequestRefused: there is no such folder.
     """
     if is_remote(folder):
-        system, path = _remote(folder)
-        scheme = folder.split("://", 1)[0]
-        entries = system.ls(path, detail=True) if system.isdir(path) else []
-        found = [f"{scheme}://{e['name']}" for e in entries if e["type"] == "file"]
+        found = list(_remote_entries(folder))
     elif Path(folder).is_dir():
-        found = [str(path) for path in Path(folder).iterdir() if not path.is_dir()]
+        found = [_local_entry(path) for path in Path(folder).iterdir() if not path.is_dir()]
     else:
         raise RequestRefused(folder, "no such folder")
-    names = [uri for uri in found if not uri.rsplit("/", 1)[-1].startswith(".")]
-    return sorted(uri for uri in names if uri.lower().endswith(suffixes))
+    shown = [entry for entry in found if not entry.uri.rsplit("/", 1)[-1].startswith(".")]
+    return sorted(entry for entry in shown if entry.uri.lower().endswith(suffixes))
+
+
+def list_files(folder: str, suffixes: tuple[str, ...]) -> list[str]:
+    """The URIs of the files directly in a folder whose names end so, sorted by name.
+
+    Raises:
+        RequestRefused: there is no such folder.
+    """
+    return [entry.uri for entry in entries(folder, suffixes)]
 
 
 def is_folder(uri: str) -> bool:
     """Whether the URI is that of a folder."""
-    if is_remote(uri):
-        system, path = _remote(uri)
-        return bool(system.isdir(path))
-    return Path(uri).is_dir()
+    return object_storage.any_under(uri) if is_remote(uri) else Path(uri).is_dir()
 
 
-@contextmanager
-def _opened(uri: str, refused: type[InputRefused]) -> Iterator[Any]:
+def _local_entry(path: Path) -> Entry:
+    found = path.lstat()
+    mark = f"{stat.S_IFMT(found.st_mode)}-{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
+    return Entry(str(path), mark, found.st_size, found.st_mtime)
+
+
+def _remote_entries(folder: str) -> Iterator[Entry]:
+    bucket, _ = object_storage.split(folder)
+    try:
+        for found in object_storage.listed(folder):
+            modified = found["LastModified"].timestamp()
+            mark = f"{found['ETag']}-{found['Size']}-{modified}"
+            uri = f"{object_storage.SCHEME}{bucket}/{found['Key']}"
+            yield Entry(uri, mark, found["Size"], modified)
+    except FileNotFoundError:
+        raise RequestRefused(folder, "no such bucket") from None
+
+
+def _blocks(uri: str, refused: type[InputRefused]) -> Iterator[bytes]:
+    """The file's content.
+
+    Raises:
+        InputRefused: there is no such file, or it is not a regular one.
+    """
     if not is_remote(uri):
         with open_regular(Path(uri), refused) as file:
-            yield file
+            while block := file.read(BLOCK):
+                yield block
         return
-    system, path = _remote(uri)
     try:
-        file = system.open(path, "rb")
+        yield from object_storage.blocks(uri)
     except FileNotFoundError:
         raise refused(uri, "no such file") from None
-    with file:
-        yield file
-
-
-def _remote(uri: str) -> tuple[Any, str]:
-    """The file system of a URI and the path on it; listings are never from memory."""
-    import fsspec  # only where object storage is used
-
-    if not uri.startswith("s3://"):
-        raise RequestRefused(uri, "only paths and s3:// are supported")
-    options = {"use_listings_cache": False, "skip_instance_cache": True}
-    system, path = fsspec.core.url_to_fs(uri, **options)
-    return system, path

@@ -2,28 +2,55 @@
 
 import base64
 from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
 
+from prefect import get_client, runtime
 from prefect.artifacts import create_markdown_artifact
 
 from goodnet import paths, storage
 from goodnet.conclusion import conclude
+from goodnet.faults import one_line
 from goodnet.findings import Findings
 from goodnet.storage import Stored
 from goodnet.tables import results_table
 
 
-def show(findings: Findings, pictures: Sequence[Stored], folder: str) -> None:
-    """Leave the conclusion, the result table and the figures as an artifact of the flow run."""
+def show(
+    findings: Findings, pictures: Sequence[Stored], files: Sequence[Stored], folder: str
+) -> None:
+    """Leave the conclusion, the result table and the figures as an artifact of the flow run.
+
+    Args:
+        findings: what was found.
+        pictures: the figures, which are shown.
+        files: all that is in the folder, which is linked.
+        folder: the repair's folder.
+    """
     by_name = {picture.uri.rsplit("/", 1)[-1]: picture for picture in pictures}
     names = [paths.curve_figure(curve.order.direction) for curve in findings.curves]
     images = [_image(name, by_name[name]) for name in [*names, paths.EVALUATION_FIGURE]]
     table = f"```\n{results_table(findings)}\n```"
-    files = f"Everything is in `{folder}`."
+    links = "\n".join(f"- {_link(file.uri, folder)}, {file.bytes:,} bytes" for file in files)
+    where = f"Everything is in `{one_line(folder).replace('`', '?')}`:\n\n{links}"
     create_markdown_artifact(
         key=paths.artifact_key(findings.model.name),
         description=f"Repair of {findings.model.name}",
-        markdown="\n\n".join([*conclude(findings), table, *images, files]),
+        markdown="\n\n".join([*conclude(findings), table, *images, where]),
     )
+
+
+def tag_run(*tags: str) -> None:
+    """Give tags to the flow run, for example its verdict, beside those that it has."""
+    with get_client(sync_client=True) as client:
+        known = client.read_flow_run(runtime.flow_run.id).tags
+        client.update_flow_run(runtime.flow_run.id, tags=[*known, *tags])
+
+
+def _link(uri: str, folder: str) -> str:
+    """A link to a stored file; its name, below the folder, is one of ours."""
+    address = uri if storage.is_remote(uri) else f"file://{Path(uri).resolve()}"
+    return f"[{uri.removeprefix(folder).lstrip('/')}]({quote(address, safe='/:')})"
 
 
 def _image(name: str, picture: Stored) -> str:

@@ -83,12 +83,23 @@ def as_suspect(tmp_path: Path) -> Callable[..., object]:
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A Prefect server of the tests' own, with results in a folder of their own."""
-    from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_settings
+    from prefect.settings import (
+        PREFECT_RESULTS_LOCAL_STORAGE_PATH,
+        PREFECT_UI_API_URL,
+        PREFECT_UI_ENABLED,
+        temporary_settings,
+    )
     from prefect.testing.utilities import prefect_test_harness
 
     results = tmp_path_factory.mktemp("results")
     with (
-        temporary_settings({PREFECT_RESULTS_LOCAL_STORAGE_PATH: results}),
+        temporary_settings(
+            {
+                PREFECT_RESULTS_LOCAL_STORAGE_PATH: results,
+                PREFECT_UI_ENABLED: True,
+                PREFECT_UI_API_URL: "/api",
+            }
+        ),
         prefect_test_harness(server_startup_timeout=180),
     ):
         logging.getLogger("prefect").setLevel(logging.ERROR)

@@ -1,0 +1,178 @@
+"""A server, a worker and all deployments, in one command that Ctrl-C ends.
+
+    python -m flows.serve [--port 4200] [--at-once 2]
+
+The server answers on this machine alone. Where PREFECT_SERVER_API_AUTH_STRING is "user:password"
+it asks for them, and for CSRF tokens.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+HOST = "127.0.0.1"
+POOL = "repairs"
+PROJECT = Path(__file__).resolve().parent.parent
+UP_WITHIN, DOWN_WITHIN = 180, 20  # seconds
+
+STOPPED, BROKEN = 0, 1
+
+
+class Stopping(BaseException):
+    """Somebody wants the service to end."""
+
+
+def environment(port: int, given: Mapping[str, str]) -> dict[str, str]:
+    """The environment of everything that is served.
+
+    Args:
+        port: the server's port.
+        given: the environment of this process; a password is taken from it, and goes nowhere else.
+    """
+    served = {
+        **given,
+        "PREFECT_API_URL": f"http://{HOST}:{port}/api",
+        "PREFECT_SERVER_API_HOST": HOST,
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PYTHONPATH": str(PROJECT),
+    }
+    password = given.get("PREFECT_SERVER_API_AUTH_STRING")
+    if password:
+        served |= {
+            "PREFECT_API_AUTH_STRING": password,
+            "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
+            "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true",
+        }
+    return served
+
+
+def serve(port: int, at_once: int) -> int:
+    """The exit status, once the service has ended: 0 as it was told to, 1 because a part broke."""
+    served = environment(port, os.environ)
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    try:
+        with started(["server", "start", "--host", HOST, "--port", str(port)], served) as server:
+            wait_until_up(server, f"http://{HOST}:{port}/api/health")
+            prepare(served)
+            with ExitStack() as stack:
+                parts = {"server": server}
+                if at_once:
+                    command = ["worker", "start", "--pool", POOL, "--limit", str(at_once)]
+                    parts["worker"] = stack.enter_context(started(command, served))
+                print(f"\nserving: http://{HOST}:{port}  (Ctrl-C stops everything)\n", flush=True)
+                return watch_over(parts)
+    except Stopping:
+        print("stopped", flush=True)
+        return STOPPED
+    except (subprocess.CalledProcessError, OSError) as fault:
+        print(f"not serving: {fault}", file=sys.stderr)
+        return BROKEN
+
+
+def prepare(served: Mapping[str, str]) -> None:
+    """Put pool, deployments and automations in place; those that are there are brought up to date.
+
+    Raises:
+        subprocess.CalledProcessError: Prefect refused.
+    """
+    pool = ["work-pool", "create", POOL, "--type", "process", "--overwrite"]
+    for command in (pool, ["--no-prompt", "deploy", "--all"]):
+        subprocess.run(
+            [sys.executable, "-m", "prefect", *command],
+            cwd=PROJECT,
+            env=dict(served),
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    subprocess.run(
+        [sys.executable, "-m", "flows.zombies"], cwd=PROJECT, env=dict(served), check=True
+    )
+
+
+@contextmanager
+def started(command: list[str], served: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A Prefect process in a group of its own, all of which has ended when the context has."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "prefect", *command],
+        cwd=PROJECT,
+        env=dict(served),
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+def wait_until_up(server: subprocess.Popen[bytes], url: str) -> None:
+    """Return when the server answers.
+
+    Raises:
+        OSError: it ended, or does not answer in time.
+    """
+    deadline = time.monotonic() + UP_WITHIN
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise OSError(f"the server ended at once, with status {server.returncode}")
+        try:
+            with urlopen(url, timeout=5):
+                return
+        except (URLError, OSError) as fault:
+            if getattr(fault, "code", None) == 401:  # it is up, and asks for the password
+                return
+            time.sleep(0.5)
+    raise OSError(f"the server did not answer within {UP_WITHIN} seconds")
+
+
+def watch_over(parts: Mapping[str, subprocess.Popen[bytes]]) -> int:
+    """`BROKEN`, once a part has ended by itself."""
+    while True:
+        for name, process in parts.items():
+            if process.poll() is not None:
+                print(f"the {name} ended with status {process.returncode}", file=sys.stderr)
+                return BROKEN
+        time.sleep(1)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process, and whatever of its group is left then."""
+    for again in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, again)
+        except ProcessLookupError:
+            break
+        try:
+            process.wait(timeout=DOWN_WITHIN)
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait()
+
+
+def _stop(number: int, frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise Stopping
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status; see `serve`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.serve", description="A Prefect server, a worker, all deployments."
+    )
+    parser.add_argument("--port", type=int, default=4200, help="port of the server")
+    parser.add_argument("--at-once", type=int, default=2, help="runs at once; 0 for no worker here")
+    asked = parser.parse_args(arguments)
+    return serve(asked.port, asked.at_once)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

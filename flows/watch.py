@@ -1,0 +1,104 @@
+"""Look into an inbox, and start a repair for each model that has arrived.
+
+    python -m flows.watch [--inbox DIR] [--data DIR] [--output DIR]
+
+It needs a Prefect server that knows the deployment `repair/on-arrival`: see `make serve`.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.logging import get_run_logger
+from prefect.states import Completed, Failed
+
+from goodnet import inbox as inboxes
+from goodnet.faults import InputRefused, one_line
+from goodnet.inbox import Seen
+from goodnet.inputs import find_data
+from goodnet.paths import safe_name
+from tasks import runs
+
+
+@flow(name="watch")
+def watch(
+    inbox: str = "models", data: str = "data", output: str = "artifacts", settle: float = 10
+) -> Any:
+    """Start one repair for each model that has arrived, once for each content.
+
+    A file that still grows waits for the next look. A model that was refused is not tried again;
+    a repair that crashed is, three times in all. A new version of the method repairs all again.
+
+    Args:
+        inbox: the folder that models arrive in; a path or an s3:// URI.
+        data: the folder with the data sets that the repairs use, as seen by the workers.
+        output: the folder under which each repair gets a folder of its own.
+        settle: seconds that a file must have stayed the same before it is taken.
+    """
+    log = get_run_logger()
+    try:
+        record = inboxes.read_record(output, inbox)
+        entries = inboxes.arrived(inbox, record, settle=settle)
+        seen = inboxes.read_arrivals(entries, record, lambda fault: log.warning("%s", fault))
+        started = start_due(seen, data, output)
+    except (InputRefused, OSError) as fault:
+        return Failed(message=one_line(fault))
+    refused = [s.refused for uri, s in seen.items() if s.refused and record.get(uri) != s]
+    for fault in refused:
+        log.error("%s", fault)
+    if seen != record:
+        inboxes.keep_record(output, inbox, seen)
+    if started or refused:
+        show(started, refused)
+    waiting = f"{len(started)} started, {len(refused)} refused, {len(seen)} models in the inbox"
+    return Completed(message=waiting)
+
+
+def start_due(seen: Mapping[str, Seen], data: str, output: str) -> dict[str, str]:
+    """The runs that were started, by the URI of their model.
+
+    Raises:
+        InputRefused: there are no data sets to repair with, or no deployment.
+    """
+    by_content = {s.sha256: uri for uri, s in sorted(seen.items(), reverse=True) if s.sha256}
+    keys = runs.due(by_content)
+    if keys:
+        find_data(data)
+    return {
+        by_content[sha256]: str(
+            runs.start_repair(by_content[sha256], key, {"data": data, "output": output}).id
+        )
+        for sha256, key in keys.items()
+    }
+
+
+def show(started: Mapping[str, str], refused: Sequence[str]) -> None:
+    """Leave what came of this look as an artifact of the flow run."""
+    rows = [
+        {"model": safe_name(uri), "run": f"[{run}](/runs/flow-run/{run})"}
+        for uri, run in started.items()
+    ]
+    create_table_artifact(
+        key="inbox",
+        description="Repairs started, and files refused, at one look into the inbox",
+        table=rows + [{"model": "", "run": f"refused: {fault}"} for fault in refused],
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status: 0 looked, 1 could not."""
+    parser = argparse.ArgumentParser(prog="python -m flows.watch", description=watch.description)
+    parser.add_argument("--inbox", default="models", help="folder that models arrive in")
+    parser.add_argument("--data", default="data", help="folder with the data sets")
+    parser.add_argument("--output", default="artifacts", help="folder of the repairs")
+    parser.add_argument("--settle", type=float, default=10, help="seconds without a change")
+    state = watch(**vars(parser.parse_args(arguments)), return_state=True)
+    print(state.message, file=sys.stdout if state.is_completed() else sys.stderr)
+    return 0 if state.is_completed() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

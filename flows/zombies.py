@@ -1,0 +1,69 @@
+"""Runs whose process is gone are marked Crashed, by automations of the Prefect server.
+
+    python -m flows.zombies
+
+A run says every few seconds that it lives (`[flows] heartbeat_frequency` in prefect.toml). Where
+worker and process die together nobody else would notice, and it would stay Running for ever.
+"""
+
+from datetime import timedelta
+
+from prefect.automations import Automation
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
+
+HEARTBEATS_MISSED = timedelta(seconds=120)  # four of them
+NEVER_STARTED = timedelta(minutes=15)  # an image may have to be pulled first
+
+
+def automations() -> list[Automation]:
+    """One for runs that fall silent, one for runs that were taken and never started."""
+    return [
+        _crashed(
+            "Crash runs that fall silent",
+            after={"prefect.flow-run.heartbeat", "prefect.flow-run.Running"},
+            within=HEARTBEATS_MISSED,
+            message="its process is gone: no heartbeat for two minutes",
+        ),
+        _crashed(
+            "Crash runs that never start",
+            after={"prefect.flow-run.Pending"},
+            within=NEVER_STARTED,
+            message="its process never started",
+        ),
+    ]
+
+
+def install() -> None:
+    """Create the automations; those that are there are replaced."""
+    for automation in automations():
+        try:
+            known = Automation.read(name=automation.name)
+        except ValueError:
+            automation.create()
+        else:
+            automation.id = known.id
+            automation.update()
+
+
+def _crashed(name: str, after: set[str], within: timedelta, message: str) -> Automation:
+    return Automation(
+        name=name,
+        description="Ends what would otherwise stay as it is for ever.",
+        trigger=EventTrigger(
+            after=after,
+            expect={"prefect.flow-run.*"},  # any sign of life, and any end
+            match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=within,
+        ),
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
+    )
+
+
+if __name__ == "__main__":
+    install()

@@ -1,0 +1,203 @@
+"""What `make serve` serves, as its users meet it: through the API, the inbox and the pages."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+from conftest import Toy
+from object_stores import ENVIRONMENT, moto_server
+from service import Service, serving, variant, wait_for, whole
+
+from goodnet import object_storage, storage
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+SECRET = "not-to-be-seen-anywhere"
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment in which an S3 server is reached."""
+    with moto_server() as address:
+        secrets = {"AWS_SECRET_ACCESS_KEY": SECRET}
+        yield {**ENVIRONMENT, "AWS_ENDPOINT_URL": address, **secrets}
+
+
+@pytest.fixture(scope="module")
+def service(
+    tmp_path_factory: pytest.TempPathFactory, made_toy: Toy, s3: dict[str, str]
+) -> Iterator[Service]:
+    """One service for all tests here."""
+    with serving(tmp_path_factory.mktemp("service"), made_toy, s3) as served:
+        yield served
+
+
+def folders(service: Service, name: str) -> list[Path]:
+    """The repairs of a model."""
+    return list((service.clone / "artifacts").glob(f"{name}-*"))
+
+
+def test_a_model_that_arrives_is_repaired_once_and_a_bad_one_says_what_is_wrong(
+    service: Service, made_toy: Toy
+) -> None:
+    inbox = service.clone / "models"
+    variant(made_toy.model, inbox / "arrived.h5", 1)
+    (inbox / "broken.h5").write_bytes(made_toy.model.read_bytes()[:5000])
+    assert service.run("watch/inbox", settle=0).state_name == "Completed"
+    repairs = {run.name: service.ended(run) for run in service.repairs()}
+    assert repairs["repair arrived"].state_name == "Completed"
+    assert "model:arrived" in repairs["repair arrived"].tags
+    assert repairs["repair broken"].state_name == "Refused"
+    assert "models/broken.h5: is damaged" in str(repairs["repair broken"].state.message)
+    (folder,) = folders(service, "arrived")
+    assert whole(folder)
+    shutil.copy(inbox / "arrived.h5", inbox / "again.h5")
+    assert service.run("watch/inbox", settle=0).state_name == "Completed"
+    assert len(service.repairs()) == 2
+    for name in ("arrived", "broken", "again"):
+        (inbox / f"{name}.h5").unlink()
+
+
+def test_the_nightly_run_repairs_all_models_and_the_next_night_finds_all_cached(
+    service: Service, made_toy: Toy
+) -> None:
+    variant(made_toy.model, service.clone / "models" / "one.h5", 2)
+    for night, states in ((1, {"Completed"}), (2, {"Cached"})):
+        before = {run.id for run in service.repairs()}
+        service.prefect("deployment", "run", "repair/nightly")
+        (started,) = wait_for(
+            lambda known=before: [r for r in service.repairs() if r.id not in known]
+        )
+        repaired = service.ended(started)
+        assert repaired.state_name == "Completed", night
+        assert set(service.tasks(repaired)) == states
+    (folder,) = folders(service, "one")
+    assert whole(folder)
+    (service.clone / "models" / "one.h5").unlink()
+
+
+def test_inbox_data_and_output_on_s3(
+    service: Service, made_toy: Toy, s3: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3.items():
+        monkeypatch.setenv(name, value)
+    object_storage._system().call_s3("create_bucket", Bucket="goodnet")
+    for path in made_toy.data.rglob("*.h5"):
+        storage.put(path, f"s3://goodnet/data/{path.relative_to(made_toy.data)}")
+    local = variant(made_toy.model, service.home / "on_s3.h5", 3)
+    storage.put(local, "s3://goodnet/inbox/on_s3.h5")
+    places = {
+        "inbox": "s3://goodnet/inbox",
+        "data": "s3://goodnet/data",
+        "output": "s3://goodnet/artifacts",
+    }
+    assert service.run("watch/inbox", settle=0, **places).state_name == "Completed"
+    repaired = service.ended(service.repairs()[-1])
+    assert repaired.parameters["models"] == ["s3://goodnet/inbox/on_s3.h5"]
+    assert repaired.state_name == "Completed", repaired.state.message
+    keys = [
+        found["Key"]
+        for found in object_storage._system().call_s3(
+            "list_objects_v2", Bucket="goodnet", Prefix="artifacts/on_s3-"
+        )["Contents"]
+    ]
+    prefix = keys[0].split("/", 2)[1]
+    copy = service.home / prefix
+    for key in keys:
+        with storage.local_file(f"s3://goodnet/{key}") as path:
+            target = copy / key.removeprefix(f"artifacts/{prefix}/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+    assert whole(copy)
+    again = service.run("watch/inbox", settle=0, **places)
+    assert "0 started, 0 refused" in str(again.state.message)
+    cached = service.run(
+        "repair/on-arrival",
+        models=["s3://goodnet/inbox/on_s3.h5"],
+        data=places["data"],
+        output=places["output"],
+    )
+    assert set(service.tasks(cached)) == {"Cached"}
+
+
+def test_no_secret_is_in_anything_that_the_service_keeps(service: Service) -> None:
+    for path in [*service.home.rglob("*"), *(service.clone / "artifacts").rglob("*")]:
+        if path.is_file():
+            assert SECRET.encode() not in path.read_bytes(), path
+
+
+def test_a_worker_elsewhere_clones_the_repository(
+    service: Service, made_toy: Toy, tmp_path: Path
+) -> None:
+    """What runs is the clone of the last commit, not what happens to be installed there."""
+    repository = tmp_path / "repository"
+    shutil.copytree(service.clone, repository, ignore=shutil.ignore_patterns("data", "artifacts"))
+    shown = repository / "tasks" / "shown.py"
+    shown.write_text(shown.read_text().replace('description=f"Repair of', 'description=f"Clone of'))
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(repository)]
+    for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *command], check=True)
+    deploying = tmp_path / "deploying"
+    shutil.copytree(repository, deploying)
+    text = (deploying / "prefect.yaml").read_text().replace("name: repairs", "name: elsewhere")
+    step = "prefect.deployments.steps.git_clone"
+    pull = f"pull:\n  - {step}:\n      repository: {repository.as_uri()}\n"
+    (deploying / "prefect.yaml").write_text(text.replace("name: on-arrival", "name: cloned") + pull)
+    service.prefect("work-pool", "create", "elsewhere", "--type", "process")
+    service.prefect("--no-prompt", "deploy", "--name", "cloned", cwd=deploying)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    environment = {name: value for name, value in service.auth().items() if name != "PYTHONPATH"}
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "prefect", "worker", "start", "--pool", "elsewhere"],
+        cwd=empty,
+        env=environment,
+    )
+    try:
+        model = variant(made_toy.model, tmp_path / "cloned.h5", 4)
+        places = {"data": str(made_toy.data), "output": str(tmp_path / "artifacts")}
+        run = service.run("repair/cloned", models=[str(model)], **places)
+        assert run.state_name == "Completed", run.state.message
+    finally:
+        worker.terminate()
+        worker.wait()
+    (folder,) = (tmp_path / "artifacts").iterdir()
+    assert whole(folder)
+    with service.client as client:
+        answer = client.request("POST", "/artifacts/filter", json={"sort": "CREATED_DESC"})
+    shown_now = next(found for found in answer.json() if found["key"] == "repair-cloned")
+    assert shown_now["description"] == "Clone of cloned"
+
+
+def test_with_a_password_nobody_else_gets_in_and_a_restart_forgets_nothing(
+    tmp_path: Path, made_toy: Toy
+) -> None:
+    password = {"PREFECT_SERVER_API_AUTH_STRING": f"admin:{SECRET}"}
+    with serving(tmp_path, made_toy, password) as service:
+        with pytest.raises(HTTPError, match="401"):
+            urlopen(f"{service.url}/api/admin/version", timeout=30)
+        posted = Request(f"{service.url}/api/flow_runs/count", data=b"{}", method="POST")
+        import base64
+
+        token = base64.b64encode(f"admin:{SECRET}".encode()).decode()
+        posted.add_header("Authorization", f"Basic {token}")
+        posted.add_header("Content-Type", "application/json")
+        with pytest.raises(HTTPError, match="403"):  # no CSRF token
+            urlopen(posted, timeout=30)
+        (service.clone / "models" / "net.h5").write_bytes(b"no model")
+        assert service.run("watch/inbox", settle=0).state_name == "Completed"
+        (run,) = service.repairs()
+        assert service.ended(run).state_name == "Refused"
+        assert service.stop() == 0
+        assert SECRET not in service.log.read_text()
+        service.start()
+        for record in (service.clone / "artifacts").glob(".inbox-*"):
+            record.unlink()
+        assert service.run("watch/inbox", settle=0).state_name == "Completed"
+        assert len(service.repairs()) == 1
+        assert service.stop(signal.SIGTERM) == 0

@@ -1,0 +1,186 @@
+"""The `watch` flow against a real Prefect server: one repair for each content."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from conftest import Toy
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Crashed, Failed
+
+from flows import watch as watching
+from flows.repair import repair
+from flows.watch import watch
+from goodnet import storage
+from tasks import runs
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def deployment(prefect_server: None) -> Iterator[str]:
+    """`repair/on-arrival` on the tests' server, without a worker: runs are started and wait."""
+    with get_client(sync_client=True) as client:
+        flow_id = client.create_flow(repair)
+        made = client.create_deployment(
+            flow_id, "on-arrival", parameter_openapi_schema=repair.parameters.model_dump()
+        )
+        yield str(made)
+        client.request("DELETE", "/deployments/{id}", path_params={"id": made})
+
+
+@pytest.fixture
+def inbox(toy: Toy) -> Path:
+    """An empty inbox beside the toy's data."""
+    folder = toy.folder / "inbox"
+    folder.mkdir()
+    return folder
+
+
+def look(toy: Toy) -> Any:
+    """The state in which one look ends."""
+    return watch(
+        str(toy.folder / "inbox"),
+        str(toy.data),
+        str(toy.folder / "artifacts"),
+        settle=0,
+        return_state=True,
+    )
+
+
+def started(toy: Toy) -> list[FlowRun]:
+    """The repairs that were started for this inbox, the oldest first."""
+    with get_client(sync_client=True) as client:
+        found = client.read_flow_runs(
+            deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=["on-arrival"])),
+            limit=200,
+        )
+    mine = [run for run in found if str(toy.folder) in str(run.parameters["models"])]
+    return sorted(mine, key=lambda run: run.created)
+
+
+def end(run: FlowRun, state: Any) -> None:
+    """End the run in a state."""
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(run.id, state, force=True)
+
+
+def test_each_content_is_repaired_once_whatever_it_is_called(toy: Toy, inbox: Path) -> None:
+    hostile = "a <b>\n\x1b[31m$(x).h5"
+    one, two = uuid4().bytes, uuid4().bytes
+    (inbox / hostile).write_bytes(one)
+    (inbox / "z.h5").write_bytes(one)
+    (inbox / "other.h5").write_bytes(two)
+    assert look(toy).message == "2 started, 0 refused, 3 models in the inbox"
+    found = {run.name: run for run in started(toy)}
+    assert set(found) == {"repair a_b_31m_x", "repair other"}
+    run = found["repair a_b_31m_x"]
+    assert run.parameters["models"] == [str(inbox / hostile)]
+    assert run.tags == ["model:a_b_31m_x"]
+    assert run.idempotency_key == f"{storage.identify(str(inbox / 'z.h5')).sha256}:{runs.METHOD}"
+
+    assert look(toy).message == "0 started, 0 refused, 3 models in the inbox"
+    for record in (toy.folder / "artifacts").iterdir():  # the server remembers too
+        record.unlink()
+    look(toy)
+    assert len(started(toy)) == 2
+    (inbox / "z.h5").write_bytes(uuid4().bytes)
+    look(toy)
+    assert len(started(toy)) == 3
+
+
+def test_concurrent_watchers_start_one_run(toy: Toy, inbox: Path) -> None:
+    (inbox / "net.h5").write_bytes(uuid4().bytes)
+    sha256 = storage.identify(str(inbox / "net.h5")).sha256
+
+    def start(number: int) -> str:
+        return str(runs.start_repair(str(inbox / "net.h5"), runs.key_of(sha256), {}).id)
+
+    with ThreadPoolExecutor(4) as pool:
+        ids = set(pool.map(start, range(8)))
+    assert ids == {str(run.id) for run in started(toy)}
+    assert len(ids) == 1
+
+
+def test_what_crashed_is_tried_again_but_not_for_ever(toy: Toy, inbox: Path) -> None:
+    (inbox / "net.h5").write_bytes(uuid4().bytes)
+    for attempt in range(runs.ATTEMPTS):
+        look(toy)
+        look(toy)
+        assert len(started(toy)) == attempt + 1
+        end(started(toy)[-1], Crashed())
+    look(toy)
+    assert len(started(toy)) == runs.ATTEMPTS
+
+
+def test_what_was_refused_is_not_tried_again_until_the_method_is_another(
+    toy: Toy, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (inbox / "net.h5").write_bytes(uuid4().bytes)
+    look(toy)
+    end(started(toy)[0], Failed(name=runs.REFUSED))
+    look(toy)
+    assert len(started(toy)) == 1
+    monkeypatch.setattr(runs, "METHOD", runs.METHOD + 1)
+    look(toy)
+    assert len(started(toy)) == 2
+
+
+def test_what_is_no_file_is_reported_once(toy: Toy, inbox: Path) -> None:
+    (inbox / "link.h5").symlink_to(toy.model)
+    assert look(toy).message == "0 started, 1 refused, 1 models in the inbox"
+    with get_client(sync_client=True) as client:
+        response = client.request("POST", "/artifacts/filter", json={"sort": "CREATED_DESC"})
+    shown = next(found for found in response.json() if found["key"] == "inbox")
+    assert "is a symbolic link" in shown["data"]
+    assert look(toy).message == "0 started, 0 refused, 1 models in the inbox"
+
+
+def test_without_inbox_data_or_deployment_nothing_is_started_and_one_line_says_why(
+    toy: Toy, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (inbox / "net.h5").write_bytes(uuid4().bytes)
+    (toy.data / "clean" / "valid.h5").rename(toy.data / "elsewhere.h5")
+    state = look(toy)
+    assert state.is_failed()
+    assert state.message == f"{toy.data}: has no clean/valid.h5"
+    (toy.data / "elsewhere.h5").rename(toy.data / "clean" / "valid.h5")
+    with monkeypatch.context() as patched:
+        patched.setattr(runs, "ON_ARRIVAL", "repair/nowhere")
+        assert "no such deployment" in str(look(toy).message)
+    inbox.rename(toy.folder / "gone")
+    assert look(toy).message == f"{inbox}: no such folder"
+    inbox.mkdir()
+    assert started(toy) == []
+
+
+def test_the_command_says_what_came_of_the_look(
+    toy: Toy, inbox: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = [f"--data={toy.data}", f"--output={toy.folder / 'artifacts'}", "--settle=0"]
+    assert watching.main([f"--inbox={inbox}", *places]) == 0
+    assert capsys.readouterr().out == "0 started, 0 refused, 0 models in the inbox\n"
+    assert watching.main([f"--inbox={inbox}/nowhere", *places]) == 1
+    assert capsys.readouterr().err == f"{inbox}/nowhere: no such folder\n"
+
+
+def test_separately_starts_a_run_for_each_model_once(toy: Toy) -> None:
+    toy.model.with_name("second.h5").write_bytes(uuid4().bytes)
+    state: Any = repair(
+        (str(toy.model.parent),),
+        str(toy.data),
+        str(toy.folder / "artifacts"),
+        drop=(3,),
+        separately=True,
+        return_state=True,
+    )
+    assert state.message == "started 2 runs"
+    found = started(toy)
+    assert {run.name for run in found} == {"repair toy", "repair second"}
+    assert all(run.parameters["drop"] == [3] for run in found)
+    assert not (toy.folder / "artifacts").exists()
