@@ -1,0 +1,195 @@
+"""A suspect as the detection sees it: differentiable, its logits bare, its own margin the unit.
+
+A softmax saturates, and its gradients vanish where a network is sure; so the last activation is
+taken off by rebuilding the network from its plan without it. How far apart a network's logits lie
+differs by orders of magnitude between networks, so every margin is read in units of the network's
+own: the median margin of the clean images that it answers right.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goodnet.architecture import Architecture, Layer
+from goodnet.backend import keras, tf
+from goodnet.dataset import Dataset
+from goodnet.faults import RequestRefused
+from goodnet.graph import Graph
+from goodnet.network import build_network
+from goodnet.scale import Scale
+from goodnet.suspect import Suspect
+from goodnet.wiring import refs_of
+
+if TYPE_CHECKING:
+    from goodnet.detection.search import TriggerSearch
+
+Tensor = Any
+Pixels = NDArray[np.float32]
+Labels = NDArray[np.int64]
+
+# Activations that order the scores as they find them: what is below them are the logits.
+ORDER_PRESERVING = frozenset(
+    "softmax log_softmax sigmoid softplus softsign tanh exponential".split()
+)
+BLOCK = 256  # images through the network at once
+
+
+@dataclass(frozen=True)
+class CleanImages:
+    """Clean validation images and their labels, all that the detection may see.
+
+    Attributes:
+        pixels: float32 (N, H, W, C), 0..1.
+        labels: int64 (N,).
+    """
+
+    pixels: Pixels
+    labels: Labels
+
+    @classmethod
+    def of(cls, dataset: Dataset, most: int | None = None) -> "CleanImages":
+        """The images of a data set; up to `most`, evenly spread over it."""
+        rows = dataset.spread(len(dataset) if most is None else most)
+        return cls(dataset.images(rows, Scale.UNIT), dataset.labels[rows])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: NDArray[Any]) -> "CleanImages":
+        """The images of these rows."""
+        return CleanImages(self.pixels[rows], self.labels[rows])
+
+    def draw(self, most: int, rng: np.random.Generator) -> "CleanImages":
+        """Up to `most` images at random, of as many classes as there are, none twice."""
+        order = rng.permutation(len(self))
+        seen: dict[int, int] = {}
+        rank = np.empty(len(self), dtype=np.int64)
+        for row in order:
+            label = int(self.labels[row])
+            rank[row] = seen[label] = seen.get(label, -1) + 1
+        return self.take(order[np.argsort(rank[order], kind="stable")][:most])
+
+
+class View:
+    """A differentiable view of a network.
+
+    Attributes:
+        plan: the architecture of the logits network.
+        network: the network without its last activation: pixels at its scale -> logits. Whoever
+            trains it further, or loads weights of another network of the same plan into it, keeps
+            every function that was compiled for the view.
+        scale: its pixel scale; images given to the view's methods are 0..1.
+        classes: N; the answers are 0 .. N-1.
+    """
+
+    def __init__(self, plan: Architecture, network: keras.Model, scale: Scale) -> None:
+        self.plan, self.network, self.scale = plan, network, scale
+        self.classes = int(network.output_shape[-1])
+
+    @classmethod
+    def of(cls, suspect: Suspect, scale: Scale, network: keras.Model | None = None) -> "View":
+        """The view of a suspect, or of another network of its plan; neither is touched.
+
+        Args:
+            suspect: whose plan it is.
+            scale: the network's pixel scale.
+            network: for example a repaired model; the suspect's own by default.
+        """
+        plan = logits_plan(suspect.plan)
+        bare = build_network(plan, suspect.source)
+        bare.set_weights((suspect.network if network is None else network).get_weights())
+        return cls(plan, bare, scale)
+
+    def load(self, network: keras.Model) -> None:
+        """Look at another network of the same plan from now on."""
+        self.network.set_weights(network.get_weights())
+
+    def logits(self, images: Tensor) -> Tensor:
+        """The logits (n, classes) of images (n, H, W, C) 0..1; differentiable."""
+        return self.network(images * self.scale.white, training=False)
+
+    @cached_property
+    def search(self) -> "TriggerSearch":
+        """The search for triggers in this network, compiled once."""
+        from goodnet.detection.search import TriggerSearch
+
+        return TriggerSearch(self)
+
+    @cached_property
+    def _run(self) -> Any:
+        return tf.function(self.logits, reduce_retracing=True)
+
+    def answers(self, pixels: Pixels) -> Labels:
+        """The class of each image, (n,)."""
+        return np.asarray(self.all_logits(pixels).argmax(axis=-1))
+
+    def all_logits(self, pixels: Pixels) -> NDArray[np.float32]:
+        """The logits of many images, (n, classes)."""
+        blocks = [self._run(tf.constant(block)) for block in _blocks(pixels)]
+        return np.concatenate([np.asarray(block) for block in blocks])
+
+    def clean_margin(self, clean: CleanImages) -> float:
+        """The unit: the median margin of label over best other class, of images answered right.
+
+        Raises:
+            RequestRefused: no image is answered right.
+        """
+        logits = self.all_logits(clean.pixels)
+        rows = np.arange(len(clean))
+        own = logits[rows, clean.labels]
+        others = logits.copy()
+        others[rows, clean.labels] = -np.inf
+        margins = own - others.max(axis=1)
+        if not (margins > 0).any():
+            raise RequestRefused("the network", "answers no clean validation image right")
+        return float(np.median(margins[margins > 0]))
+
+
+def _blocks(pixels: Pixels) -> Iterator[Pixels]:
+    for start in range(0, len(pixels), BLOCK):
+        yield pixels[start : start + BLOCK]
+
+
+def margins(logits: Tensor, wanted: Tensor) -> Tensor:
+    """The logit of the wanted class less the largest other one.
+
+    Args:
+        logits: (..., classes).
+        wanted: one-hot, of a shape that broadcasts to it.
+    """
+    own = tf.reduce_sum(logits * wanted, axis=-1)
+    return own - tf.reduce_max(logits - 1e9 * wanted, axis=-1)
+
+
+def logits_plan(plan: Architecture) -> Architecture:
+    """The plan without the activation at its end, however it is written.
+
+    It may be an argument of the last layer, a layer of its own, or inside a nested model. What is
+    no activation that keeps the order of the scores stays.
+    """
+    graph, end = Graph(plan), plan.outputs[0]
+    while end in graph.made_by and graph.times[end.layer] == 1:
+        last = graph.layers[end.layer]
+        if isinstance(last, Architecture):
+            return _replaced(plan, end.layer, logits_plan(last))
+        activation = last.arguments.get("activation") or "linear"
+        alone = last.kind in ("Activation", "Softmax")
+        if last.kind == "Softmax" or activation in ORDER_PRESERVING:
+            kind = "Activation" if alone else last.kind
+            arguments = {} if alone else dict(last.arguments)
+            bare = Layer(last.name, kind, {**arguments, "activation": "linear"}, last.trainable)
+            plan = _replaced(plan, end.layer, bare)
+        elif activation != "linear" or not alone:
+            break
+        if not alone:
+            break
+        end = next(refs_of(graph.made_by[end]))
+    return plan
+
+
+def _replaced(plan: Architecture, name: str, by: Layer | Architecture) -> Architecture:
+    return plan._replace(layers=tuple(by if old.name == name else old for old in plan.layers))
