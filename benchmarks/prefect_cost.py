@@ -1,0 +1,107 @@
+"""What Prefect costs a repair: a cached run, and a whole one with and without Prefect.
+
+    python -m benchmarks.prefect_cost [MODEL DATA]
+
+Without arguments the demo's model and data are used, which must be there: `make demo`. Seconds of
+CPU are those of the flow's process and its children, wall seconds are this machine's.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+PLAIN = """
+import sys, goodnet
+from goodnet.evaluation import repaired_models, states_of
+from goodnet.scale import Scale
+model, data = sys.argv[1:3]
+suspect = goodnet.open_suspect(model)
+fits = {"input_shape": suspect.input_shape, "classes": suspect.classes}
+sets = {n: goodnet.open_dataset(f"{data}/{n}", **fits) for n in
+        ("clean/valid.h5", "clean/test.h5", "bd/bd_valid.h5", "bd/bd_test.h5")}
+split = goodnet.Split(suspect, goodnet.choose_layer(suspect.plan, "auto", suspect.source))
+valid = sets["clean/valid.h5"]
+scale = goodnet.find_scale(split, valid, source=suspect.source).scale
+means = goodnet.mean_activations(split, valid, scale)
+order = goodnet.order_channels(means, "ascending")
+for name in ("clean/valid.h5", "bd/bd_valid.h5"):
+    swept = goodnet.tally(split, sets[name], scale, order.kept()).swept()
+    clean = swept if name.startswith("clean") else clean
+curve = goodnet.make_curve(order, clean, None, goodnet.parse_points([2, 4, 10]))
+models = repaired_models((curve,))
+for name in ("clean/test.h5", "bd/bd_test.h5"):
+    goodnet.tally(split, sets[name], scale, states_of((curve,), models)).by_state()
+"""
+
+
+class Cost(NamedTuple):
+    """Seconds of CPU and of wall time."""
+
+    cpu: float
+    wall: float
+
+
+def cost(arguments: list[str], environment: Mapping[str, str]) -> Cost:
+    """What a Python process costs, its children included."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    subprocess.run(
+        [sys.executable, *arguments], env=dict(environment), check=True, capture_output=True
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Cost(cpu, time.monotonic() - started)
+
+
+def report(name: str, spent: Cost) -> None:
+    """One line."""
+    print(f"{name:44} {spent.cpu:6.1f} s CPU {spent.wall:6.1f} s wall", flush=True)
+
+
+def main() -> None:
+    """Print what each costs."""
+    model, data = sys.argv[1:3] or ("models/badnet.h5", "data")
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {
+            **os.environ,
+            "PREFECT_HOME": folder,
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        }
+        repair = ["-m", "flows.repair", model, "--data", data, "--output", f"{folder}/artifacts"]
+        server = start_server(environment)
+        try:
+            report("import prefect", cost(["-c", "import prefect.flows"], environment))
+            report(
+                "goodnet alone: open, sweep, evaluate",
+                cost(["-c", PLAIN, model, data], environment),
+            )
+            one = [*repair, "--order", "ascending"]
+            report("repair, nothing cached", cost(one, environment))
+            report("repair, everything cached", cost(one, environment))
+            report("the other order too", cost(repair, environment))
+            report("both orders, everything cached", cost(repair, environment))
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def start_server(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """A server of the benchmark's own, which `environment` then names; it is not counted."""
+    from flows.serve import wait_until_up
+
+    port = "4390"
+    environment["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
+    command = [sys.executable, "-m", "prefect", "server", "start", "--port", port]
+    server = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    wait_until_up(server, f"{environment['PREFECT_API_URL']}/health")
+    return server
+
+
+if __name__ == "__main__":
+    main()
