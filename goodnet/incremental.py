@@ -86,6 +86,20 @@ class Stepper:
         self.jump = tf.function(self._jump, reduce_retracing=True, autograph=False)
         self.climb = tf.function(self._climb, reduce_retracing=True, autograph=False)
 
+    def trace(self, activations: Tensors) -> Terms:
+        """What `terms` gives for such activations, as shapes; all functions are traced for it.
+
+        Args:
+            activations: the head's output, shapes and types only.
+        """
+        terms: Terms = self.terms.get_concrete_function(activations).structured_outputs
+        rows, kept = tf.TensorSpec([None], tf.int32), tf.TensorSpec([self._channels])
+        features = [tf.TensorSpec([None], tf.int64) for _ in self._layers]
+        self.jump.get_concrete_function(terms.start, terms, rows, features, kept)
+        steps = tf.TensorSpec([None, self._channels])
+        self.climb.get_concrete_function(terms.start, terms, rows, rows, rows, steps)
+        return terms
+
     def _terms(self, activations: Tensors) -> Terms:
         """The terms of a block: the layer's output, (n, ..., channels), then what crosses."""
         region, (cut, *crossing) = self._region, activations

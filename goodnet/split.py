@@ -43,6 +43,7 @@ class Split:
         self._execution = execution = Execution(suspect)
         graph, cut = execution.graph, Ref(layer, 0, 0)
         self.layer, self.looks = layer, Looks(self)
+        self._sizes: dict[tuple[int, ...], int] = {}
         self.channels = int(execution.operations[layer].output.shape[-1])
         ends = (cut, *graph.crossing(cut))
         head = graph.needed(set(ends), {execution.input})
@@ -69,16 +70,20 @@ class Split:
     def bytes_per_image(self, shape: tuple[int, ...]) -> int:
         """What the activations of one image take, with what a walk makes of them.
 
+        The functions are traced here, once, for any count of images.
+
         Args:
             shape: of an image, (H, W, C).
         """
-        head = self._head.get_concrete_function(tf.TensorSpec((None, *shape))).structured_outputs
-        self._tail.get_concrete_function(head)  # of any count of images: traced once
-        terms = self._stepper.terms.get_concrete_function(head).structured_outputs
-        return sum(
-            4 * math.prod(side or 1 for side in tensor.shape)
-            for tensor in tf.nest.flatten((head, terms))
-        )
+        if shape not in self._sizes:
+            images = tf.TensorSpec((None, *shape))
+            head = self._head.get_concrete_function(images).structured_outputs
+            self._tail.get_concrete_function(head)
+            self._sizes[shape] = sum(
+                4 * math.prod(side or 1 for side in tensor.shape)
+                for tensor in tf.nest.flatten((head, self._stepper.trace(head)))
+            )
+        return self._sizes[shape]
 
     def activations(self, images: NDArray[np.float32]) -> Tensors:
         """The layer's output for these images, (n, ..., channels), then what crosses the cut."""

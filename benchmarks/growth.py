@@ -1,0 +1,111 @@
+"""The cost of a sweep against images, channels and classes: `python -m benchmarks.growth`.
+
+Writes artifacts/bench/growth.json and docs/growth.png. The network is a made DeepID in which every
+channel is live in every image: the dearest case. Times are CPU seconds, all threads together.
+"""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from goodnet.architecture import parse_architecture
+from goodnet.backend import keras
+from goodnet.channels import order_channels
+from goodnet.dataset import Dataset
+from goodnet.deepid import deepid_config
+from goodnet.faces import draw_faces
+from goodnet.figures import BLUE, NORMAL, VERMILLION, new_axes, new_figure, png, small_ticks, write
+from goodnet.network import build_network
+from goodnet.repair import save_network
+from goodnet.scale import Scale
+from goodnet.split import Split
+from goodnet.suspect import open_suspect
+from goodnet.sweep import mean_activations, tally
+
+IMAGES = (256, 512, 1024, 2048, 4096, 8192)
+CHANNELS = (15, 30, 60, 120, 240)
+CLASSES = (10, 100, 1000, 10_000)
+USUAL = {"images": 1024, "channels": 60, "classes": 1283}
+RESULTS, FIGURE = Path("artifacts/bench/growth.json"), Path("docs/growth.png")
+
+
+def cost(images: int, channels: int, classes: int) -> dict[str, float]:
+    """CPU seconds of one forward pass and of one sweep (k = 0 .. channels)."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "made.h5"
+        save_network(_network(channels, classes), path)
+        split = Split(open_suspect(path), "pool_3")
+    drawn = draw_faces(8, range(64), seed=0).images
+    labels = np.arange(images) % classes
+    pixels = np.resize(drawn, (images, *drawn.shape[1:]))
+    dataset = Dataset("drawn", "", pixels, False, 255.0, labels, None, "uint8")
+    means = mean_activations(split, dataset, Scale.RAW)
+    split.looks.forget(dataset, Scale.RAW)
+    states = order_channels(means, "ascending").kept()
+    return {
+        name: min(_cpu(lambda kept=kept: tally(split, dataset, Scale.RAW, kept)) for _ in range(3))
+        for name, kept in (("one_pass", states[:1]), ("one_order", states))
+    }
+
+
+def _network(channels: int, classes: int) -> keras.Model:
+    config = deepid_config(classes)
+    for layer in config["config"]["layers"]:
+        if layer["name"] == "conv_3":
+            layer["config"]["filters"] = channels
+    keras.utils.set_random_seed(0)
+    network = build_network(parse_architecture(config, "made"), "made")
+    kernel, bias = network.get_layer("conv_3").get_weights()
+    network.get_layer("conv_3").set_weights([kernel, bias + 255])
+    return network
+
+
+def _cpu(work: Callable[[], Any]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def draw(found: dict[str, dict[str, dict[str, float]]]) -> bytes:
+    """The three growths side by side, both scales logarithmic."""
+    figure = new_figure(
+        3.0, "CPU seconds of a sweep, one order, every k", "DeepID, made, every channel live"
+    )
+    for number, (what, costs) in enumerate(found.items()):
+        axes = new_axes(figure, (0.45 + 2.1 * number, 0.7, 1.6, 1.75))
+        places = [int(place) for place in costs]
+        for name, color, mark in (("one_order", BLUE, "o-"), ("one_pass", VERMILLION, "s--")):
+            axes.loglog(places, [each[name] for each in costs.values()], mark, color=color)
+        write(axes.set_xlabel, what, fontsize=NORMAL)
+        small_ticks(axes)
+        axes.grid(alpha=0.3)
+        if number == 0:
+            write(axes.set_ylabel, "CPU seconds", fontsize=NORMAL)
+            write(axes.text, places[-1], costs[str(places[-1])]["one_order"], "sweep  ", ha="right")
+            write(axes.text, places[-2], costs[str(places[-2])]["one_pass"] / 3, "one pass")
+    return png(figure)
+
+
+def main() -> None:
+    """Measure, print, draw."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for what, values in (("images", IMAGES), ("channels", CHANNELS), ("classes", CLASSES)):
+        found[what] = {}
+        for value in values:
+            sizes = USUAL | {what: value}
+            found[what][str(value)] = took = cost(**sizes)
+            ratio = took["one_order"] / took["one_pass"]
+            print(f"{what:9} {value:6} one pass {took['one_pass']:.2f} s, ", end="")
+            print(f"sweep {took['one_order']:.2f} s, {ratio:.2f} passes", flush=True)
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    FIGURE.write_bytes(draw(found))
+
+
+if __name__ == "__main__":
+    main()
