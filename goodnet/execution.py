@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from goodnet.architecture import Call, Ref
+from goodnet.architecture import Call, Ref, refs_of
 from goodnet.backend import keras, tf
 from goodnet.graph import Graph
 from goodnet.suspect import Suspect
@@ -13,6 +13,9 @@ from goodnet.wiring import with_tensors
 
 Tensor = Any
 Tensors = list[Tensor]
+
+GROUP = 32  # classes
+LOWEST = -1e37  # below every score of a network that is not about to overflow
 
 
 class Execution:
@@ -31,6 +34,8 @@ class Execution:
         self.output = suspect.plan.outputs[0]
         self.input = Ref(suspect.plan.inputs[0].layer, 0, 0)
         self.monotone = self._ends_in_softmax()
+        last = self.operations.get(self.output.layer)
+        self._last = grouped_kernel(last) if isinstance(last, keras.layers.Dense) else None
 
     def _ends_in_softmax(self) -> bool:
         call = self.graph.made_by.get(self.output)
@@ -65,6 +70,38 @@ class Execution:
         activation = self.operations[made.layer].activation
         return sums if activation is None else activation(sums)
 
+    def answers(self, calls: Sequence[tuple[Ref, Call]], given: dict[Ref, Tensor]) -> Tensor:
+        """The classes, int32 (n,), that the calls lead to from the given tensors."""
+        if not (calls and self.monotone and calls[-1][0] == self.output):
+            return self.classes(self.run(calls, given)[self.output])
+        layer, (taken, *_) = self.operations[self.output.layer], refs_of(calls[-1][1])
+        tensor = self.run(calls[:-1], given)[taken]
+        if self._last is None or len(tensor.shape) != 2:
+            return self.classes(self._without_softmax(layer.name, tensor))
+        return self._dense_answers(layer, self._last, tensor)
+
+    def _dense_answers(self, layer: Any, kernel: Tensor, tensor: Tensor) -> Tensor:
+        """The class with the highest score of a last dense layer.
+
+        The bias is a row of the kernel, and the highest score is looked for in groups of GROUP:
+        nothing is written twice, and a maximum is found faster than its place.
+        """
+        largest = tf.reduce_max(abs(kernel[:, : layer.units]))
+
+        def grouped() -> Tensor:
+            whole = tf.concat([tensor, tf.ones([tf.shape(tensor)[0], 1])], axis=1)
+            scores = tf.reshape(whole @ kernel, [-1, kernel.shape[1] // GROUP, GROUP])
+            best = tf.argmax(tf.reduce_max(scores, axis=-1), axis=-1, output_type=tf.int32)
+            among = tf.gather(scores, best, batch_dims=1)
+            return best * GROUP + tf.argmax(among, axis=-1, output_type=tf.int32)
+
+        bound = (tf.reduce_sum(abs(tensor)) + 1) * largest  # on any score; NaN is below nothing
+        return tf.cond(
+            bound < -LOWEST,
+            grouped,
+            lambda: self.classes(self._without_softmax(layer.name, tensor)),
+        )
+
     def classes(self, scores: Tensor) -> Tensor:
         """The class with the highest score, int32 (n,), as NumPy finds it after softmax."""
 
@@ -76,6 +113,15 @@ class Execution:
 
         finite = tf.reduce_all(tf.math.is_finite(tf.reduce_sum(scores, axis=-1)))
         return tf.cond(finite, lambda: tf.math.top_k(scores, k=1).indices[:, 0], exactly)
+
+
+def grouped_kernel(layer: Any) -> Tensor:
+    """Kernel and, as its last row, bias of a dense layer, filled up with classes that never win."""
+    kernel = np.zeros((layer.kernel.shape[0] + 1, -(-layer.units // GROUP) * GROUP), np.float32)
+    kernel[:-1, : layer.units] = layer.kernel.numpy()
+    kernel[-1, : layer.units] = layer.bias.numpy() if layer.use_bias else 0
+    kernel[-1, layer.units :] = LOWEST
+    return tf.constant(kernel)
 
 
 def weighed_rows(layer: Any, tensor: Tensor) -> Tensor:

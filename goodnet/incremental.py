@@ -42,18 +42,34 @@ class Terms(NamedTuple):
 
     Attributes:
         start: for each mixer b + W f(0), its sums with no channel kept, (n, ..., outputs).
-        whole: for each mixer d, all channels in one tensor, (n, ..., features); of a convolution
-            the patches that it weighs.
-        parts: for each mixer d_c, (channels, n, ..., features of one channel).
+        parts: for each mixer d_c of every channel, (channels, features of one channel, rows): of
+            a dense layer an image is a row, of a convolution each patch that it weighs.
         masked: f(x) and f(0) for each tensor of the region that something else takes.
         crossing: what the remainder takes from before the cut.
     """
 
     start: Tensors
-    whole: Tensors
     parts: Tensors
     masked: list[tuple[Tensor, Tensor]]
     crossing: Tensors
+
+
+class Steps(NamedTuple):
+    """Several steps, one behind the other. Step i owns the entries ends[i] to ends[i + 1].
+
+    Attributes:
+        added: int32, the channels that each step adds.
+        added_ends: int32 (steps + 1,).
+        images: int32, the images of the block that each step changes.
+        image_ends: int32 (steps + 1,).
+        kept: float32 (steps, channels), 1 for a channel kept after the step.
+    """
+
+    added: Tensor
+    added_ends: Tensor
+    images: Tensor
+    image_ends: Tensor
+    kept: Tensor
 
 
 class Stepper:
@@ -74,17 +90,14 @@ class Stepper:
         self._channels = channels
         self._layers = [execution.operations[call.layer] for _, call in region.mixers]
         self._inputs = [next(refs_of(call)) for _, call in region.mixers]
-        self._repeats = [region.repeats[taken] for taken in self._inputs]
-        self._kernels = [kernel_matrix(layer) for layer in self._layers]
-        self._kernel_parts = [
-            _by_channel(kernel, channels, repeats, 0)
-            for kernel, repeats in zip(self._kernels, self._repeats, strict=True)
+        self._kernels = [
+            by_channel(tf.transpose(kernel_matrix(layer)), channels, region.repeats[taken])
+            for layer, taken in zip(self._layers, self._inputs, strict=True)
         ]
         given = {made for made, _ in region.mixers} | set(region.masked) | set(ends[1:])
         self._remainder = execution.graph.needed({execution.output}, given)
         self.terms = tf.function(self._terms, reduce_retracing=True, autograph=False)
-        self.jump = tf.function(self._jump, reduce_retracing=True, autograph=False)
-        self.climb = tf.function(self._climb, reduce_retracing=True, autograph=False)
+        self.walk = tf.function(self._walk, reduce_retracing=True, autograph=False)
 
     def trace(self, activations: Tensors) -> Terms:
         """What `terms` gives for such activations, as shapes; all functions are traced for it.
@@ -93,11 +106,9 @@ class Stepper:
             activations: the head's output, shapes and types only.
         """
         terms: Terms = self.terms.get_concrete_function(activations).structured_outputs
-        rows, kept = tf.TensorSpec([None], tf.int32), tf.TensorSpec([self._channels])
-        features = [tf.TensorSpec([None], tf.int64) for _ in self._layers]
-        self.jump.get_concrete_function(terms.start, terms, rows, features, kept)
-        steps = tf.TensorSpec([None, self._channels])
-        self.climb.get_concrete_function(terms.start, terms, rows, rows, rows, steps)
+        numbers = tf.TensorSpec([None], tf.int32)
+        steps = Steps(*[numbers] * 4, tf.TensorSpec([None, self._channels]))
+        self.walk.get_concrete_function(terms, steps)
         return terms
 
     def _terms(self, activations: Tensors) -> Terms:
@@ -108,119 +119,70 @@ class Stepper:
         alone = all(ref in region.repeats for _, call in region.calls for ref in refs_of(call))
         zero = tf.zeros_like(cut[:1] if alone else cut)  # alone, f(0) is the same for all images
         none = self._execution.run(region.calls, {self._ends[0]: zero, **known})
-        start, whole, parts = [], [], []
-        for layer, taken, kernel, repeats in zip(
-            self._layers, self._inputs, self._kernels, self._repeats, strict=True
-        ):
-            sums = with_bias(layer, weighed_rows(layer, none[taken]) @ kernel)
+        start, parts = [], []
+        for layer, taken in zip(self._layers, self._inputs, strict=True):
+            sums = with_bias(layer, weighed_rows(layer, none[taken]) @ kernel_matrix(layer))
             start.append(tf.repeat(sums, tf.shape(cut)[0], axis=0) if alone else sums)
-            whole.append(weighed_rows(layer, full[taken] - none[taken]))
-            parts.append(_by_channel(whole[-1], self._channels, repeats, -1))
+            rows = weighed_rows(layer, full[taken] - none[taken])
+            parts.append(by_channel(rows, self._channels, region.repeats[taken]))
         masked = [(full[ref], none[ref] + tf.zeros_like(full[ref])) for ref in region.masked]
-        return Terms(start, whole, parts, masked, crossing)
+        return Terms(start, parts, masked, crossing)
 
-    def features(self, channels: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-        """For each mixer the features, of those it multiplies, that belong to these channels."""
-        return [
-            np.flatnonzero(channels[self._owners(kernel.shape[0], repeats)])
-            for kernel, repeats in zip(self._kernels, self._repeats, strict=True)
-        ]
-
-    def _jump(
-        self, sums: Tensors, terms: Terms, rows: Tensor, features: Tensors, kept: Tensor
-    ) -> tuple[Tensors, Tensor]:
-        """Sums with several channels added, and the classes of some rows.
-
-        Args:
-            sums: z for each mixer, (n, ...).
-            terms: of the block.
-            rows: int32 (m,), rows of the block.
-            features: of the channels to add, see `features`.
-            kept: float (channels,), 1 for a channel kept then.
-        """
-        new = [
-            z + tf.gather(d, these, axis=-1) @ tf.gather(kernel, these)
-            for z, d, these, kernel in zip(sums, terms.whole, features, self._kernels, strict=True)
-        ]
-        return new, self._classes(new, terms, rows, kept)
-
-    def _climb(
-        self,
-        sums: Tensors,
-        terms: Terms,
-        channels: Tensor,
-        rows: Tensor,
-        ends: Tensor,
-        kept: Tensor,
-    ) -> tuple[Tensors, Tensor]:
-        """Sums with one channel after the other added, and the classes after each.
-
-        Args:
-            sums: z for each mixer, (n, ...).
-            terms: of the block.
-            channels: int32 (steps,), the channel that each step adds.
-            rows: int32, the rows that each step changes, one step behind the other.
-            ends: int32 (steps + 1,), where each step's rows start, and where the last's end.
-            kept: float (steps, channels), 1 for a channel kept after the step.
-        """
-        steps = tf.size(channels)
+    def _walk(self, terms: Terms, steps: Steps) -> Tensor:
+        """The classes of each step's images after it, int32, one step behind the other."""
+        count = tf.shape(steps.kept)[0]
 
         def step(at: Tensor, sums: Tensors, found: Any) -> tuple[Tensor, Tensors, Any]:
-            these, c = rows[ends[at] : ends[at + 1]], channels[at]
+            added = steps.added[steps.added_ends[at] : steps.added_ends[at + 1]]
+            images = steps.images[steps.image_ends[at] : steps.image_ends[at + 1]]
             new = [
-                z + d[c] @ W[c]
-                for z, d, W in zip(sums, terms.parts, self._kernel_parts, strict=True)
+                z + tf.reshape(_weighed(d, kernel, added), tf.shape(z))
+                for z, d, kernel in zip(sums, terms.parts, self._kernels, strict=True)
             ]
-            classes = self._classes(new, terms, these, kept[at])
-            return at + 1, new, found.write(at, classes)
+            return at + 1, new, found.write(at, self._classes(new, terms, images, steps.kept[at]))
 
-        found = tf.TensorArray(tf.int32, steps, infer_shape=False, element_shape=[None])
-        _, sums, found = tf.while_loop(
-            lambda at, *_: at < steps, step, [tf.constant(0), sums, found], parallel_iterations=1
-        )
-        return sums, found.concat()
+        found = tf.TensorArray(tf.int32, count, infer_shape=False, element_shape=[None])
+        start = [tf.constant(0), terms.start, found]
+        *_, found = tf.while_loop(lambda at, *_: at < count, step, start, parallel_iterations=1)
+        return found.concat()
 
-    def _classes(self, sums: Tensors, terms: Terms, rows: Tensor, kept: Tensor) -> Tensor:
-        """The classes of these rows: the remainder of the network, run on their sums."""
+    def _classes(self, sums: Tensors, terms: Terms, images: Tensor, kept: Tensor) -> Tensor:
+        """The classes of these images: the remainder of the network, run on their sums."""
         region, execution = self._region, self._execution
-        crossing = (tf.gather(tensor, rows) for tensor in terms.crossing)
+        crossing = (tf.gather(tensor, images) for tensor in terms.crossing)
         given = dict(zip(self._ends[1:], crossing, strict=True))
         for (made, _), z in zip(region.mixers, sums, strict=True):
-            given[made] = execution.activated(made, tf.gather(z, rows))
+            given[made] = execution.activated(made, tf.gather(z, images))
         for ref, (full, none) in zip(region.masked, terms.masked, strict=True):
-            these = tf.gather(kept, self._owners(full.shape[-1], region.repeats[ref])) > 0
-            given[ref] = tf.where(these, tf.gather(full, rows), tf.gather(none, rows))
-        return execution.classes(execution.run(self._remainder, given)[execution.output])
-
-    def _owners(self, features: int, repeats: int) -> NDArray[np.int64]:
-        """The channel that each feature belongs to."""
-        return np.arange(features) // repeats % self._channels
+            owners = np.arange(full.shape[-1]) // region.repeats[ref] % self._channels
+            these = tf.gather(kept, owners) > 0
+            given[ref] = tf.where(these, tf.gather(full, images), tf.gather(none, images))
+        return execution.answers(self._remainder, given)
 
 
-def filled_up(rows: NDArray[np.int64]) -> NDArray[np.int32]:
-    """The rows with the last one repeated, so that few different counts of rows occur."""
-    missing = -len(rows) % ROUND
-    return np.pad(rows.astype(np.int32), (0, missing), mode="edge")
+def _weighed(parts: Tensor, kernels: Tensor, added: Tensor) -> Tensor:
+    """The sum of W_c d_c over the added channels c, (rows, outputs)."""
+    d, kernel = tf.gather(parts, added), tf.gather(kernels, added)
+    features = tf.size(added) * parts.shape[1]
+    d = tf.reshape(d, [features, tf.shape(parts)[2]])
+    return tf.matmul(d, tf.reshape(kernel, [features, kernels.shape[2]]), transpose_a=True)
 
 
-def _by_channel(tensor: Tensor, channels: int, repeats: int, axis: int) -> Tensor:
-    """An axis of features taken apart: (channels, ..., features of one channel, ...).
+def filled_up(images: NDArray[np.int64]) -> NDArray[np.int32]:
+    """The images with the last one repeated, so that few different counts of them occur."""
+    missing = -len(images) % ROUND
+    return np.pad(images.astype(np.int32), (0, missing), mode="edge")
+
+
+def by_channel(tensor: Tensor, channels: int, repeats: int) -> Tensor:
+    """Features taken apart by channel: (channels, features of one channel, rows).
 
     Args:
-        tensor: features on its last axis (-1) or, of a kernel, its first (0).
+        tensor: features on its last axis; all other axes together are the rows.
         channels: channels of the pruned layer.
         repeats: features in a row that belong to one channel.
-        axis: -1 or 0.
     """
-    places = tensor.shape[axis] // (channels * repeats)
-    shape, at = tf.shape(tensor), axis % len(tensor.shape)
-    taken_apart = [places, channels, repeats]
-    apart = tf.reshape(tensor, tf.concat([shape[:at], taken_apart, shape[at + 1 :]], 0))
-    others = [number for number in range(len(apart.shape)) if number != at + 1]
-    first = tf.transpose(apart, [at + 1, *others])
-    merged = tf.concat([[channels], shape[:at], [places * repeats], shape[at + 1 :]], 0)
-    whole = tf.reshape(first, merged)
-    static = list(tensor.shape)
-    static[at] = places * repeats
-    whole.set_shape([channels, *static])
-    return whole
+    places = tensor.shape[-1] // (channels * repeats)
+    apart = tf.reshape(tensor, [-1, places, channels, repeats])
+    ordered = tf.transpose(apart, [2, 1, 3, 0])
+    return tf.reshape(ordered, [channels, places * repeats, tf.shape(apart)[0]])

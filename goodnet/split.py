@@ -6,8 +6,7 @@ what it would see if the weights that make the channel were zero (see pruning.py
 
 import math
 from collections.abc import Sequence
-from itertools import groupby
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from goodnet.architecture import Ref
 from goodnet.backend import tf
 from goodnet.execution import Execution, Tensor, Tensors
-from goodnet.incremental import Stepper, filled_up
+from goodnet.incremental import Stepper, Steps, filled_up
 from goodnet.looks import Looks
 from goodnet.region import bare_region, find_region
 from goodnet.suspect import Suspect
@@ -55,7 +54,7 @@ class Split:
 
         def run_tail(activations: Tensors) -> Tensor:
             given = dict(zip(ends, activations, strict=True))
-            return execution.classes(execution.run(tail, given)[execution.output])
+            return execution.answers(tail, given)
 
         self._head = tf.function(run_head, reduce_retracing=True, autograph=False)
         self._tail = tf.function(run_tail, reduce_retracing=True, autograph=False)
@@ -121,30 +120,19 @@ class Walk:
 
     def answers(self, steps: Sequence[Step]) -> list[NDArray[np.int32]]:
         """The classes of each step's images after it; the walk starts with no channel kept."""
-        sums, found = self._terms.start, list[NDArray[np.int32]]()
-        for single, group in groupby(steps, key=lambda step: step.added.sum() == 1):
-            together = list(group)
-            for taken in [together] if single else ([step] for step in together):
-                rows = [filled_up(step.images) for step in taken]
-                sums, classes = self._move(sums, taken, rows, climb=bool(single))
-                ends = np.cumsum([0, *map(len, rows)])
-                found += [
-                    classes[start : start + len(step.images)]
-                    for start, step in zip(ends[:-1], taken, strict=True)
-                ]
-        return found
-
-    def _move(
-        self, sums: Tensors, steps: Sequence[Step], rows: list[NDArray[np.int32]], *, climb: bool
-    ) -> tuple[Tensors, NDArray[np.int32]]:
+        images = [filled_up(step.images) for step in steps]
+        added = [np.flatnonzero(step.added) for step in steps]
         kept = np.array([step.kept for step in steps], dtype=np.float32)
-        if climb:
-            channels = np.array([step.added.argmax() for step in steps], dtype=np.int32)
-            ends = np.cumsum([0, *map(len, rows)], dtype=np.int32)
-            given = map(tf.constant, (channels, np.concatenate(rows), ends, kept))
-            sums, classes = self._stepper.climb(sums, self._terms, *given)
-        else:
-            features = [tf.constant(each) for each in self._stepper.features(steps[0].added)]
-            state = tf.constant(rows[0]), features, tf.constant(kept[0])
-            sums, classes = self._stepper.jump(sums, self._terms, *state)
-        return sums, classes.numpy()
+        given = Steps(*_joined(added), *_joined(images), tf.constant(kept))
+        classes = self._stepper.walk(self._terms, given).numpy()
+        starts = given.image_ends.numpy()
+        return [
+            classes[start : start + len(step.images)]
+            for start, step in zip(starts, steps, strict=False)
+        ]
+
+
+def _joined(lists: Sequence[NDArray[Any]]) -> tuple[Tensor, Tensor]:
+    """The lists one behind the other, and where each starts and the last ends, int32."""
+    ends = np.cumsum([0, *map(len, lists)])
+    return tf.constant(np.concatenate(lists), tf.int32), tf.constant(ends, tf.int32)
