@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,9 @@ import pytest
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "0")  # the toy is trained here
+
+# A shell ignores Ctrl-C for what it starts in the background, and so would workers started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PROJECT = Path(__file__).resolve().parent.parent
 EVALUATION = PROJECT.parent / "shared" / "evaluation"
@@ -82,25 +86,29 @@ def as_suspect(tmp_path: Path) -> Callable[..., object]:
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A Prefect server of the tests' own, with results in a folder of their own."""
+    """A Prefect server of the tests' own, pages and all, with results in a folder of their own."""
+    from object_stores import free_port
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
     from prefect.settings import (
+        PREFECT_API_URL,
         PREFECT_RESULTS_LOCAL_STORAGE_PATH,
-        PREFECT_UI_API_URL,
-        PREFECT_UI_ENABLED,
         temporary_settings,
     )
-    from prefect.testing.utilities import prefect_test_harness
 
-    results = tmp_path_factory.mktemp("results")
-    with (
-        temporary_settings(
-            {
-                PREFECT_RESULTS_LOCAL_STORAGE_PATH: results,
-                PREFECT_UI_ENABLED: True,
-                PREFECT_UI_API_URL: "/api",
-            }
-        ),
-        prefect_test_harness(server_startup_timeout=180),
-    ):
-        logging.getLogger("prefect").setLevel(logging.ERROR)
-        yield
+    from flows import serve
+
+    home, port = tmp_path_factory.mktemp("prefect"), free_port()
+    served = serve.environment(port, {**os.environ, "PREFECT_HOME": str(home)})
+    command = ["server", "start", "--host", serve.HOST, "--port", str(port)]
+    with serve.started(command, served) as server:
+        serve.wait_until_up(server, f"{served['PREFECT_API_URL']}/health")
+        settings = {
+            PREFECT_API_URL: served["PREFECT_API_URL"],
+            PREFECT_RESULTS_LOCAL_STORAGE_PATH: home / "results",
+        }
+        with temporary_settings(settings):
+            logging.getLogger("prefect").setLevel(logging.ERROR)
+            yield
+            APILogWorker.drain_all()  # logs and events, while there is who takes them
+            EventsWorker.drain_all()
