@@ -22,6 +22,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 EVALUATION = PROJECT.parent / "shared" / "evaluation"
 
 PEOPLE, SEED, TARGET = 8, 3, 0
+IDLE = (  # what a server does for deployments; here it would only compete for SQLite's one writer
+    "CANCELLATION_CLEANUP EVENT_PERSISTER FOREMAN LATE_RUNS PAUSE_EXPIRATIONS SCHEDULER TRIGGERS"
+).split()
 
 
 class Toy(NamedTuple):
@@ -88,6 +91,7 @@ def as_suspect(tmp_path: Path) -> Callable[..., object]:
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A Prefect server of the tests' own, pages and all, with results in a folder of their own."""
     from object_stores import free_port
+    from prefect.context import _temporary_global_settings_context, get_settings_context
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
     from prefect.settings import (
@@ -99,7 +103,8 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     from flows import serve
 
     home, port = tmp_path_factory.mktemp("prefect"), free_port()
-    served = serve.environment(port, {**os.environ, "PREFECT_HOME": str(home)})
+    idle = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in IDLE}
+    served = serve.environment(port, {**os.environ, **idle, "PREFECT_HOME": str(home)})
     command = ["server", "start", "--host", serve.HOST, "--port", str(port)]
     with serve.started(command, served) as server:
         serve.wait_until_up(server, f"{served['PREFECT_API_URL']}/health")
@@ -107,7 +112,10 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             PREFECT_API_URL: served["PREFECT_API_URL"],
             PREFECT_RESULTS_LOCAL_STORAGE_PATH: home / "results",
         }
-        with temporary_settings(settings):
+        with (
+            temporary_settings(settings),
+            _temporary_global_settings_context(get_settings_context()),  # for threads, too
+        ):
             logging.getLogger("prefect").setLevel(logging.ERROR)
             yield
             APILogWorker.drain_all()  # logs and events, while there is who takes them
