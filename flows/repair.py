@@ -23,12 +23,13 @@ from goodnet.storage import Stored
 from goodnet.tables import results_table
 from tasks.runners import task_runner_of
 from tasks.runs import REFUSED, start_repair
+from tasks.shown import show_repaired, tag_run
 
 ALL_REPAIRED, SOME_FAILED, NOTHING_STARTED = 0, 1, 2
 
 
 class Outcome(NamedTuple):
-    """How the repair of one model ended: its folder and findings, or why there are none."""
+    """How the repair of one model ended: its folder, findings and conclusion, or why not."""
 
     model: str
     folder: str | None
@@ -53,7 +54,13 @@ def failed(message: str, outcomes: Sequence[Outcome], name: str = "Failed") -> S
     return Failed(name=name, message=message, data=Failures(message, outcomes))
 
 
-@flow(name="repair")
+def _name_of_run() -> str:
+    models = runtime.flow_run.parameters["models"]
+    more = f" and {len(models) - 1} more" if len(models) > 1 else ""
+    return paths.run_name(models[0] if models else "nothing") + more
+
+
+@flow(name="repair", flow_run_name=_name_of_run)
 def repair(
     models: tuple[str, ...] = ("models",),
     data: str = "data",
@@ -125,21 +132,31 @@ def repair_each(
     for uri in suspects:
         with tags(paths.model_tag(uri)):
             state = repair_one(uri, sets, request, output, return_state=True)
-        result = state.result(raise_on_failure=False)
         if state.is_completed():
-            folder, findings = result
-            outcomes.append(Outcome(uri, folder, findings, False, ""))
+            folder, findings = state.result()
+            outcomes.append(Outcome(uri, folder, findings, False, str(state.message)))
+            run = state.state_details.flow_run_id
+            show_repaired(findings, str(state.message), folder, run)
             log.info("repaired %s: %s", findings.model.name, folder)
         else:
             message = str(state.message)
-            outcomes.append(Outcome(uri, None, None, isinstance(result, InputRefused), message))
+            outcomes.append(Outcome(uri, None, None, state.name == REFUSED, message))
             log.error("%s", message)
     faults = [outcome.message for outcome in outcomes if outcome.folder is None]
     if faults:
         message = f"{len(faults)} of {len(outcomes)} models failed: {'; '.join(faults[:5])}"
         refused = all(outcome.refused for outcome in outcomes)
         return failed(message, outcomes, REFUSED if refused else "Failed")
-    return outcomes
+    return repaired(outcomes)
+
+
+def repaired(outcomes: list[Outcome]) -> State[Any]:
+    """The state of a run of which all repairs succeeded; one model's says what came of it."""
+    if len(outcomes) != 1:
+        return Completed(message=f"repaired {len(outcomes)} models", data=outcomes)
+    (only,) = outcomes
+    tag_run(paths.model_tag(only.model), paths.verdict_tag(only.message))
+    return Completed(message=f"{only.message} See {only.folder}", data=outcomes)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

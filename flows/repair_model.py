@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 from prefect import flow, runtime
-from prefect.states import Failed
+from prefect.states import Completed, Failed
 
 from goodnet import paths, storage
 from goodnet.channels import order_channels
+from goodnet.conclusion import conclude
 from goodnet.curve import Curve, make_curve
 from goodnet.evaluation import Repaired, repaired_models, results_of
 from goodnet.faults import InputRefused
@@ -42,7 +43,8 @@ from tasks.outputs import (
     store_report,
     store_samples,
 )
-from tasks.shown import show
+from tasks.runs import REFUSED
+from tasks.shown import show, tag_run
 
 
 def _name_of_run() -> str:
@@ -65,9 +67,10 @@ def repair_model(uri: str, data: dict[str, Stored], request: Request, output: st
         folder = storage.inside(output, paths.repair_folder(uri, key))
         findings, models = investigate(model, data, request)
         store(model, data, request, findings, models, folder)
+        tag_run(paths.verdict_tag(conclude(findings)[0]))
     except InputRefused as refused:  # the state says it in one line
-        return Failed(message=str(refused), data=refused)
-    return folder, findings
+        return Failed(name=REFUSED, message=str(refused), data=refused)
+    return Completed(message=conclude(findings)[0], data=(folder, findings))
 
 
 def investigate(

@@ -42,6 +42,8 @@ def environment(port: int, given: Mapping[str, str]) -> dict[str, str]:
         "PREFECT_API_URL": f"http://{HOST}:{port}/api",
         "PREFECT_SERVER_API_HOST": HOST,
         "PREFECT_SERVER_API_PORT": str(port),
+        # Its automations warn of each run that ended before its last heartbeat came in.
+        "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
         "PYTHONPATH": str(PROJECT),
     }
     password = given.get("PREFECT_SERVER_API_AUTH_STRING")
@@ -144,17 +146,24 @@ def watch_over(parts: Mapping[str, subprocess.Popen[bytes]]) -> int:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process, and whatever of its group is left then."""
-    for again in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, again)
-        except ProcessLookupError:
-            break
-        try:
-            process.wait(timeout=DOWN_WITHIN)
-        except subprocess.TimeoutExpired:
-            continue
+    """End the process and all of its group; first politely: runs then say that they crashed."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + DOWN_WITHIN
+        left = _signalled(process.pid, number)
+        while left and time.monotonic() < deadline:
+            time.sleep(0.1)
+            process.poll()  # one that has ended is a member until it is asked for
+            left = _signalled(process.pid, 0)
     process.wait()
+
+
+def _signalled(group: int, number: int) -> bool:
+    """Whether there was somebody in the group to get the signal."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _stop(number: int, frame: object) -> None:

@@ -23,7 +23,7 @@ from goodnet.paths import safe_name
 from tasks import runs
 
 
-@flow(name="watch")
+@flow(name="watch", flow_run_name="look into {inbox}")
 def watch(
     inbox: str = "models", data: str = "data", output: str = "artifacts", settle: float = 10
 ) -> Any:

@@ -4,18 +4,25 @@
 
 A run says every few seconds that it lives (`[flows] heartbeat_frequency` in prefect.toml). Where
 worker and process die together nobody else would notice, and it would stay Running for ever.
+What the server waited for it may have forgotten when it was down: so all are asked again.
 """
 
+import time
 from datetime import timedelta
 
+from prefect import get_client
 from prefect.automations import Automation
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import StateType
+from prefect.events import emit_event
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
 HEARTBEATS_MISSED = timedelta(seconds=120)  # four of them
 NEVER_STARTED = timedelta(minutes=15)  # an image may have to be pulled first
+ASKED = {StateType.RUNNING: "goodnet.asked.running", StateType.PENDING: "goodnet.asked.pending"}
+TAKEN_OVER = 5  # seconds until the server goes by an automation that has changed
 
 
 def automations() -> list[Automation]:
@@ -23,13 +30,17 @@ def automations() -> list[Automation]:
     return [
         _crashed(
             "Crash runs that fall silent",
-            after={"prefect.flow-run.heartbeat", "prefect.flow-run.Running"},
+            after={
+                "prefect.flow-run.heartbeat",
+                "prefect.flow-run.Running",
+                ASKED[StateType.RUNNING],
+            },
             within=HEARTBEATS_MISSED,
             message="its process is gone: no heartbeat for two minutes",
         ),
         _crashed(
             "Crash runs that never start",
-            after={"prefect.flow-run.Pending"},
+            after={"prefect.flow-run.Pending", ASKED[StateType.PENDING]},
             within=NEVER_STARTED,
             message="its process never started",
         ),
@@ -37,15 +48,31 @@ def automations() -> list[Automation]:
 
 
 def install() -> None:
-    """Create the automations; those that are there are replaced."""
+    """Create the automations; those that are there and are others are replaced."""
     for automation in automations():
         try:
             known = Automation.read(name=automation.name)
         except ValueError:
             automation.create()
         else:
-            automation.id = known.id
-            automation.update()
+            if _content(known) != _content(automation):
+                automation.id = known.id
+                automation.update()
+                time.sleep(TAKEN_OVER)
+
+
+def ask() -> None:
+    """Have every run that is said to run, or to start, show a sign of life from now on."""
+    for kind, event in ASKED.items():
+        wanted = FlowRunFilterState(type=FlowRunFilterStateType(any_=[kind]))
+        with get_client(sync_client=True) as client:
+            runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(state=wanted), limit=200)
+        for run in runs:
+            emit_event(event, resource={"prefect.resource.id": f"prefect.flow-run.{run.id}"})
+
+
+def _content(automation: Automation) -> object:
+    return automation.model_dump(include={"actions"}), automation.trigger.model_dump(exclude={"id"})
 
 
 def _crashed(name: str, after: set[str], within: timedelta, message: str) -> Automation:
@@ -67,3 +94,4 @@ def _crashed(name: str, after: set[str], within: timedelta, message: str) -> Aut
 
 if __name__ == "__main__":
     install()
+    ask()

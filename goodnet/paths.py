@@ -68,3 +68,8 @@ def run_name(name: str) -> str:
 def model_tag(name: str) -> str:
     """The tag of every run that is about a model."""
     return f"model:{safe_name(name)}"
+
+
+def verdict_tag(conclusion: str) -> str:
+    """The tag of a run that has come to a conclusion: what its first sentence says, unmeasured."""
+    return f"verdict:{re.split('[:,.]', conclusion, maxsplit=1)[0]}"

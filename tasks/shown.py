@@ -32,7 +32,7 @@ def show(
     images = [_image(name, by_name[name]) for name in [*names, paths.EVALUATION_FIGURE]]
     table = f"```\n{results_table(findings)}\n```"
     links = "\n".join(f"- {_link(file.uri, folder)}, {file.bytes:,} bytes" for file in files)
-    where = f"Everything is in `{one_line(folder).replace('`', '?')}`:\n\n{links}"
+    where = f"Everything is in {_code(folder)}:\n\n{links}"
     create_markdown_artifact(
         key=paths.artifact_key(findings.model.name),
         description=f"Repair of {findings.model.name}",
@@ -40,11 +40,41 @@ def show(
     )
 
 
+def show_repaired(findings: Findings, conclusion: str, folder: str, run: object) -> None:
+    """Leave what came of a repair as an artifact of the run that had it made.
+
+    Args:
+        findings: what was found.
+        conclusion: its first sentence.
+        folder: the repair's folder.
+        run: the id of the repair's own run, which has the figures.
+    """
+    name = findings.model.name
+    create_markdown_artifact(
+        key=paths.artifact_key(f"{name}-summary"),
+        description=f"What came of the repair of {name}",
+        markdown="\n\n".join(
+            [
+                conclusion,
+                f"```\n{results_table(findings)}\n```",
+                f"[Figures, files and tasks](/runs/flow-run/{run}), in {_code(folder)}",
+            ]
+        ),
+    )
+
+
 def tag_run(*tags: str) -> None:
     """Give tags to the flow run, for example its verdict, beside those that it has."""
     with get_client(sync_client=True) as client:
         known = client.read_flow_run(runtime.flow_run.id).tags
-        client.update_flow_run(runtime.flow_run.id, tags=[*known, *tags])
+        client.update_flow_run(
+            runtime.flow_run.id, tags=[*known, *(t for t in tags if t not in known)]
+        )
+
+
+def _code(text: str) -> str:
+    """The text as code, whatever it holds."""
+    return f"`{one_line(text).replace('`', '?')}`"
 
 
 def _link(uri: str, folder: str) -> str:

@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,10 +15,16 @@ os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "0")  # the toy is trained here
 
+# A shell ignores Ctrl-C for what it starts in the background, and so would workers started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 PROJECT = Path(__file__).resolve().parent.parent
 EVALUATION = PROJECT.parent / "shared" / "evaluation"
 
 PEOPLE, SEED, TARGET = 8, 3, 0
+IDLE = (  # what a server does for deployments; here it would only compete for SQLite's one writer
+    "CANCELLATION_CLEANUP EVENT_PERSISTER FOREMAN LATE_RUNS PAUSE_EXPIRATIONS SCHEDULER TRIGGERS"
+).split()
 
 
 class Toy(NamedTuple):
@@ -82,25 +89,34 @@ def as_suspect(tmp_path: Path) -> Callable[..., object]:
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A Prefect server of the tests' own, with results in a folder of their own."""
+    """A Prefect server of the tests' own, pages and all, with results in a folder of their own."""
+    from object_stores import free_port
+    from prefect.context import _temporary_global_settings_context, get_settings_context
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
     from prefect.settings import (
+        PREFECT_API_URL,
         PREFECT_RESULTS_LOCAL_STORAGE_PATH,
-        PREFECT_UI_API_URL,
-        PREFECT_UI_ENABLED,
         temporary_settings,
     )
-    from prefect.testing.utilities import prefect_test_harness
 
-    results = tmp_path_factory.mktemp("results")
-    with (
-        temporary_settings(
-            {
-                PREFECT_RESULTS_LOCAL_STORAGE_PATH: results,
-                PREFECT_UI_ENABLED: True,
-                PREFECT_UI_API_URL: "/api",
-            }
-        ),
-        prefect_test_harness(server_startup_timeout=180),
-    ):
-        logging.getLogger("prefect").setLevel(logging.ERROR)
-        yield
+    from flows import serve
+
+    home, port = tmp_path_factory.mktemp("prefect"), free_port()
+    idle = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in IDLE}
+    served = serve.environment(port, {**os.environ, **idle, "PREFECT_HOME": str(home)})
+    command = ["server", "start", "--host", serve.HOST, "--port", str(port)]
+    with serve.started(command, served) as server:
+        serve.wait_until_up(server, f"{served['PREFECT_API_URL']}/health")
+        settings = {
+            PREFECT_API_URL: served["PREFECT_API_URL"],
+            PREFECT_RESULTS_LOCAL_STORAGE_PATH: home / "results",
+        }
+        with (
+            temporary_settings(settings),
+            _temporary_global_settings_context(get_settings_context()),  # for threads, too
+        ):
+            logging.getLogger("prefect").setLevel(logging.ERROR)
+            yield
+            APILogWorker.drain_all()  # logs and events, while there is who takes them
+            EventsWorker.drain_all()

@@ -19,8 +19,11 @@ from conftest import PROJECT, Toy
 from object_stores import free_port
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
     FlowRunFilter,
     FlowRunFilterId,
+    FlowRunFilterName,
     LogFilter,
     LogFilterFlowRunId,
 )
@@ -161,6 +164,14 @@ class Service:
                 if each.parent_task_run_id in parents
             )
         return wait_for(lambda: self._ended_tasks(inner))  # the server hears of ends a little later
+
+    def completed_tasks(self, name: str) -> Counter[str]:
+        """How often each task of the repairs of this name ran to its end, in all of them."""
+        runs = FlowRunFilter(name=FlowRunFilterName(any_=[name]))
+        repairs = FlowFilter(name=FlowFilterName(any_=["repair-model"]))
+        with self.client as client:
+            tasks = client.read_task_runs(flow_filter=repairs, flow_run_filter=runs, limit=200)
+        return Counter(task.name for task in tasks if task.state_name == "Completed")
 
     def _ended_tasks(self, run: FlowRun) -> Counter[str] | None:
         with self.client as client:

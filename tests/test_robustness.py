@@ -7,18 +7,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from conftest import PROJECT, Toy
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.settings import get_current_settings
 from service import Service, serving, variant, wait_for, whole
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 FINISHED = re.compile(r"Task run '(.+)' - Finished in state Completed\(\)")
+KILLS, LIFE = 20, 16  # how often, and at most so many seconds after a run was taken
 SILENT_WITHIN = 300  # seconds until a run whose process is gone is no longer "Running"
 
 
@@ -136,58 +139,73 @@ def service(tmp_path_factory: pytest.TempPathFactory, made_toy: Toy) -> Iterator
         yield served
 
 
-def pid_of(service: Service, run: FlowRun) -> int:
-    """The process of a run."""
-    where = wait_for(lambda: service.read(run).infrastructure_pid)
-    return int(str(where).rsplit(":", 1)[-1])
+def pid_of(service: Service, run: FlowRun) -> int | None:
+    """The process of a run, if it has one."""
+    where = service.read(run).infrastructure_pid
+    return int(str(where).rsplit(":", 1)[-1]) if where else None
 
 
-def wait_until_at_work(service: Service, run: FlowRun) -> None:
-    """Return when the run has begun to measure."""
-    wait_for(lambda: service.read(run).state_name == "Running")
-    time.sleep(5)
+def kill_run_of(service: Service, run: FlowRun) -> None:
+    """Kill the process of a run, if there is one."""
+    pid = pid_of(service, run)
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
-def test_a_worker_that_is_killed_does_not_take_its_run_with_it_for_good(
-    service: Service, made_toy: Toy
-) -> None:
-    model = variant(made_toy.model, service.home / "worker_killed.h5", 1)
-    with service.worker("killed") as worker:
-        run = service.begin("repair/on-arrival", models=[str(model)])
-        wait_until_at_work(service, run)
+def kill_at(service: Service, model: Path, delay: float, *, both: bool) -> FlowRun:
+    """A run of the model whose worker, and process, are killed so long after it was taken."""
+    run = service.begin("repair/on-arrival", models=[str(model)])
+    with service.worker(f"of {model.stem}", limit=2) as worker:
+        wait_for(lambda: service.read(run).state_type != StateType.SCHEDULED)
+        time.sleep(delay)
         worker.kill()
         worker.wait()
-        service.ended(run)
-    with service.worker("next"):
-        assert service.run("repair/on-arrival", models=[str(model)]).state_name == "Completed"
-    (folder,) = (service.clone / "artifacts").glob("worker_killed-*")
-    assert whole(folder)
+        if both:
+            kill_run_of(service, run)
+    return run
 
 
-def test_a_run_whose_process_and_worker_are_killed_is_crashed_and_repaired_again(
+@pytest.mark.parametrize("both", [False, True], ids=["the worker", "worker and process"])
+def test_whatever_is_killed_at_any_moment_a_repair_is_whole_or_made_again(
+    service: Service, made_toy: Toy, both: bool
+) -> None:
+    """No run stays Running, and what was finished before is not done again."""
+    moments = random.Random(11 + both)
+    names = [f"killed_{'both' if both else 'worker'}_{number}" for number in range(KILLS)]
+    models = [
+        variant(made_toy.model, service.home / f"{n}.h5", 100 * (1 + both) + i)
+        for i, n in enumerate(names)
+    ]
+    killed = [kill_at(service, m, moments.random() * LIFE, both=both) for m in models]
+    wait_for(lambda: not service.running(), SILENT_WITHIN)
+    print(Counter(service.read(run).state_name for run in killed))
+    for folder in (service.clone / "artifacts").glob("killed_*"):
+        whole(folder)
+    with service.worker("afterwards", limit=2):
+        again = [service.begin("repair/on-arrival", models=[str(model)]) for model in models]
+        assert {service.ended(run).state_name for run in again} == {"Completed"}
+    for name in names:
+        (folder,) = (service.clone / "artifacts").glob(f"{name}-*")
+        assert whole(folder)
+        assert max(service.completed_tasks(f"repair {name}").values()) == 1
+
+
+def test_an_arrival_whose_repair_is_killed_is_repaired_by_a_later_look(
     service: Service, made_toy: Toy
 ) -> None:
-    model = variant(made_toy.model, service.clone / "models" / "both_killed.h5", 2)
-    with service.worker("killed too") as worker:
+    model = variant(made_toy.model, service.clone / "models" / "arrived.h5", 2)
+    with service.worker("killed"):
         assert service.run("watch/inbox", settle=0).state_name == "Completed"
         run = service.repairs()[-1]
-        wait_until_at_work(service, run)
-        worker.kill()
-        os.kill(pid_of(service, run), signal.SIGKILL)
-        killed = time.monotonic()
-    ended = service.ended(run)
-    print(f"Crashed {time.monotonic() - killed:.0f} s after it was killed")
-    assert time.monotonic() - killed < SILENT_WITHIN
-    assert ended.state_name == "Crashed"
-    wait_for(lambda: not service.running(), SILENT_WITHIN)
-    for folder in (service.clone / "artifacts").glob("both_killed-*"):
-        whole(folder)
-    with service.worker("next but one"):
+        wait_for(lambda: service.read(run).state_name == "Running")
+        kill_run_of(service, run)
+        assert service.ended(run).state_name == "Crashed"
         assert service.run("watch/inbox", settle=0).state_name == "Completed"
         again = service.repairs()[-1]
         assert again.id != run.id
         assert service.ended(again).state_name == "Completed"
-    (folder,) = (service.clone / "artifacts").glob("both_killed-*")
+    (folder,) = (service.clone / "artifacts").glob("arrived-*")
     assert whole(folder)
     model.unlink()
 
@@ -206,3 +224,41 @@ def test_two_workers_share_twelve_suspects(service: Service, made_toy: Toy) -> N
     used = [service.worker_of(run) for run in runs]
     print({name: used.count(name) for name in set(used)})
     assert set(used) == {"left", "right"}
+
+
+def kill_all(pid: int) -> None:
+    """Kill a process and all that it has started, itself first."""
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    children = [int(child) for file in files for child in file.read_text().split()]
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    for child in children:
+        kill_all(child)
+
+
+@pytest.mark.parametrize("how", ["Ctrl-C", "kill -9"])
+def test_what_ran_when_all_was_stopped_is_crashed_and_repaired_after_the_next_start(
+    how: str, tmp_path: Path, made_toy: Toy
+) -> None:
+    with serving(tmp_path, made_toy) as service:
+        variant(made_toy.model, service.clone / "models" / "stopped.h5", 3)
+        assert service.run("watch/inbox", settle=0).state_name == "Completed"
+        (run,) = service.repairs()
+        wait_for(lambda: service.read(run).state_name == "Running")
+        time.sleep(3)
+        if how == "Ctrl-C":
+            assert service.stop() == 0
+        else:
+            kill_all(service.process.pid)
+            service.process.wait()
+        service.start()
+        started = time.monotonic()
+        assert service.ended(run).state_name == "Crashed"
+        wait_for(lambda: not service.running(), SILENT_WITHIN)
+        print(f"Crashed {time.monotonic() - started:.0f} s after the next start, {how}")
+        wait_for(lambda: service.run("watch/inbox", settle=0).state_name == "Completed")
+        again = service.repairs()[-1]
+        assert again.id != run.id
+        assert service.ended(again).state_name == "Completed"
+        (folder,) = (service.clone / "artifacts").glob("stopped-*")
+        assert whole(folder)

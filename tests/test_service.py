@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -51,7 +52,10 @@ def test_a_model_that_arrives_is_repaired_once_and_a_bad_one_says_what_is_wrong(
     assert service.run("watch/inbox", settle=0).state_name == "Completed"
     repairs = {run.name: service.ended(run) for run in service.repairs()}
     assert repairs["repair arrived"].state_name == "Completed"
-    assert "model:arrived" in repairs["repair arrived"].tags
+    arrived = repairs["repair arrived"]
+    assert "model:arrived" in arrived.tags
+    assert [tag for tag in arrived.tags if tag.startswith("verdict:")]
+    assert "artifacts/arrived-" in str(arrived.state.message)
     assert repairs["repair broken"].state_name == "Refused"
     assert "models/broken.h5: is damaged" in str(repairs["repair broken"].state.message)
     (folder,) = folders(service, "arrived")
@@ -131,42 +135,54 @@ def test_no_secret_is_in_anything_that_the_service_keeps(service: Service) -> No
             assert SECRET.encode() not in path.read_bytes(), path
 
 
-def test_a_worker_elsewhere_clones_the_repository(
-    service: Service, made_toy: Toy, tmp_path: Path
-) -> None:
-    """What runs is the clone of the last commit, not what happens to be installed there."""
-    repository = tmp_path / "repository"
-    shutil.copytree(service.clone, repository, ignore=shutil.ignore_patterns("data", "artifacts"))
+def committed(project: Path, repository: Path) -> None:
+    """Make a git repository of what a clone holds, with a change to know it by."""
+    shutil.copytree(project, repository, ignore=shutil.ignore_patterns("data", "artifacts"))
     shown = repository / "tasks" / "shown.py"
     shown.write_text(shown.read_text().replace('description=f"Repair of', 'description=f"Clone of'))
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(repository)]
     for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "all"]):
         subprocess.run([*git, *command], check=True)
-    deploying = tmp_path / "deploying"
-    shutil.copytree(repository, deploying)
-    text = (deploying / "prefect.yaml").read_text().replace("name: repairs", "name: elsewhere")
-    step = "prefect.deployments.steps.git_clone"
-    pull = f"pull:\n  - {step}:\n      repository: {repository.as_uri()}\n"
-    (deploying / "prefect.yaml").write_text(text.replace("name: on-arrival", "name: cloned") + pull)
-    service.prefect("work-pool", "create", "elsewhere", "--type", "process")
-    service.prefect("--no-prompt", "deploy", "--name", "cloned", cwd=deploying)
-    empty = tmp_path / "empty"
-    empty.mkdir()
+
+
+@contextmanager
+def worker_without_project(service: Service, folder: Path) -> Iterator[None]:
+    """A worker of the pool `elsewhere`, in an empty folder, that has the dependencies alone."""
+    folder.mkdir()
     environment = {name: value for name, value in service.auth().items() if name != "PYTHONPATH"}
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "prefect", "worker", "start", "--pool", "elsewhere"],
-        cwd=empty,
-        env=environment,
-    )
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "elsewhere"]
+    worker = subprocess.Popen([*command, "--limit", "2"], cwd=folder, env=environment)
     try:
-        model = variant(made_toy.model, tmp_path / "cloned.h5", 4)
-        places = {"data": str(made_toy.data), "output": str(tmp_path / "artifacts")}
-        run = service.run("repair/cloned", models=[str(model)], **places)
-        assert run.state_name == "Completed", run.state.message
+        yield
     finally:
         worker.terminate()
         worker.wait()
+
+
+def test_a_worker_elsewhere_clones_the_repository(
+    service: Service, made_toy: Toy, tmp_path: Path
+) -> None:
+    """What runs is the clone of the last commit, not what happens to be installed there."""
+    repository, deploying = tmp_path / "repository", tmp_path / "deploying"
+    committed(service.clone, repository)
+    subprocess.run(["git", "clone", "-q", repository.as_uri(), str(deploying)], check=True)
+    text = (deploying / "prefect.yaml").read_text().replace("name: repairs", "name: elsewhere")
+    step = "prefect.deployments.steps.git_clone"
+    pull = f"pull:\n  - {step}:\n      repository: {repository.as_uri()}\n      branch: main\n"
+    (deploying / "prefect.yaml").write_text(text + pull)
+    service.prefect("work-pool", "create", "elsewhere", "--type", "process")
+    service.prefect("--no-prompt", "deploy", "--all", cwd=deploying)
+
+    (tmp_path / "models").mkdir()
+    variant(made_toy.model, tmp_path / "models" / "cloned.h5", 4)
+    places = {"data": str(made_toy.data), "output": str(tmp_path / "artifacts")}
+    with worker_without_project(service, tmp_path / "empty"):
+        night = service.run("repair/nightly", models=[str(tmp_path / "models")], **places)
+        assert night.state_name == "Completed", night.state.message
+        repaired = service.ended(service.repairs()[-1])
+        assert repaired.state_name == "Completed", repaired.state.message
     (folder,) = (tmp_path / "artifacts").iterdir()
+    assert folder.name.startswith("cloned-")
     assert whole(folder)
     with service.client as client:
         answer = client.request("POST", "/artifacts/filter", json={"sort": "CREATED_DESC"})
