@@ -106,8 +106,8 @@ class Stepper:
             activations: the head's output, shapes and types only.
         """
         terms: Terms = self.terms.get_concrete_function(activations).structured_outputs
-        numbers = tf.TensorSpec([None], tf.int32)
-        steps = Steps(*[numbers] * 4, tf.TensorSpec([None, self._channels]))
+        numbers, kept = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, self._channels])
+        steps = Steps(numbers, numbers, numbers, numbers, kept)
         self.walk.get_concrete_function(terms, steps)
         return terms
 
