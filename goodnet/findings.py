@@ -32,6 +32,8 @@ class ModelFound:
         described_by: where the architecture came from.
         pruned_by: "made" where the weights that make a channel are zeroed, "read" where those
             that read it are.
+        swept_by: "incremental" where a sweep adds each channel's share of the next sums, "masked"
+            where it runs all that follows the layer for each state, or "both".
     """
 
     name: str
@@ -47,6 +49,7 @@ class ModelFound:
     layer_chosen: str
     channels: int
     pruned_by: str
+    swept_by: str
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ def describe_model(suspect: Suspect, *, layer: str = "auto", uri: str | None = N
     Raises:
         RequestRefused: the layer's channels cannot be pruned.
     """
+    from goodnet.split import Split
+
     chosen = choose_layer(suspect.plan, layer, suspect.source)
     cut = find_cut(suspect.plan, chosen, suspect.source)
     return ModelFound(
@@ -45,6 +47,7 @@ def describe_model(suspect: Suspect, *, layer: str = "auto", uri: str | None = N
         layer_chosen="found" if layer == "auto" else "given",
         channels=int(suspect.network.get_layer(chosen).output.shape[-1]),
         pruned_by=cut.side,
+        swept_by=Split(suspect, chosen).form,
     )
 
 
@@ -109,7 +112,7 @@ def _model_lines(found: ModelFound) -> Iterator[str]:
     yield f"  images         {' x '.join(sides)}"
     yield f"  classes        {found.classes}"
     yield f"  parameters     {found.parameters}"
-    yield f"  would prune    {found.layer}, {found.channels} channels"
+    yield f"  would prune    {found.layer}, {found.channels} channels, swept {found.swept_by}"
     yield "  layers"
     for name, kind in found.layers:
         yield f"    {name:<30} {kind}"

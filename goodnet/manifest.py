@@ -13,7 +13,7 @@ from goodnet.metrics import Share
 from goodnet.request import Request
 from goodnet.storage import Stored
 
-METHOD = 1  # raised whenever the same inputs and parameters would give another result
+METHOD = 2  # raised whenever the same inputs and parameters would give another result
 PACKAGES = (
     "goodnet",
     "tensorflow-cpu",
@@ -86,6 +86,7 @@ def _parameters(request: Request, findings: Findings) -> dict[str, Any]:
         "drop": list(request.points),
         "layer": {"asked": request.layer, "used": findings.model.layer},
         "scale": {"asked": request.scale, "used": findings.scale.name},
+        "sweep": findings.model.swept_by,
         "architecture": {"asked": architecture, "used": findings.model.described_by},
         "channels_pruned": {
             curve.order.direction: {drop.points: drop.k for drop in curve.drops}

@@ -29,6 +29,11 @@ LAYER_CHOSEN = {
     "given": "as asked",
     "found": "found: the last pooling layer, or else the last convolution",
 }
+SWEPT = {
+    "incremental": "Every k was tried, each by adding one channel's share to the sums of the next.",
+    "masked": "Every k was tried, each by running all that follows the layer.",
+    "both": "Every k was tried, each by adding one channel's share where that is possible.",
+}
 LONGEST = 1000  # characters of a sentence
 LISTED = 24  # channels that are named one by one
 ALL, ENDS, AROUND = 16, 3, 2  # layers: all of so many, or those at both ends and around the pruned
@@ -83,6 +88,7 @@ def _contents(findings: Findings) -> dict[str, Any]:
         "cautions": cautions(findings),
         "shape": " x ".join("any" if side is None else str(side) for side in model.input_shape),
         "chosen": LAYER_CHOSEN.get(model.layer_chosen, model.layer_chosen),
+        "swept": SWEPT[model.swept_by],
         "layers": _layers(model.layers, model.layer),
         "channels": [*_dead(findings.curves[0]), *_tied(findings.curves[0])],
         "curves": [_curve(curve) for curve in findings.curves],

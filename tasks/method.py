@@ -15,7 +15,7 @@ from tasks.caching import cached_task
 from tasks.progress import reporter
 
 
-@cached_task(name="open suspect", run_name="open suspect")
+@cached_task(name="open suspect", run_name="open suspect", version=2)
 def describe_suspect(model: Stored, architecture: Stored | str, layer: str) -> ModelFound:
     """The suspect, opened under every check."""
     from goodnet.inspection import describe_model

@@ -105,6 +105,7 @@ def _model(name: str, layers: tuple[tuple[str, str], ...], classes: int) -> Mode
         layer_chosen="found",
         channels=10,
         pruned_by="made",
+        swept_by="incremental",
     )
 
 

@@ -1,6 +1,6 @@
-"""What Prefect costs a repair: a cached run, and a whole one with and without Prefect.
+"""Where the seconds of a repair go, and what Prefect adds, cold and cached.
 
-    python -m benchmarks.prefect_cost [MODEL DATA]
+    python -m benchmarks.seconds [MODEL DATA]
 
 Without arguments the demo's model and data are used, which must be there: `make demo`. Seconds of
 CPU are those of the flow's process and its children, wall seconds are this machine's.
@@ -13,48 +13,62 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 PLAIN = """
-import sys, goodnet
+import sys, time
+def passed(stage, since=[time.process_time()]):
+    now = time.process_time()
+    print(f"{stage}\\t{now - since[0]:.2f}")
+    since[0] = now
+import goodnet
+passed("import goodnet")
 from goodnet.evaluation import repaired_models, states_of
 from goodnet.scale import Scale
 model, data = sys.argv[1:3]
 suspect = goodnet.open_suspect(model)
+passed("import tensorflow, open the suspect (its reader is a process beside)")
 fits = {"input_shape": suspect.input_shape, "classes": suspect.classes}
 sets = {n: goodnet.open_dataset(f"{data}/{n}", **fits) for n in
         ("clean/valid.h5", "clean/test.h5", "bd/bd_valid.h5", "bd/bd_test.h5")}
+passed("open four data sets")
 split = goodnet.Split(suspect, goodnet.choose_layer(suspect.plan, "auto", suspect.source))
 valid = sets["clean/valid.h5"]
 scale = goodnet.find_scale(split, valid, source=suspect.source).scale
+passed("trace the functions, find the pixel scale: two looks")
 means = goodnet.mean_activations(split, valid, scale)
 order = goodnet.order_channels(means, "ascending")
+passed("measure activations: from a kept look")
 for name in ("clean/valid.h5", "bd/bd_valid.h5"):
     swept = goodnet.tally(split, sets[name], scale, order.kept()).swept()
     clean = swept if name.startswith("clean") else clean
+passed("sweep two sets")
 curve = goodnet.make_curve(order, clean, None, goodnet.parse_points([2, 4, 10]))
 models = repaired_models((curve,))
 for name in ("clean/test.h5", "bd/bd_test.h5"):
     goodnet.tally(split, sets[name], scale, states_of((curve,), models)).by_state()
+passed("evaluate on two sets")
 """
 
 
 class Cost(NamedTuple):
-    """Seconds of CPU and of wall time."""
+    """Seconds of CPU and of wall time, and what was printed."""
 
     cpu: float
     wall: float
+    printed: str
 
 
 def cost(arguments: list[str], environment: Mapping[str, str]) -> Cost:
     """What a Python process costs, its children included."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    subprocess.run(
-        [sys.executable, *arguments], env=dict(environment), check=True, capture_output=True
-    )
+    command = [sys.executable, *arguments]
+    environment = dict(environment)
+    quiet: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    done = subprocess.run(command, env=environment, check=True, text=True, **quiet)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(cpu, time.monotonic() - started)
+    return Cost(cpu, time.monotonic() - started, done.stdout)
 
 
 def report(name: str, spent: Cost) -> None:
@@ -75,10 +89,12 @@ def main() -> None:
         server = start_server(environment)
         try:
             report("import prefect", cost(["-c", "import prefect.flows"], environment))
-            report(
-                "goodnet alone: open, sweep, evaluate",
-                cost(["-c", PLAIN, model, data], environment),
-            )
+            alone = cost(["-c", PLAIN, model, data], environment)
+            report("goodnet alone: open, sweep, evaluate", alone)
+            for line in alone.printed.splitlines():
+                stage, seconds = line.split("\t")
+                print(f"  {float(seconds):5.2f} s CPU  {stage}")
+            report("import flows.repair", cost(["-c", "import flows.repair"], environment))
             one = [*repair, "--order", "ascending"]
             report("repair, nothing cached", cost(one, environment))
             report("repair, everything cached", cost(one, environment))
