@@ -30,9 +30,9 @@ LAYER_CHOSEN = {
     "found": "found: the last pooling layer, or else the last convolution",
 }
 SWEPT = {
-    "incremental": "Every k was tried, each by adding one channel's share to the sums of the next.",
-    "masked": "Every k was tried, each by running all that follows the layer.",
-    "both": "Every k was tried, each by adding one channel's share where that is possible.",
+    "incremental": "Every k was tried: each adds one channel's share to the next layer's sums.",
+    "masked": "Every k was tried: for each, all that follows the layer was run.",
+    "both": "Every k was tried: each adds one channel's share to the next sums where that is possible.",
 }
 LONGEST = 1000  # characters of a sentence
 LISTED = 24  # channels that are named one by one
