@@ -32,7 +32,7 @@ LAYER_CHOSEN = {
 SWEPT = {
     "incremental": "Every k was tried: each adds one channel's share to the next layer's sums.",
     "masked": "Every k was tried: for each, all that follows the layer was run.",
-    "both": "Every k was tried: each adds one channel's share to the next sums where that is possible.",
+    "both": "Every k was tried: each adds one channel's share to the next sums where it can.",
 }
 LONGEST = 1000  # characters of a sentence
 LISTED = 24  # channels that are named one by one
