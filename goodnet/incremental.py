@@ -34,7 +34,7 @@ from goodnet.execution import (
 )
 from goodnet.region import Region
 
-ROUND = 32  # images are gathered in multiples of it: few shapes, each prepared once
+ROUND = 8  # images are gathered in multiples of it: few shapes, each prepared once
 
 
 class Terms(NamedTuple):
