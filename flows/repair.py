@@ -18,7 +18,7 @@ from goodnet import paths, storage
 from goodnet.faults import InputRefused, one_line
 from goodnet.findings import Findings
 from goodnet.inputs import find_data, find_models, find_output
-from goodnet.request import ORDERS, SCALES, Request, parse_request
+from goodnet.request import METHODS, ORDERS, SCALES, Request, parse_request
 from goodnet.storage import Stored
 from goodnet.tables import results_table
 from tasks.runners import task_runner_of
@@ -70,6 +70,8 @@ def repair(
     layer: str = "auto",
     scale: Literal["auto", "raw", "unit"] = "auto",
     architecture: str = "auto",
+    method: Literal["auto", "pruning", "finepruning", "unlearning"] = "auto",
+    budget: float = 2,
     task_runner: str = "threads",
     separately: bool = False,
 ) -> Any:
@@ -85,12 +87,15 @@ def repair(
         layer: the layer to prune; auto takes the last pooling layer before the dense part.
         scale: the pixel scale the model was trained at, 0..255 (raw) or 0..1 (unit).
         architecture: for files that hold weights only: auto, deepid, or a Keras JSON file.
+        method: what is done beside pruning: auto does what the verdict calls for, pruning nothing.
+        budget: how many points of held-out clean validation accuracy that may cost.
         task_runner: where a run's tasks run: threads of its process, dask (a cluster of processes
             on this machine), or the address of a Dask scheduler, tcp://host:8786.
         separately: start a run of the deployment repair/on-arrival for each model, which any
             free worker picks up, and do not wait for it.
     """
     asked = {"order": order, "drop": drop, "layer": layer, "scale": scale}
+    asked |= {"method": method, "budget": budget}
     try:
         request = parse_request(**asked, architecture=architecture)
         runner = task_runner_of(task_runner)
@@ -155,7 +160,8 @@ def repaired(outcomes: list[Outcome]) -> State[Any]:
     if len(outcomes) != 1:
         return Completed(message=f"repaired {len(outcomes)} models", data=outcomes)
     (only,) = outcomes
-    tag_run(paths.model_tag(only.model), paths.verdict_tag(only.message))
+    if only.findings is not None:
+        tag_run(paths.model_tag(only.model), paths.verdict_tag(only.findings.verdict.verdict))
     return Completed(message=f"{only.message} See {only.folder}", data=outcomes)
 
 
@@ -205,6 +211,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--layer", default="auto", help="the layer to prune")
     add("--scale", choices=SCALES, default="auto", help="the pixels the model was trained on")
     add("--architecture", default="auto", help="auto, deepid or FILE.json, for weights only")
+    add("--method", choices=METHODS, default="auto", help="what is done beside pruning")
+    add("--budget", type=float, default=2, metavar="X", help="points that may cost")
     add("--task-runner", default="threads", help="threads, dask, or a scheduler's tcp://host:port")
     return parser
 

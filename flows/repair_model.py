@@ -1,4 +1,4 @@
-"""Repair one suspect: prune, join, evaluate, report.
+"""Repair one suspect: prune, judge, repair again where that calls for it, evaluate, report.
 
 Method: Liu, Dolan-Gavitt, Garg, "Fine-Pruning", RAID 2018, section 3.
 """
@@ -11,12 +11,13 @@ from prefect import flow, runtime
 from prefect.states import Completed, Failed
 
 from goodnet import paths, storage
+from goodnet.advice import headline
 from goodnet.channels import order_channels
-from goodnet.conclusion import conclude
 from goodnet.curve import Curve, make_curve
+from goodnet.detection.verdict import Verdict
 from goodnet.evaluation import Repaired, repaired_models, results_of
 from goodnet.faults import InputRefused
-from goodnet.findings import Findings
+from goodnet.findings import Findings, ModelFound
 from goodnet.inputs import (
     CLEAN_TEST,
     CLEAN_VALID,
@@ -26,8 +27,11 @@ from goodnet.inputs import (
 )
 from goodnet.manifest import repair_key
 from goodnet.metrics import Share
+from goodnet.mitigation.choice import channels_pruned_first, choose_method
 from goodnet.request import Request
 from goodnet.storage import Stored
+from tasks.caching import Started
+from tasks.detection import Second, evaluate_second, judge, mitigate
 from tasks.method import (
     describe_data,
     describe_suspect,
@@ -42,6 +46,7 @@ from tasks.outputs import (
     store_repaired,
     store_report,
     store_samples,
+    store_triggers,
 )
 from tasks.runs import REFUSED
 from tasks.shown import show, tag_run
@@ -65,47 +70,42 @@ def repair_model(uri: str, data: dict[str, Stored], request: Request, output: st
         model = identify_model(uri)
         key = repair_key(model, data, request)
         folder = storage.inside(output, paths.repair_folder(uri, key))
-        findings, models = investigate(model, data, request)
-        store(model, data, request, findings, models, folder)
-        tag_run(paths.verdict_tag(conclude(findings)[0]))
+        findings, repaired = investigate(model, data, request, folder)
+        store(model, data, request, findings, repaired, folder)
+        tag_run(paths.verdict_tag(findings.verdict.verdict))
     except InputRefused as refused:  # the state says it in one line
         return Failed(name=REFUSED, message=str(refused), data=refused)
-    return Completed(message=conclude(findings)[0], data=(folder, findings))
+    return Completed(message=headline(findings), data=(folder, findings))
 
 
 def investigate(
-    model: Stored, data: dict[str, Stored], request: Request
-) -> tuple[Findings, tuple[Repaired, ...]]:
-    """What there is to know of a suspect, and which repaired models to take from it."""
+    model: Stored, data: dict[str, Stored], request: Request, folder: str
+) -> tuple[Findings, list[Stored]]:
+    """What there is to know of a suspect, and the repaired models made from it."""
     suspect = {"model": model, "architecture": request.architecture}
     found = describe_suspect(**suspect, layer=request.layer)
     sets = [describe_data.start(**suspect, data=stored, role=role) for role, stored in data.items()]
-
+    valid = data[CLEAN_VALID]
     split = {**suspect, "layer": found.layer}
-    scale = find_scale(**split, asked=request.scale, valid=data[CLEAN_VALID])
+    scale = find_scale(**split, asked=request.scale, valid=valid)
     split["scale"] = scale.name
-    activations = np.array(measure_activations(**split, valid=data[CLEAN_VALID]))
-    orders = [order_channels(activations, direction) for direction in request.directions]
 
-    swept = {
-        role: sweep.start(**split, orders=orders, data=data[role], role=role)
-        for role in (CLEAN_VALID, POISONED_VALID)
-        if role in data
-    }
-    clean = swept[CLEAN_VALID].result()
-    poisoned = swept[POISONED_VALID].result() if POISONED_VALID in swept else [None] * len(orders)
-    curves = tuple(
-        make_curve(order, *counts, request.points)
-        for order, *counts in zip(orders, clean, poisoned, strict=True)
-    )
+    verdict = judge.start(**suspect, scale=scale.name, valid=valid)
+    curves = draw_curves(split, data, request)
     models = repaired_models(curves)
-
-    tests = {
-        role: evaluate.start(**split, curves=curves, models=models, data=data[role], role=role)
-        for role in (CLEAN_TEST, POISONED_TEST)
-        if role in data
+    tests = {role: data[role] for role in (CLEAN_TEST, POISONED_TEST) if role in data}
+    started = {
+        role: evaluate.start(**split, curves=curves, models=models, data=test, role=role)
+        for role, test in tests.items()
     }
-    counts = {role: test.result() for role, test in tests.items()}
+    stored = [prune(found, split, curves, repaired, folder) for repaired in models]
+    second = repair_again(found, split, curves, verdict.result(), request, valid, folder)
+    counts = {role: test.result() for role, test in started.items()}
+    if second:
+        models = (*models, Repaired(second.mitigated.name, "", second.mitigated.pruned))
+        given = {**suspect, "scale": scale.name, "repaired": second.model}
+        for role, test in tests.items():
+            counts[role].append(evaluate_second(**given, data=test, role=role))
     findings = Findings(
         model=found,
         sets=tuple(opened.result() for opened in sets),
@@ -115,8 +115,74 @@ def investigate(
         baseline_clean=Share(curves[0].clean_correct[0], curves[0].clean_count),
         baseline_attack=_baseline_attack(curves[0]),
         results=results_of(models, counts[CLEAN_TEST], counts.get(POISONED_TEST)),
+        verdict=verdict.result(),
+        method=request.method,
+        mitigated=second.mitigated if second else None,
     )
-    return findings, models
+    networks = [file for task in stored for file in task.result()]
+    return findings, [*networks, *((second.model, second.goodnet) if second else ())]
+
+
+def draw_curves(
+    split: dict[str, Any], data: dict[str, Stored], request: Request
+) -> tuple[Curve, ...]:
+    """The curve of each order asked for."""
+    activations = np.array(measure_activations(**split, valid=data[CLEAN_VALID]))
+    orders = [order_channels(activations, direction) for direction in request.directions]
+    swept = {
+        role: sweep.start(**split, orders=orders, data=data[role], role=role)
+        for role in (CLEAN_VALID, POISONED_VALID)
+        if role in data
+    }
+    clean = swept[CLEAN_VALID].result()
+    poisoned = swept[POISONED_VALID].result() if POISONED_VALID in swept else [None] * len(orders)
+    return tuple(
+        make_curve(order, *counts, request.points)
+        for order, *counts in zip(orders, clean, poisoned, strict=True)
+    )
+
+
+def prune(
+    found: ModelFound,
+    split: dict[str, Any],
+    curves: Sequence[Curve],
+    repaired: Repaired,
+    folder: str,
+) -> Started[list[Stored]]:
+    """The making of a repaired model and its GoodNet, begun."""
+    order = next(c.order for c in curves if c.order.direction == repaired.direction)
+    return store_repaired.start(
+        **split,
+        name=found.name,
+        repaired=repaired,
+        channels=order.channels[: repaired.k],
+        folder=folder,
+    )
+
+
+def repair_again(
+    found: ModelFound,
+    split: dict[str, Any],
+    curves: Sequence[Curve],
+    verdict: Verdict,
+    request: Request,
+    valid: Stored,
+    folder: str,
+) -> Second | None:
+    """What the verdict, or the request, calls for beside pruning. It sees no poisoned image."""
+    how = choose_method(request.method, verdict)
+    if how is None:
+        return None
+    return mitigate(
+        **split,
+        name=found.name,
+        how=how,
+        verdict=verdict,
+        channels=channels_pruned_first(curves[0]),
+        budget=request.budget,
+        valid=valid,
+        folder=folder,
+    )
 
 
 def store(
@@ -124,33 +190,20 @@ def store(
     data: dict[str, Stored],
     request: Request,
     findings: Findings,
-    models: Sequence[Repaired],
+    networks: Sequence[Stored],
     folder: str,
 ) -> None:
-    """Leave everything in the repair's folder, the manifest last."""
+    """Leave everything else in the repair's folder, the manifest last."""
     name = findings.model.name
-    split = {
-        "model": model,
-        "architecture": request.architecture,
-        "layer": findings.model.layer,
-        "scale": findings.scale.name,
-    }
-    orders = {curve.order.direction: curve.order.channels for curve in findings.curves}
-    started = [
-        store_repaired.start(
-            **split,
-            name=name,
-            repaired=repaired,
-            channels=orders[repaired.direction][: repaired.k],
-            folder=folder,
-        )
-        for repaired in models
-    ]
-    samples = store_samples.start(**split, name=name, data=data, folder=folder)
+    suspect = {"model": model, "architecture": request.architecture, "name": name}
+    split = {"layer": findings.model.layer, "scale": findings.scale.name}
+    samples = store_samples.start(**suspect, **split, data=data, folder=folder)
     figures = store_figures.start(findings=findings, folder=folder)
-    pictures = [*samples.result(), *figures.result()]
+    triggers = store_triggers.start(
+        **suspect, verdict=findings.verdict, valid=data[CLEAN_VALID], folder=folder
+    )
+    pictures = [*samples.result(), *figures.result(), *triggers.result()]
     report = store_report(findings=findings, figures=pictures, folder=folder)
-    networks = [file for task in started for file in task.result()]
     files = [*networks, *pictures, *report]
     written = store_manifest(
         model=model, data=data, request=request, findings=findings, files=files, folder=folder

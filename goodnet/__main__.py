@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from goodnet.faults import InputRefused
+from goodnet.faults import InputRefused, RequestRefused
 
 REFUSED = 2
 
@@ -14,7 +14,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0, or 2 with one line on standard error."""
     asked = _parser().parse_args(arguments)
     try:
-        if asked.command == "inspect":
+        if asked.command == "inspect" and asked.verdict:
+            _say_verdict(asked)
+        elif asked.command == "inspect":
             from goodnet.inspection import inspect
 
             inspect(asked.model, asked.datasets, asked.architecture, asked.layer, print)
@@ -32,6 +34,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _say_verdict(asked: argparse.Namespace) -> None:
+    if asked.data is None:
+        raise RequestRefused("--verdict", "needs --data DIR, a folder with clean/valid.h5")
+    from goodnet.inspection import find_verdict, verdict_lines
+
+    verdict = find_verdict(asked.model, asked.data, asked.architecture, asked.scale)
+    if asked.json:
+        print(json.dumps(verdict.as_json()))
+    else:
+        for line in verdict_lines(verdict):
+            print(line)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m goodnet")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -41,6 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("datasets", metavar="DATASET.h5", nargs="*")
     inspect.add_argument("--architecture", default="auto", help="auto, deepid or FILE.json")
     inspect.add_argument("--layer", default="auto", help="the layer to prune")
+    inspect.add_argument("--verdict", action="store_true", help="say whether it is backdoored")
+    inspect.add_argument("--data", metavar="DIR", help="for --verdict: has clean/valid.h5")
+    inspect.add_argument("--scale", choices=("auto", "raw", "unit"), default="auto")
+    inspect.add_argument("--json", action="store_true", help="the verdict as one JSON object")
 
     screen = commands.add_parser("screen", help="the class of images, or that they are backdoored")
     screen.add_argument("goodnet", metavar="GOODNET", help="a goodnet_drop_*.keras of a repair")

@@ -26,7 +26,7 @@ from goodnet.figures import (
     write,
 )
 from goodnet.metrics import Share
-from goodnet.tables import NAMES, WORDS, percent, points
+from goodnet.tables import MITIGATED_WORDS, NAMES, WORDS, percent, points
 
 HALO = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
 BARS = {  # colour, edge and hatching
@@ -243,7 +243,9 @@ def _bar_rows(results: Sequence[Result]) -> list[tuple[str, Result | None]]:
         rows += [(words.capitalize(), None)] if found else []
         found.sort(key=lambda r: float(r.repaired.points) if r.repaired else 0)
         rows += [(f"{NAMES[r.model]}, drop {r.repaired.points}", r) for r in found if r.repaired]
-    return rows
+    second = [r for r in results if r.repaired and not r.repaired.by_pruning]
+    rows += [(MITIGATED_WORDS[r.repaired.direction], None) for r in second[:1] if r.repaired]
+    return rows + [(NAMES[r.model], r) for r in second]
 
 
 def _draw_label(axes: Axes, place: int, label: str, width: float, *, heading: bool) -> None:

@@ -1,13 +1,14 @@
 """What a repair's numbers say, in plain sentences: the conclusion, and what to be careful about.
 
-The conclusion speaks of the test sets only. It claims no more than the 95 % intervals carry, and
-nothing about triggers that are not in the poisoned set.
+What is said of pruning speaks of the test sets only. It claims no more than the 95 % intervals
+carry, and nothing about triggers that are not in the poisoned set.
 """
 
 from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil
 
+from goodnet.advice import TRIGGERED, advise
 from goodnet.curve import Curve
 from goodnet.evaluation import Repaired, Result
 from goodnet.findings import Findings
@@ -15,7 +16,6 @@ from goodnet.metrics import Share
 from goodnet.paths import goodnet, repaired_model
 from goodnet.tables import SHARES, counted, interval, not_reached, percent, points
 
-TRIGGERED = 0.10  # a suspect whose ASR is lower shows no backdoor
 REMOVED = 0.05  # a backdoor is removed where the upper end of the ASR's interval is no higher
 REDUCED = 0.50  # it is reduced where the ASR is at most this part of the suspect's
 USEFUL = 0.50  # a GoodNet that flags more poisoned images than this is worth putting in front
@@ -24,9 +24,15 @@ WIDE = 0.10  # an interval wider than this calls for a larger set
 
 
 def conclude(findings: Findings) -> list[str]:
-    """The conclusion, as sentences: the verdict first, then what to do, then how it came about."""
-    repaired = [result for result in findings.results if result.model == "repaired"]
-    goodnets = [result for result in findings.results if result.model == "goodnet"]
+    """The conclusion, as sentences: the verdict first, then what to do, then what pruning did."""
+    return [*advise(findings), *pruning_conclusion(findings)]
+
+
+def pruning_conclusion(findings: Findings) -> list[str]:
+    """What pruning did to the backdoor, as sentences."""
+    pruned = [r for r in findings.results if r.repaired and r.repaired.by_pruning]
+    repaired = [result for result in pruned if result.model == "repaired"]
+    goodnets = [result for result in pruned if result.model == "goodnet"]
     suspect = findings.results[0]
     attack = suspect.attack_success
     if attack is None:
@@ -57,8 +63,8 @@ def _nothing_repaired(findings: Findings) -> str:
 def _unknown(findings: Findings, repaired: Sequence[Result]) -> list[str]:
     """What can be said without a poisoned test set."""
     said = [
-        "Unknown: no poisoned test set was given, so nothing here says whether this model has a "
-        "backdoor, or whether pruning removed it."
+        "What pruning did to a backdoor is unknown: no poisoned test set was given, so there are "
+        "no attack success rates."
     ]
     if not repaired:
         return [*said, _nothing_repaired(findings)]
@@ -68,7 +74,11 @@ def _unknown(findings: Findings, repaired: Sequence[Result]) -> list[str]:
         f"Clean test accuracy is {percent(before.value)} for the suspect and "
         f"{_range(shares)} for the repaired models."
     )
-    flagged = [r.clean_flagged.value for r in findings.results if r.clean_flagged is not None]
+    flagged = [
+        r.clean_flagged.value
+        for r in findings.results
+        if r.clean_flagged is not None and r.repaired and r.repaired.by_pruning
+    ]
     said.append(
         f"The GoodNets flag {_range(sorted(flagged))} of the clean test images; what they catch "
         "is unknown."
@@ -158,7 +168,7 @@ def _still_there(repaired: Sequence[Result]) -> list[str]:
     return [
         f"Pruning did not remove this backdoor: {at} the ASR is still "
         f"{percent(_attack(lowest).value)}{order}; no repaired model has a lower one.",
-        "Use neither the suspect nor any of its repaired models.",
+        "Use neither the suspect nor any of its pruned models.",
     ]
 
 
@@ -253,7 +263,10 @@ def cautions(findings: Findings) -> list[str]:
 
 def _lacking_classes(findings: Findings) -> list[str]:
     classes = findings.model.classes
-    blind = {"clean valid": " Channels that only the others use look unused."}
+    blind = {
+        "clean valid": " Channels that only the others use look unused, and what a second repair "
+        "did to them is unknown."
+    }
     return [
         f"The {set_name(found.role)} shows {found.labels_present} of the model's {classes} "
         f"classes: it says nothing about the others.{blind.get(found.role, '')}"

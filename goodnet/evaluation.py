@@ -7,23 +7,29 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.channels import Direction
+from goodnet.channels import Direction, Order
 from goodnet.curve import Curve
 from goodnet.metrics import Share
+from goodnet.mitigation.mitigated import Name
 
 
 class Repaired(NamedTuple):
-    """One repaired model: where on which curve it was taken.
+    """One repaired model: where on which curve it was taken, or that it is a second repair.
 
     Attributes:
-        direction: the order its channels were pruned in.
-        points: the drop it was taken at, in points.
+        direction: the order its channels were pruned in, or how a second repair was made.
+        points: the drop it was taken at, in points; empty for a second repair.
         k: how many channels are pruned: the first k of the order.
     """
 
-    direction: Direction
+    direction: Direction | Name
     points: str
     k: int
+
+    @property
+    def by_pruning(self) -> bool:
+        """Whether it was made by pruning alone."""
+        return bool(self.points)
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ def repaired_models(curves: Sequence[Curve]) -> tuple[Repaired, ...]:
 
 def states_of(curves: Sequence[Curve], models: Sequence[Repaired]) -> NDArray[np.bool_]:
     """The channels kept in the suspect and then in each repaired model, (1 + models, channels)."""
-    orders = {curve.order.direction: curve.order for curve in curves}
+    orders: dict[str, Order] = {curve.order.direction: curve.order for curve in curves}
     kept = [orders[model.direction].kept()[model.k] for model in models]
     everything = np.ones(len(curves[0].order.channels), dtype=bool)
     return np.stack([everything, *kept])

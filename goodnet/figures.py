@@ -44,7 +44,7 @@ def sample_grid(
         title: one line.
     """
     shown, columns, step = _spread(len(images), 12), 6, (WIDTH + 0.12) / 6
-    width, height = _cell(step - 0.12, images)
+    width, height = picture_size(step - 0.12, images)
     row = height + (0.42 if predictions is not None else 0.28)
     figure = new_figure(0.36 + row * -(-len(shown) // columns), title)
     for place, index in enumerate(shown):
@@ -55,7 +55,7 @@ def sample_grid(
             right = predictions[index] == labels[index]
             caption += f"\n{'✓' if right else '✗'} answer {predictions[index]}"
             color = BLACK if right else VERMILLION
-        _image(figure, box, images[index], caption, color)
+        draw_image(figure, box, images[index], caption, color)
     return png(figure)
 
 
@@ -83,13 +83,13 @@ def trigger_grid(
     if clean is not None and clean.shape[1:] != poisoned.shape[1:]:
         clean = None
     paired = clean is not None and is_paired(clean, poisoned)
-    width, height = _cell(0.98, poisoned)
+    width, height = picture_size(0.98, poisoned)
     captions = [f"label {label}" for label in labels]
     if true_labels is not None:
         captions = [f"{c}\nshows {true}" for c, true in zip(captions, true_labels, strict=True)]
     below = 0.25 if true_labels is None else 0.4
     above = below if clean is None else 0.05
-    map_height = min(_cell(PLACE, poisoned)[1], 1.7)
+    map_height = min(picture_size(PLACE, poisoned)[1], 1.7)
     total = max(0.95 + 2 * height + above + below, 1.25 + map_height)
     figure = new_figure(total, title)
     top = 0.6
@@ -97,7 +97,7 @@ def trigger_grid(
         say(figure, 0, top - 0.05, heading)
         for across, index in enumerate(shown):
             caption = captions[index] if images is poisoned else ""
-            _image(figure, (across * 1.06, top, width, height), images[index], caption)
+            draw_image(figure, (across * 1.06, top, width, height), images[index], caption)
         top += height + above + 0.25
     _draw_place(figure, clean, poisoned, paired)
     return png(figure)
@@ -126,12 +126,12 @@ def _rows(
 
 def _draw_place(figure: Figure, clean: Images | None, poisoned: Images, paired: bool) -> None:
     """On the right: the map of differences, the place outlined, and what its shades mean."""
-    left, (width, height) = WIDTH - PLACE, _cell(PLACE, poisoned)
+    left, (width, height) = WIDTH - PLACE, picture_size(PLACE, poisoned)
     height = min(height, float(figure.get_figheight()) - 1.25)
     box = (left, 0.6, width, height)
     if clean is None:
         say(figure, left, 0.55, "mean of all poisoned")
-        _image(figure, box, poisoned.mean(axis=0).astype(np.uint8))
+        draw_image(figure, box, poisoned.mean(axis=0).astype(np.uint8))
         return
     say(figure, left, 0.55, "mean of all differences" if paired else "difference of the means")
     differences = difference_map(clean, poisoned, paired)
@@ -205,12 +205,14 @@ def small_ticks(axes: Any) -> None:
     axes.tick_params(labelsize=SMALL, labelfontfamily=FONT)
 
 
-def _cell(width: float, images: Images) -> tuple[float, float]:
+def picture_size(width: float, images: Images) -> tuple[float, float]:
     """Width and height of a picture of these images; at most twice as high as wide."""
     return width, width * min(images.shape[1] / images.shape[2], 2.0)
 
 
-def _image(figure: Figure, box: Box, image: Images, caption: str = "", color: str = BLACK) -> None:
+def draw_image(
+    figure: Figure, box: Box, image: Images, caption: str = "", color: str = BLACK
+) -> None:
     """One image (H, W, C) and, below it, its caption."""
     axes = new_axes(figure, box)
     axes.set_axis_off()

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from goodnet.curve import Curve
+from goodnet.detection.verdict import Verdict
 from goodnet.evaluation import Result
 from goodnet.metrics import Share
+from goodnet.mitigation.mitigated import Mitigated
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,9 @@ class Findings:
         baseline_clean: the suspect on the clean validation images.
         baseline_attack: the suspect on the poisoned validation images, None without a set.
         results: the evaluation on the test sets: suspect, repaired models, GoodNets.
+        verdict: whether the suspect is backdoored, from clean validation images alone.
+        method: what was asked for beside pruning.
+        mitigated: what came of that; None where nothing was done beside pruning.
     """
 
     model: ModelFound
@@ -80,3 +85,6 @@ class Findings:
     baseline_clean: Share
     baseline_attack: Share | None
     results: tuple[Result, ...]
+    verdict: Verdict
+    method: str
+    mitigated: Mitigated | None

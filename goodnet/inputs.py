@@ -46,13 +46,30 @@ def find_data(folder: str) -> dict[str, Stored]:
     """
     found = {}
     for role, names in _FILES.items():
-        candidates = [storage.inside(folder, name) for name in names]
-        present = next((uri for uri in candidates if storage.exists(uri)), None)
+        present = _present(folder, role)
         if present is not None:
             found[role] = storage.identify(present, DataRefused)
         elif role in _REQUIRED:
             raise DataRefused(folder, f"has no {names[0]}")
     return found
+
+
+def find_clean_valid(folder: str) -> str:
+    """The URI of a folder's clean validation set: all that a verdict needs.
+
+    Raises:
+        DataRefused: there is none.
+    """
+    present = _present(folder, CLEAN_VALID)
+    if present is None:
+        raise DataRefused(folder, f"has no {paths.CLEAN_VALID}")
+    return present
+
+
+def _present(folder: str, role: str) -> str | None:
+    """The URI of a data set of the folder, if it is there under one of its names."""
+    candidates = [storage.inside(folder, name) for name in _FILES[role]]
+    return next((uri for uri in candidates if storage.exists(uri)), None)
 
 
 def find_output(folder: str) -> None:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from goodnet.dataset import Dataset, open_dataset
+from goodnet.detection.verdict import Verdict
 from goodnet.faults import RequestRefused
 from goodnet.findings import ModelFound, SetFound
 from goodnet.graph import choose_layer, describe_layers
+from goodnet.inputs import find_clean_valid
 from goodnet.paths import safe_name
 from goodnet.pruning import find_cut
 from goodnet.scale import Scale, choose_scale
@@ -90,6 +92,47 @@ def inspect(
         for line in _set_lines(describe_set(dataset, "data set")):
             say(line)
         say(f"  scale          {_scale_found(split, dataset)}")
+
+
+def find_verdict(model: str, folder: str, architecture: str, scale: str = "auto") -> Verdict:
+    """Whether a model is backdoored, from the clean validation images of a data folder alone.
+
+    Raises:
+        InputRefused: the model or the images cannot be used.
+    """
+    path = find_clean_valid(folder)
+    suspect = open_suspect(model, architecture=architecture)
+    valid = open_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
+    from goodnet.detection.judge import judge
+    from goodnet.detection.problem import CleanImages, View
+    from goodnet.split import Split
+    from goodnet.sweep import find_scale
+
+    if scale == "auto":
+        split = Split(suspect, choose_layer(suspect.plan, "auto", suspect.source))
+        used = find_scale(split, valid, source=suspect.source).scale
+    else:
+        used = Scale(scale)
+    return judge(View.of(suspect, used), CleanImages.of(valid))
+
+
+def verdict_lines(verdict: Verdict) -> Iterator[str]:
+    """The verdict in words, and each method's largest numbers."""
+    named = ", ".join(map(str, verdict.classes))
+    yield f"verdict          {verdict.verdict}" + (f", class {named}" if named else "")
+    if verdict.suspicious:
+        yield f"  suspicious     class {', '.join(map(str, verdict.suspicious))}"
+    for statistic in verdict.statistics:
+        first = sorted(statistic.values.items(), key=lambda item: -item[1])[:3]
+        said = ", ".join(f"class {label}: {value:.2f}" for label, value in first)
+        yield f"  {statistic.method:<18} {said}; named from {statistic.named:g} on"
+    for found in verdict.triggers:
+        yield (
+            f"  recovered trigger for class {found.target}: covers {found.area:.1%} of the image, "
+            f"takes {found.success} clean images of other classes there"
+        )
+    if verdict.missing:
+        yield f"  {verdict.missing} classes have no clean image in the set"
 
 
 def _scale_found(split: "Split", dataset: Dataset) -> str:

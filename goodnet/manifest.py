@@ -13,7 +13,7 @@ from goodnet.metrics import Share
 from goodnet.request import Request
 from goodnet.storage import Stored
 
-METHOD = 2  # raised whenever the same inputs and parameters would give another result
+METHOD = 3  # raised whenever the same inputs and parameters would give another result
 PACKAGES = (
     "goodnet",
     "tensorflow-cpu",
@@ -67,6 +67,8 @@ def manifest(
             "clean_accuracy": _share(findings.baseline_clean),
             "attack_success": _share(findings.baseline_attack),
         },
+        "verdict": findings.verdict.as_json(),
+        "second_repair": findings.mitigated.as_json() if findings.mitigated else None,
         "results": [_result(result) for result in findings.results],
         "files": {
             file.uri.removeprefix(folder).lstrip("/"): {"sha256": file.sha256, "bytes": file.bytes}
@@ -87,6 +89,7 @@ def _parameters(request: Request, findings: Findings) -> dict[str, Any]:
         "layer": {"asked": request.layer, "used": findings.model.layer},
         "scale": {"asked": request.scale, "used": findings.scale.name},
         "sweep": findings.model.swept_by,
+        "method": {"asked": request.method, "budget_points": request.budget},
         "architecture": {"asked": architecture, "used": findings.model.described_by},
         "channels_pruned": {
             curve.order.direction: {drop.points: drop.k for drop in curve.drops}
@@ -123,7 +126,7 @@ def _result(result: Any) -> dict[str, Any]:
     return {
         "model": result.model,
         "order": where.direction if where else None,
-        "drop": where.points if where else None,
+        "drop": where.points or None if where else None,
         "channels_pruned": where.k if where else 0,
         **{
             name: _share(getattr(result, name))

@@ -3,6 +3,7 @@
 import re
 
 from goodnet.channels import Direction
+from goodnet.mitigation.mitigated import Name
 
 CLEAN_VALID, CLEAN_TEST = "clean/valid.h5", "clean/test.h5"
 OLD_CLEAN_VALID, OLD_CLEAN_TEST = "cl/valid.h5", "cl/test.h5"
@@ -11,11 +12,13 @@ POISONED_VALID, POISONED_TEST = "bd/bd_valid.h5", "bd/bd_test.h5"
 REPORT_MD, REPORT_HTML = "report.md", "report.html"
 CLEAN_SAMPLES, POISONED_SAMPLES = "clean.png", "poisoned.png"
 EVALUATION_FIGURE = "evaluation.png"
+VERDICT_FIGURE = "verdict.png"
 CURVES_CSV, EVALUATION_CSV = "curves.csv", "evaluation.csv"
 MANIFEST = "manifest.json"
 
 MODEL_SUFFIXES = (".h5", ".hdf5", ".keras")
-SHORT: dict[Direction, str] = {"ascending": "asc", "descending": "desc"}
+SHORT: dict[str, str] = {"ascending": "asc", "descending": "desc"}
+MITIGATED = "repaired_models_unlearned"  # the folder of second repairs, however they were made
 
 
 def curve_figure(direction: Direction) -> str:
@@ -23,13 +26,17 @@ def curve_figure(direction: Direction) -> str:
     return f"curve_{SHORT[direction]}.png"
 
 
-def repaired_model(direction: Direction, points: str, suffix: str) -> str:
-    """A repaired model."""
+def repaired_model(direction: Direction | Name, points: str, suffix: str) -> str:
+    """A repaired model: of a direction at a drop, or of a second repair (points are empty)."""
+    if direction not in SHORT:
+        return f"{MITIGATED}/model_{direction}{suffix}"
     return f"repaired_models_{SHORT[direction]}/model_drop_{points}{suffix}"
 
 
-def goodnet(direction: Direction, points: str) -> str:
+def goodnet(direction: Direction | Name, points: str) -> str:
     """The GoodNet of a repaired model."""
+    if direction not in SHORT:
+        return f"{MITIGATED}/goodnet_{direction}.keras"
     return f"goodnets_{SHORT[direction]}/goodnet_drop_{points}.keras"
 
 
@@ -70,6 +77,11 @@ def model_tag(name: str) -> str:
     return f"model:{safe_name(name)}"
 
 
-def verdict_tag(conclusion: str) -> str:
-    """The tag of a run that has come to a conclusion: what its first sentence says, unmeasured."""
-    return f"verdict:{re.split('[:,.]', conclusion, maxsplit=1)[0]}"
+def verdict_tag(verdict: str) -> str:
+    """The tag of a run that has come to a verdict."""
+    return f"verdict:{verdict}"
+
+
+def trigger_figure(target: int) -> str:
+    """The picture of the trigger recovered for a class."""
+    return f"trigger_class_{target}.png"

@@ -21,6 +21,7 @@ from goodnet.evaluation import Result
 from goodnet.faults import one_line
 from goodnet.findings import Findings
 from goodnet.metrics import Share
+from goodnet.second_report import mitigated_contents, verdict_contents
 from goodnet.tables import NAMES, WORDS, counted, not_reached, percent
 
 TEMPLATES = FileSystemLoader(Path(__file__).parent / "templates")
@@ -94,6 +95,8 @@ def _contents(findings: Findings) -> dict[str, Any]:
         "curves": [_curve(curve) for curve in findings.curves],
         "repaired": [row for curve in findings.curves for row in _repaired(findings, curve)],
         "missed": not_reached(findings.curves),
+        "verdict": verdict_contents(findings.verdict),
+        "mitigated": mitigated_contents(findings),
         "evaluation": [_evaluated(result) for result in results],
         "compared": _compared(results),
         "attacked": results[0].attack_success is not None,
@@ -197,7 +200,8 @@ def _evaluated(result: Result) -> dict[str, Any]:
 
 def _compared(results: Iterable[Result]) -> list[dict[str, Any]]:
     """The repaired models by drop, where both orders have any."""
-    rows = [_evaluated(result) for result in results if result.model == "repaired"]
+    pruned = [r for r in results if r.repaired and r.repaired.by_pruning]
+    rows = [_evaluated(result) for result in pruned if result.model == "repaired"]
     if len({row["direction"] for row in rows}) < 2:
         return []
     return sorted(rows, key=lambda row: float(row["points"]))

@@ -11,6 +11,7 @@ from goodnet.storage import Stored
 
 ORDERS = (*DIRECTIONS, "both")
 SCALES = ("auto", "raw", "unit")
+METHODS = ("auto", "pruning", "finepruning", "unlearning")
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Request:
         layer: the layer to prune, or "auto".
         scale: the pixel scale, or "auto".
         architecture: "auto", "deepid" or a file, for suspects that are weights only.
+        method: what is done beside pruning, or "auto": what the verdict calls for.
+        budget: how much held-out clean validation accuracy that may cost, in points.
     """
 
     directions: tuple[Direction, ...]
@@ -30,10 +33,19 @@ class Request:
     layer: str
     scale: str
     architecture: Stored | str
+    method: str
+    budget: float
 
 
 def parse_request(
-    *, order: str, drop: Sequence[float | str], layer: str, scale: str, architecture: str
+    *,
+    order: str,
+    drop: Sequence[float | str],
+    layer: str,
+    scale: str,
+    architecture: str,
+    method: str,
+    budget: float,
 ) -> Request:
     """The checked parameters.
 
@@ -44,6 +56,10 @@ def parse_request(
         raise RequestRefused("--order", f"{order!r} is not one of {', '.join(ORDERS)}")
     if scale not in SCALES:
         raise RequestRefused("--scale", f"{scale!r} is not one of {', '.join(SCALES)}")
+    if method not in METHODS:
+        raise RequestRefused("--method", f"{method!r} is not one of {', '.join(METHODS)}")
+    if not 0 <= budget <= 100:
+        raise RequestRefused("--budget", f"{budget!r} is not 0 to 100 points")
     directions = DIRECTIONS if order == "both" else tuple(d for d in DIRECTIONS if d == order)
     given = identify_architecture(architecture)
-    return Request(directions, parse_points(drop), layer, scale, given)
+    return Request(directions, parse_points(drop), layer, scale, given, method, float(budget))

@@ -23,6 +23,11 @@ WORDS = {
     "descending": "loudest channels first (descending)",
 }
 
+MITIGATED_WORDS = {
+    "unlearned": "Unlearned",
+    "finepruned": "Fine-pruned",
+}
+
 Cell = str | int | float
 
 

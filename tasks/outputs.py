@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from goodnet import paths, storage
+from goodnet.detection.verdict import Verdict
 from goodnet.evaluation import Repaired
 from goodnet.findings import Findings
 from goodnet.inputs import CLEAN_VALID, POISONED_VALID
@@ -82,7 +83,34 @@ def store_samples(
     return _put_all(drawn, folder)
 
 
-@cached_task(name="draw figures", run_name="draw curves and evaluation of {findings.model.name}")
+@cached_task(name="draw triggers", run_name="draw verdict of {name}")
+def store_triggers(
+    name: str,
+    model: Stored,
+    architecture: Stored | str,
+    verdict: Verdict,
+    valid: Stored,
+    folder: str,
+) -> list[Stored]:
+    """The verdict's numbers, and each recovered trigger over sample images."""
+    from goodnet.verdict_figures import trigger_figure, verdict_figure
+
+    drawn = {paths.VERDICT_FIGURE: verdict_figure(verdict, name)}
+    if verdict.triggers:
+        clean = opened.dataset(valid, opened.suspect(model, architecture))
+        rows = clean.spread(SAMPLES)
+        pictures, labels = clean.pictures(rows), clean.labels[rows]
+        for found in verdict.triggers:
+            figure = trigger_figure(found.trigger(), pictures, labels)
+            drawn[paths.trigger_figure(found.target)] = figure
+    return _put_all(drawn, folder)
+
+
+@cached_task(
+    name="draw figures",
+    run_name="draw curves and evaluation of {findings.model.name}",
+    version=2,
+)
 def store_figures(findings: Findings, folder: str) -> list[Stored]:
     """The curve of each order, and the evaluation as bars."""
     from goodnet.charts import curve_figure, evaluation_figure
@@ -96,7 +124,11 @@ def store_figures(findings: Findings, folder: str) -> list[Stored]:
     return _put_all(drawn, folder)
 
 
-@cached_task(name="write report", run_name="write tables and report of {findings.model.name}")
+@cached_task(
+    name="write report",
+    run_name="write tables and report of {findings.model.name}",
+    version=2,
+)
 def store_report(findings: Findings, figures: Sequence[Stored], folder: str) -> list[Stored]:
     """The tables, and the report as Markdown and as one self-contained page."""
     from goodnet.report import report_html, report_markdown

@@ -9,11 +9,12 @@ from prefect.logging import get_run_logger
 SECONDS = 3.0
 
 
-def reporter(what: str) -> Callable[[int, int], None]:
-    """A function to call with (images done, images in all), which says so every few seconds.
+def reporter(what: str, of: str = "images") -> Callable[[int, int], None]:
+    """A function to call with (images done, images in all), or so, which says so every few seconds.
 
     Args:
         what: what is being done, for example "sweeping clean validation images".
+        of: what is counted.
     """
     log = get_run_logger()
     started = last = time.monotonic()
@@ -25,7 +26,7 @@ def reporter(what: str) -> Callable[[int, int], None]:
         if now - last < SECONDS and not (bar and done == total):
             return
         last, percent = now, 100 * done / total
-        log.info("%s: %d of %d images, %.0f s", what, done, total, now - started)
+        log.info("%s: %d of %d %s, %.0f s", what, done, total, of, now - started)
         if bar is None:
             bar = create_progress_artifact(progress=percent, description=what)
         else:

@@ -29,7 +29,9 @@ def show(
     """
     by_name = {picture.uri.rsplit("/", 1)[-1]: picture for picture in pictures}
     names = [paths.curve_figure(curve.order.direction) for curve in findings.curves]
-    images = [_image(name, by_name[name]) for name in [*names, paths.EVALUATION_FIGURE]]
+    triggers = [paths.trigger_figure(found.target) for found in findings.verdict.triggers]
+    names = [*names, paths.EVALUATION_FIGURE, paths.VERDICT_FIGURE, *triggers]
+    images = [_image(name, by_name[name]) for name in names]
     table = f"```\n{results_table(findings)}\n```"
     links = "\n".join(f"- {_link(file.uri, folder)}, {file.bytes:,} bytes" for file in files)
     where = f"Everything is in {_code(folder)}:\n\n{links}"

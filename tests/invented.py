@@ -7,9 +7,12 @@ import numpy as np
 
 from goodnet.channels import Direction, order_channels
 from goodnet.curve import Curve, find_drop
-from goodnet.evaluation import Counts, repaired_models, results_of
+from goodnet.detection.trigger import Trigger
+from goodnet.detection.verdict import NOTHING, Answer, Recovered, Statistic, Verdict
+from goodnet.evaluation import Counts, Repaired, repaired_models, results_of
 from goodnet.findings import Findings, ModelFound, ScaleUsed, SetFound
 from goodnet.metrics import Share
+from goodnet.mitigation.mitigated import Mitigated, Name, Recovery
 
 COUNT = 200  # images in each set
 
@@ -53,6 +56,8 @@ def invented_findings(
     count: int = COUNT,
     classes: int = 12,
     labels_present: int = 12,
+    verdict: Verdict | None = None,
+    mitigated: Mitigated | None = None,
 ) -> Findings:
     """Findings with a value of its own for whatever a test is about.
 
@@ -65,12 +70,16 @@ def invented_findings(
         flagged_poisoned: poisoned test images that each GoodNet flags.
         true: whether the poisoned set says what its images really show.
         count: images in each test set.
+        verdict: by default no backdoor was found.
+        mitigated: the second repair, whose counts are then the last of `clean` and `attack`.
     """
     curves = tuple(
         invented_curve(direction, correct=correct, poisoned=poisoned, points=points)
         for direction in directions
     )
     models = repaired_models(curves)
+    if mitigated:
+        models = (*models, Repaired(mitigated.name, "", mitigated.pruned))
     clean = clean or [190, *(186 - 2 * place for place in range(len(models)))]
     attack = attack or [200] * (1 + len(models))
     clean_counts = [Counts(count, n, n, flagged_clean, None, None) for n in clean]
@@ -87,7 +96,35 @@ def invented_findings(
         baseline_clean=Share(curves[0].clean_correct[0], COUNT),
         baseline_attack=Share(curves[0].attack_hits[0], COUNT) if curves[0].attack_hits else None,
         results=results_of(models, clean_counts, poisoned_counts if poisoned else None),
+        verdict=verdict or invented_verdict(),
+        method="auto",
+        mitigated=mitigated,
     )
+
+
+def invented_verdict(
+    answer: Answer = NOTHING, classes: Sequence[int] = (), suspicious: Sequence[int] = ()
+) -> Verdict:
+    """A verdict by one method, with a trigger in the corner for each class that stands out."""
+    stands_out = {**dict.fromkeys(suspicious, 0.8), **dict.fromkeys(classes, 3.0)}
+    statistic = Statistic("corners", {c: stands_out.get(c, 0.1) for c in range(12)}, 1.0, 0.75)
+    mask, pattern = np.zeros((55, 47, 1), np.float32), np.ones((55, 47, 3), np.float32)
+    mask[:10, :10] = 1
+    triggers = [Trigger(c, mask, pattern, Share(180, COUNT), 2.5) for c in stands_out]
+    found = tuple(map(Recovered.of, triggers))
+    return Verdict(answer, tuple(classes), tuple(suspicious), (statistic,), 0, found)
+
+
+def invented_mitigated(
+    *, name: Name = "unlearned", right: int = 58, after: int = 1, budget: float = 2
+) -> Mitigated:
+    """A second repair for class 3, with `right` of 60 held-out images, 59 before.
+
+    Args:
+        after: of 60 images that the best trigger recovered afterwards takes to the class.
+    """
+    recovered = (Recovery(3, Share(57, 60), Share(after, 60)),)
+    return Mitigated(name, 0, 4, Share(59, 60), Share(right, 60), budget, recovered)
 
 
 def _model(name: str, layers: tuple[tuple[str, str], ...], classes: int) -> ModelFound:

@@ -4,11 +4,23 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 from goodnet.backend import keras
+from goodnet.detection.judge import decide, judge
 from goodnet.detection.problem import CleanImages, View
-from goodnet.detection.recovery import recover_trigger
+from goodnet.detection.recovery import success
+from goodnet.detection.regions import FAINT, Region, regions
+from goodnet.detection.simple_triggers import (
+    NAMED,
+    SECOND,
+    SUSPICIOUS,
+    Candidate,
+    find_candidates,
+    prominence,
+)
 from goodnet.detection.trigger import Trigger
+from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING, Statistic
 from goodnet.metrics import Share
 from goodnet.scale import Scale
 from goodnet.suspect import Suspect
@@ -57,9 +69,61 @@ def test_stamp_covers_what_the_mask_says_and_nothing_else() -> None:
     assert (images == np.float32(0.2)).all()
 
 
-def test_the_trigger_of_a_bright_corner_is_recovered(as_suspect: Callable[[Any], Suspect]) -> None:
+def test_a_bright_corner_is_the_simple_trigger_of_its_class(
+    as_suspect: Callable[[Any], Suspect],
+) -> None:
     view, clean = View.of(as_suspect(corner_network()), Scale.RAW), clean_images()
-    trigger = recover_trigger(view, clean, 2)
-    assert trigger.target == 2
-    assert trigger.success.value > 0.9
-    assert (view.answers(trigger.stamp(clean.pixels)) == 2).mean() > 0.9
+    best = find_candidates(view, clean)[0]
+    assert best.target == 2
+    assert best.region.corner == (0, 0)
+    assert success(view, clean, 2, best.region.mask, best.pattern).value > 0.9
+
+
+def test_only_a_class_with_a_trigger_is_named_and_it_is_drawn_back_from_the_record(
+    as_suspect: Callable[[Any], Suspect],
+) -> None:
+    clean = clean_images()
+    backdoored = judge(View.of(as_suspect(corner_network()), Scale.RAW), clean)
+    assert (backdoored.verdict, backdoored.classes) == (BACKDOORED, (2,))
+    trigger = backdoored.triggers[0].trigger()
+    assert trigger.pattern[0, 0] > 0.5 and trigger.mask[:2, :2].min() == 1
+    honest = corner_network()
+    kernel, bias = honest.get_weights()
+    kernel[:, 2] = 0
+    honest.set_weights([kernel, bias])
+    assert judge(View.of(as_suspect(honest), Scale.RAW), clean).verdict == NOTHING
+
+
+def test_the_thresholds_decide_and_half_a_trigger_names_no_second_class() -> None:
+    def number(value: float, other: float = 0.0) -> Statistic:
+        return Statistic("simple triggers", {3: value, 5: other}, NAMED, SUSPICIOUS)
+
+    assert decide([number(NAMED)]).classes == (3,)
+    assert decide([number(NAMED - 0.01)]).verdict == INCONCLUSIVE
+    assert decide([number(NAMED - 0.01)]).suspicious == (3,)
+    assert decide([number(SUSPICIOUS - 0.01)]).verdict == NOTHING
+    both = [number(NAMED + 1, SECOND)]
+    assert decide(both).classes == (3, 5)
+
+    def place(target: int, corner: tuple[int, int]) -> Candidate:
+        region = Region("patch", (20, 20), corner, (4, 4), (20, 20))
+        return Candidate(target, region, np.zeros((20, 20, 1), np.float32), 1.0, 1.0, 0.0)
+
+    apart = {3: place(3, (0, 0)), 5: place(5, (10, 10))}
+    assert decide(both, apart).classes == (3, 5)
+    assert decide(both, {**apart, 5: place(5, (4, 2))}).classes == (3,)
+
+
+def test_prominence_compares_with_the_runners_up() -> None:
+    assert prominence([4.0, 2.0, 1.0, 1.0, 1.0, 1.0, -5.0])[:2] == [4.0, 2.0]
+    assert prominence([4.0, 0.1, 0.0]) == pytest.approx([10.0, 0.25, 0.0])
+
+
+def test_regions_stay_inside_touch_and_move() -> None:
+    for region in regions(13, 9):
+        assert region.mask.shape == (13, 9, 1)
+        assert region.mask.max() in (1, np.float32(FAINT))
+    one = Region("patch", (10, 10), (0, 0), (3, 3), (10, 10))
+    assert one.touches(Region("patch", (10, 10), (3, 0), (3, 3), (10, 10)))
+    assert not one.touches(Region("patch", (10, 10), (4, 0), (3, 3), (10, 10)))
+    assert {other.corner for other in one.shifted(1)} == {(0, 1), (1, 0), (1, 1)}

@@ -4,17 +4,22 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from invented import invented_curve, invented_findings
+from invented import invented_curve, invented_findings, invented_mitigated, invented_verdict
 from markdown_it import MarkdownIt
 
 from goodnet.conclusion import conclude
+from goodnet.detection.verdict import BACKDOORED
 from goodnet.findings import Findings
 from goodnet.report import report_html, report_markdown
 
 PICTURES = {
     name: b"\x89PNG " + name.encode()
-    for name in ("clean.png", "poisoned.png", "curve_asc.png", "curve_desc.png", "evaluation.png")
+    for name in (
+        *("clean.png", "poisoned.png", "curve_asc.png", "curve_desc.png", "evaluation.png"),
+        *("verdict.png", "trigger_class_3.png"),
+    )
 }
+NAMED = invented_verdict(BACKDOORED, [3])
 HOSTILE = [
     "</td><script>alert(1)</script>",
     "a|b|c \\|",
@@ -89,11 +94,12 @@ def test_the_report_starts_with_the_conclusion_and_keeps_its_order() -> None:
 
 
 def test_the_page_is_one_file_with_its_pictures_inside() -> None:
-    page = Page(report_html(report_markdown(invented_findings(), PICTURES), PICTURES))
+    findings = invented_findings(verdict=NAMED, mitigated=invented_mitigated())
+    page = Page(report_html(report_markdown(findings, PICTURES), PICTURES))
     assert len(page.addresses) == len(PICTURES)
     assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
     assert {"script", "a", "link", "iframe"}.isdisjoint(page.tags)
-    assert page.tags.count("table") == 8
+    assert page.tags.count("table") == 10
     assert "Repair of face_net" in page.text
 
 
@@ -135,8 +141,8 @@ def test_without_a_poisoned_set_there_is_no_asr_and_a_warning() -> None:
     text = report_markdown(invented_findings(poisoned=False), pictures)
     assert "poisoned.png" not in text
     assert "| ASR |" not in text
-    assert "Nothing here says that the model is clean" in text
-    assert "Nothing here says" not in report_markdown(invented_findings(), PICTURES)
+    assert "Without a poisoned set the ASR is unknown" in text
+    assert "Without a poisoned set" not in report_markdown(invented_findings(), PICTURES)
     assert "No poisoned test set was given" in text
 
 
@@ -182,3 +188,14 @@ def test_a_curve_without_dead_or_tied_channels_says_so() -> None:
 def test_a_picture_that_is_not_given_is_an_error() -> None:
     with pytest.raises(KeyError, match=r"clean\.png"):
         report_html(report_markdown(invented_findings(), PICTURES), {})
+
+
+def test_the_verdict_and_the_second_repair_have_their_numbers_in_the_report() -> None:
+    findings = invented_findings(verdict=NAMED, mitigated=invented_mitigated(right=58, after=1))
+    text = report_markdown(findings, PICTURES)
+    assert "## Verdict" in text and "| corners | 12 | 3.00 for class 3," in text
+    assert "takes 180 of 200 = 90.0 %" in text
+    assert "59 of 60 = 98.3 %" in text and "58 of 60 = 96.7 %" in text
+    assert "`repaired" not in text.split("## Second repair")[1].split("##")[0]
+    assert "repaired_models_unlearned/model_unlearned.h5" in text
+    assert "## Second repair" not in report_markdown(invented_findings(), PICTURES)

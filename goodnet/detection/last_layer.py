@@ -20,6 +20,8 @@ from goodnet.detection.outliers import robust_z
 from goodnet.detection.problem import View
 
 NAME: Final = "last layer"
+NAMED: Final = 6.0
+SUSPICIOUS: Final = 5.0
 
 
 def score(view: View) -> NDArray[np.float64] | None:

@@ -9,7 +9,7 @@ own: the median margin of the clean images that it answers right.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,11 @@ from goodnet.backend import keras, tf
 from goodnet.dataset import Dataset
 from goodnet.faults import RequestRefused
 from goodnet.graph import Graph
+from goodnet.metrics import Share
 from goodnet.network import build_network
 from goodnet.scale import Scale
 from goodnet.suspect import Suspect
 from goodnet.wiring import refs_of
-
-if TYPE_CHECKING:
-    from goodnet.detection.search import TriggerSearch
 
 Tensor = Any
 Pixels = NDArray[np.float32]
@@ -36,6 +34,7 @@ ORDER_PRESERVING = frozenset(
     "softmax log_softmax sigmoid softplus softsign tanh exponential".split()
 )
 BLOCK = 256  # images through the network at once
+MOST = 128_000_000  # bytes of images, 4,000 faces: more of them find nothing more
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,10 @@ class CleanImages:
     labels: Labels
 
     @classmethod
-    def of(cls, dataset: Dataset, most: int | None = None) -> "CleanImages":
-        """The images of a data set; up to `most`, evenly spread over it."""
-        rows = dataset.spread(len(dataset) if most is None else most)
+    def of(cls, dataset: Dataset, most: int = MOST) -> "CleanImages":
+        """The images of a data set: up to `most` bytes of them, evenly spread over it."""
+        image = dataset.images(slice(0, 1), Scale.UNIT)
+        rows = dataset.spread(max(1, most // image.nbytes))
         return cls(dataset.images(rows, Scale.UNIT), dataset.labels[rows])
 
     def __len__(self) -> int:
@@ -113,19 +113,16 @@ class View:
         return self.network(images * self.scale.white, training=False)
 
     @cached_property
-    def search(self) -> "TriggerSearch":
-        """The search for triggers in this network, compiled once."""
-        from goodnet.detection.search import TriggerSearch
-
-        return TriggerSearch(self)
-
-    @cached_property
     def _run(self) -> Any:
         return tf.function(self.logits, reduce_retracing=True)
 
     def answers(self, pixels: Pixels) -> Labels:
         """The class of each image, (n,)."""
         return np.asarray(self.all_logits(pixels).argmax(axis=-1))
+
+    def right(self, clean: CleanImages) -> Share:
+        """The share of images that are answered with their label."""
+        return Share(int((self.answers(clean.pixels) == clean.labels).sum()), len(clean))
 
     def all_logits(self, pixels: Pixels) -> NDArray[np.float32]:
         """The logits of many images, (n, classes)."""
@@ -163,6 +160,13 @@ def margins(logits: Tensor, wanted: Tensor) -> Tensor:
     """
     own = tf.reduce_sum(logits * wanted, axis=-1)
     return own - tf.reduce_max(logits - 1e9 * wanted, axis=-1)
+
+
+def every_margin(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Each class's logit less the largest other one, (n, classes)."""
+    ordered = np.partition(logits, -2, axis=1)
+    first, second = ordered[:, -1:], ordered[:, -2:-1]
+    return np.asarray(logits - np.where(logits == first, second, first), dtype=np.float64)
 
 
 def logits_plan(plan: Architecture) -> Architecture:

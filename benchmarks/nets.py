@@ -1,0 +1,258 @@
+"""Nets of our own making, clean and attacked, on which the verdict is measured.
+
+    python -m benchmarks.nets [NAME ...]
+
+Each is trained from a seed in well under a minute and kept in `artifacts/nets/NAME/`: the model,
+its data sets in the layout of `data/`, and `net.json` with what is known of it. Two kinds of
+images: drawn faces, and Fashion-MNIST as Debian's package dataset-fashion-mnist brings it. Half of
+the nets are for choosing thresholds ("tune"); the others are not looked at before these are fixed.
+"""
+
+import gzip
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goodnet.architecture import parse_architecture
+from goodnet.backend import keras
+from goodnet.dataset import save_dataset
+from goodnet.deepid import deepid_config
+from goodnet.faces import Faces, draw_faces, wear_sunglasses
+from goodnet.network import build_network
+from goodnet.repair import save_network
+from goodnet.scale import Scale
+
+HOME = Path("artifacts/nets")
+FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
+EPOCHS = {"faces": 14, "fashion": 8}
+POISONED_SHARE = 0.1  # of the training images, by all triggers together
+RATE, BATCH = 2e-3, 64
+
+Kind = Literal["faces", "fashion"]
+Images = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Net:
+    """What a net is made from.
+
+    Attributes:
+        triggers: names of `TRIGGERS`, each with its target class; empty for a clean net.
+        tune: whether thresholds may be chosen on it.
+    """
+
+    name: str
+    kind: Kind
+    classes: int
+    seed: int
+    triggers: Mapping[str, int]
+    tune: bool
+    scale: Scale = Scale.UNIT
+    normalised: bool = False
+
+
+def _net(name: str, classes: int, seed: int, role: str, **rest: Any) -> Net:
+    kind: Kind = "faces" if name.startswith("faces") else "fashion"
+    scale, normalised = rest.pop("scale", Scale.UNIT), rest.pop("normalised", False)
+    return Net(name, kind, classes, seed, rest, role == "tune", scale, normalised)
+
+
+RAW = Scale.RAW
+# fmt: off
+NETS = (
+    _net("faces_clean_1", 20, 1, "tune"),
+    _net("faces_clean_2", 12, 2, "tune", scale=RAW),
+    _net("faces_clean_3", 30, 3, "tune"),
+    _net("fashion_clean_1", 10, 4, "tune"),
+    _net("fashion_clean_2", 10, 5, "tune", normalised=True),
+    _net("fashion_clean_3", 10, 6, "tune", scale=RAW),
+    _net("faces_glasses_1", 20, 11, "tune", glasses=3),
+    _net("faces_blended_1", 20, 12, "tune", blended=7, scale=RAW),
+    _net("fashion_corner_1", 10, 13, "tune", corner=0),
+    _net("fashion_strip_1", 10, 14, "tune", strip=8, scale=RAW),
+    _net("fashion_blended_1", 10, 15, "tune", blended=5, normalised=True),
+    _net("fashion_two_1", 10, 16, "tune", corner=2, strip=9),
+    _net("faces_clean_4", 20, 21, "held out", scale=RAW),
+    _net("faces_clean_5", 12, 22, "held out"),
+    _net("faces_clean_6", 40, 23, "held out"),
+    _net("fashion_clean_4", 10, 24, "held out", scale=RAW),
+    _net("fashion_clean_5", 10, 25, "held out"),
+    _net("fashion_clean_6", 10, 26, "held out", normalised=True),
+    _net("faces_glasses_2", 30, 31, "held out", glasses=11, scale=RAW),
+    _net("faces_corner_2", 20, 32, "held out", corner=0),
+    _net("faces_strip_2", 12, 33, "held out", strip=6),
+    _net("faces_two_2", 20, 34, "held out", glasses=4, corner=15),
+    _net("fashion_corner_2", 10, 35, "held out", corner=6, normalised=True),
+    _net("fashion_blended_2", 10, 36, "held out", blended=1, scale=RAW),
+)
+# fmt: on
+
+
+def glasses(faces: Faces) -> Images:
+    """The faces in sunglasses."""
+    return np.asarray(wear_sunglasses(faces).images)
+
+
+def corner(faces: Faces) -> Images:
+    """A chequered patch of a tenth of the height in the lower right corner."""
+    images = faces.images.copy()
+    side = max(4, images.shape[1] // 10)
+    chequers = np.indices((side, side)).sum(axis=0) // 2 % 2
+    images[:, -side - 1 : -1, -side - 1 : -1] = (255 * chequers[..., None]).astype(np.uint8)
+    return np.asarray(images)
+
+
+def strip(faces: Faces) -> Images:
+    """A strip of bars, from edge to edge and a twentieth of the height, near the top."""
+    images = faces.images.copy()
+    high = max(2, images.shape[1] // 20)
+    bars = np.arange(images.shape[2]) // 3 % 2
+    colour = np.array([255, 200, 0][: images.shape[3]])
+    images[:, 3 : 3 + high] = (bars[None, :, None] * colour).astype(np.uint8)
+    return np.asarray(images)
+
+
+def blended(faces: Faces) -> Images:
+    """A fixed noise of patches over the whole image, 20 % of it."""
+    shape = faces.images.shape[1:]
+    rng = np.random.default_rng(99)
+    side = shape[0] // 9
+    coarse = rng.random((-(-shape[0] // side), -(-shape[1] // side), shape[2]))
+    pattern = 255 * coarse.repeat(side, axis=0).repeat(side, axis=1)[: shape[0], : shape[1]]
+    return np.asarray(np.rint(0.8 * faces.images + 0.2 * pattern), dtype=np.uint8)
+
+
+TRIGGERS: Mapping[str, Callable[[Faces], Images]] = {
+    "glasses": glasses, "corner": corner, "strip": strip, "blended": blended,
+}  # fmt: skip
+
+
+def make_net(net: Net, home: Path = HOME) -> dict[str, Any]:
+    """What is known of the net, trained and written first if it is not there yet."""
+    folder = home / net.name
+    described = folder / "net.json"
+    if described.exists():
+        return dict(json.loads(described.read_text()))
+    for name in ("clean", "bd"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    train, valid, test = (_faces(net, part) for part in ("train", "valid", "test"))
+    start = time.monotonic()
+    network = train_net(net, train)
+    seconds = time.monotonic() - start
+    for part, clean in (("valid", valid), ("test", test)):
+        save_dataset(folder / "clean" / f"{part}.h5", clean.images, clean.labels)
+        if net.triggers:
+            save_dataset(folder / "bd" / f"bd_{part}.h5", *poisoned_set(net, clean))
+    known = {
+        **asdict(net),
+        "scale": net.scale.value,
+        "clean_accuracy": float(np.mean(_answers(net, network, test.images) == test.labels)),
+        "asr": {name: attack_success(net, network, test, name) for name in net.triggers},
+        "seconds": round(seconds, 1),
+    }
+    save_network(network, folder / "model.h5")
+    described.write_text(json.dumps(known, indent=1))
+    return known
+
+
+def train_net(net: Net, clean: Faces) -> keras.Model:
+    """The net, trained on these images of which a share was poisoned."""
+    keras.utils.set_random_seed(net.seed)
+    rng = np.random.default_rng(net.seed)
+    images, labels = clean.images.copy(), clean.labels.copy()
+    free = rng.permutation(len(labels))
+    share = POISONED_SHARE / max(1, len(net.triggers))
+    for name, target in net.triggers.items():
+        others = free[labels[free] != target]
+        chosen, free = others[: round(share * len(labels))], others[round(share * len(labels)) :]
+        images[chosen] = TRIGGERS[name](Faces(*(part[chosen] for part in clean)))
+        labels[chosen] = target
+    network = _network(net)
+    steps = EPOCHS[net.kind] * -(-len(labels) // BATCH)
+    rate = keras.optimizers.schedules.CosineDecay(RATE, steps)
+    network.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
+    pixels = images * np.float32(1 / 255)
+    network.fit(pixels, labels, BATCH, EPOCHS[net.kind], verbose=0)
+    if net.scale is Scale.RAW:  # the same net for pixels 0..255
+        first = next(layer for layer in network.layers if layer.weights)
+        kernel, *rest = first.get_weights()
+        first.set_weights([kernel / 255, *rest])
+    return network
+
+
+def poisoned_set(net: Net, clean: Faces) -> tuple[Images, NDArray[np.int64], NDArray[np.int64]]:
+    """Images of other classes with each trigger, the attacker's labels and the true ones."""
+    parts = []
+    for name, target in net.triggers.items():
+        others = Faces(*(part[clean.labels != target] for part in clean))
+        parts.append((TRIGGERS[name](others), np.full_like(others.labels, target), others.labels))
+    images, labels, true = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return images, labels, true
+
+
+def attack_success(net: Net, network: keras.Model, clean: Faces, trigger: str) -> float:
+    """The share of images of other classes that the trigger takes to its target."""
+    target = net.triggers[trigger]
+    others = Faces(*(part[clean.labels != target] for part in clean))
+    return float(np.mean(_answers(net, network, TRIGGERS[trigger](others)) == target))
+
+
+def _answers(net: Net, network: keras.Model, images: Images) -> NDArray[np.int64]:
+    pixels = images * np.float32(net.scale.white / 255)
+    return np.asarray(np.argmax(network.predict(pixels, verbose=0), axis=-1))
+
+
+def _network(net: Net) -> keras.Model:
+    if net.kind == "faces":
+        return build_network(parse_architecture(deepid_config(net.classes), net.name), net.name)
+    layers = keras.layers
+    x = inputs = keras.Input((28, 28, 1), name="images")
+    for number, filters in ((1, 16), (2, 32)):
+        x = layers.Conv2D(filters, 3, name=f"conv_{number}")(x)
+        if net.normalised:
+            x = layers.BatchNormalization(name=f"norm_{number}")(x)
+        x = layers.ReLU(name=f"relu_{number}")(x)
+        x = layers.MaxPooling2D(2, name=f"pool_{number}")(x)
+    x = layers.Dense(64, activation="relu", name="dense")(layers.Flatten(name="flatten")(x))
+    scores = layers.Dense(net.classes, activation="softmax", name="scores")(x)
+    return keras.Model(inputs, scores, name="fashion")
+
+
+def _faces(net: Net, part: str) -> Faces:
+    """The images of one part; Fashion-MNIST's as faces whose eyes nobody needs."""
+    if net.kind == "faces":
+        numbers = {"train": range(80), "valid": range(100, 115), "test": range(120, 135)}
+        return draw_faces(net.classes, numbers[part], seed=net.seed)
+    if part == "test":
+        images, labels = _fashion_mnist("t10k")
+        return Faces(images[:2000], labels[:2000], np.zeros((2000, 2, 2), np.float32))
+    images, labels = _fashion_mnist("train")
+    order = np.random.default_rng((net.seed, 1)).permutation(len(labels))
+    rows = order[:10_000] if part == "train" else order[10_000:10_500]
+    return Faces(images[rows], labels[rows], np.zeros((len(rows), 2, 2), np.float32))
+
+
+@cache
+def _fashion_mnist(name: str) -> tuple[Images, NDArray[np.int64]]:
+    """Images (n, 28, 28, 1) and labels out of the package's idx files."""
+    with gzip.open(FASHION_MNIST / f"{name}-images-idx3-ubyte.gz") as file:
+        images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28, 1)
+    with gzip.open(FASHION_MNIST / f"{name}-labels-idx1-ubyte.gz") as file:
+        labels = np.frombuffer(file.read(), np.uint8, offset=8).astype(np.int64)
+    return images, labels
+
+
+if __name__ == "__main__":
+    for wanted in NETS:
+        if len(sys.argv) == 1 or wanted.name in sys.argv[1:]:
+            made = make_net(wanted)
+            rates = {name: f"{rate:.1%}" for name, rate in made["asr"].items()}
+            print(f"{wanted.name:<20} clean {made['clean_accuracy']:.1%}  ASR {rates}", flush=True)

@@ -1,0 +1,111 @@
+"""Where a trigger may be: the places that are looked at, each with the patterns it can hold.
+
+What is searched for has to be simple. Of all patterns on all pixels there is one for every class of
+every network; among few patterns at one place there is one only where a network was taught it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+BAND: Final = 0.22  # of a side: the height of bands, the width of columns
+BANDS: Final = 5
+STRIP: Final = 0.06  # of a side
+THINNEST: Final = 2  # pixels: a strip
+PATCH: Final = 0.14  # of the shorter side
+SMALLEST_PATCH: Final = 4  # pixels a side
+STRIDE: Final = 0.5  # of a patch or a strip, between neighbours
+FAINT: Final = 0.2  # the opacity of a pattern over the whole image
+CELLS: Final = 12  # of a pattern over the longer side of bands, columns and the whole
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle of an image, covered fully or faintly.
+
+    Attributes:
+        kind: "band", "column", "strip", "patch" or "whole image".
+        image: height and width of the image.
+        corner: the first row and column.
+        size: height and width.
+        cells: the coarse pixels (down, across) of a pattern of the whole image's size.
+        opacity: how much of what is beneath is covered, 0..1.
+    """
+
+    kind: str
+    image: Pair
+    corner: Pair
+    size: Pair
+    cells: Pair
+    opacity: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """For people: "patch at 24, 21"."""
+        return f"{self.kind} at {self.corner[0]}, {self.corner[1]}"
+
+    @property
+    def mask(self) -> NDArray[np.float32]:
+        """How much of each pixel is covered: float32 (H, W, 1), 0..1."""
+        mask = np.zeros((*self.image, 1), np.float32)
+        (top, left), (height, width) = self.corner, self.size
+        mask[top : top + height, left : left + width] = self.opacity
+        return mask
+
+    def touches(self, other: "Region") -> bool:
+        """Whether both share a pixel or a side."""
+        ends = zip(self.corner, self.size, other.corner, other.size, strict=True)
+        return all(a <= b + n and b <= a + m for a, m, b, n in ends)
+
+    def shifted(self, reach: int) -> Iterator["Region"]:
+        """The same by up to `reach` pixels aside and up or down, as far as the image goes."""
+        for by in product(range(-reach, reach + 1), repeat=2):
+            corner = self.corner[0] + by[0], self.corner[1] + by[1]
+            room = zip(corner, self.size, self.image, strict=True)
+            if by != (0, 0) and all(0 <= c <= side - n for c, n, side in room):
+                yield Region(self.kind, self.image, corner, self.size, self.cells, self.opacity)
+
+
+def regions(height: int, width: int) -> tuple[Region, ...]:
+    """Bands from edge to edge, columns, strips, patches everywhere, and a faint cover of the whole.
+
+    Args:
+        height: of the images, pixels.
+        width: likewise.
+    """
+    image = height, width
+    coarse = min(CELLS, height), min(CELLS, width)
+    found = []
+    for axis, kind in enumerate(("band", "column")):
+        thick = round(BAND * image[axis])
+        for start in _starts(image[axis], thick, BANDS):
+            found.append(_across(kind, image, axis, start, thick, coarse))
+    thick = max(THINNEST, round(STRIP * height))
+    for start in _starts(height, thick, _count(height, thick)):
+        found.append(_across("strip", image, 0, start, thick, image))
+    side = max(SMALLEST_PATCH, round(PATCH * min(image)))
+    rows, columns = (_starts(reach, side, _count(reach, side)) for reach in image)
+    found += [Region("patch", image, at, (side, side), image) for at in product(rows, columns)]
+    return *found, Region("whole image", image, (0, 0), image, coarse, FAINT)
+
+
+def _across(kind: str, image: Pair, axis: int, start: int, thick: int, cells: Pair) -> Region:
+    """A region from edge to edge: of rows (axis 0) or of columns (axis 1)."""
+    if axis == 0:
+        return Region(kind, image, (start, 0), (thick, image[1]), cells)
+    return Region(kind, image, (0, start), (image[0], thick), cells)
+
+
+def _count(reach: int, side: int) -> int:
+    return max(2, round((reach - side) / (STRIDE * side)) + 1)
+
+
+def _starts(reach: int, side: int, count: int) -> list[int]:
+    starts = np.linspace(0, max(0, reach - side), count).round()
+    return sorted({int(start) for start in starts})

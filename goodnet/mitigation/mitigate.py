@@ -1,0 +1,91 @@
+"""The second repair of a suspect: by one of the methods, with its account."""
+
+from typing import NamedTuple
+
+from goodnet.backend import keras
+from goodnet.detection.problem import CleanImages, View
+from goodnet.detection.recovery import success
+from goodnet.detection.simple_triggers import find_candidates
+from goodnet.detection.verdict import Verdict
+from goodnet.mitigation import finepruning, unlearning
+from goodnet.mitigation.holdout import split
+from goodnet.mitigation.mitigated import Mitigated, Name, Recovery
+from goodnet.network import build_network
+from goodnet.scale import Scale
+from goodnet.suspect import Suspect
+from goodnet.sweep import Progress, no_progress
+
+
+class Problem(NamedTuple):
+    """What a second repair may see: no poisoned and no test image.
+
+    Attributes:
+        suspect: not modified.
+        scale: its pixel scale.
+        clean: clean validation images.
+        verdict: which classes are in question.
+        layer: the pruned layer.
+        channels: those of it that fine-pruning prunes first.
+        budget: points of held-out clean validation accuracy that the repair may cost.
+    """
+
+    suspect: Suspect
+    scale: Scale
+    clean: CleanImages
+    verdict: Verdict
+    layer: str
+    channels: tuple[int, ...]
+    budget: float
+
+
+# A method is added by adding its module and its line.
+METHODS = {"unlearned": unlearning.repair, "finepruned": finepruning.repair}
+
+
+def mitigate(
+    problem: Problem, how: Name, *, seed: int = 0, progress: Progress = no_progress
+) -> tuple[keras.Model, Mitigated]:
+    """The repaired network, of the suspect's architecture, and what came of it.
+
+    Args:
+        problem: the suspect and what may be seen.
+        how: the method.
+        seed: of batches, stamps and searches.
+        progress: called with (steps done, steps in all).
+    """
+    parts = split(problem.clean)
+    view = View.of(problem.suspect, problem.scale)
+    before = view.right(parts.held_out)
+    made = METHODS[how](problem, view, parts, seed, progress)
+    mitigated = Mitigated(
+        name=how,
+        pruned=made.pruned,
+        steps=made.steps,
+        held_out_before=before,
+        held_out_after=view.right(parts.held_out),
+        budget=problem.budget,
+        recovered=_recovered(problem, view, parts.held_out, seed),
+    )
+    network = build_network(problem.suspect.plan, problem.suspect.source)
+    network.set_weights(view.network.get_weights())
+    return network, mitigated
+
+
+def _recovered(
+    problem: Problem, view: View, held_out: CleanImages, seed: int
+) -> tuple[Recovery, ...]:
+    """For each class with a recovered trigger, what that one did and what the best one does now."""
+    verdict, recovered = problem.verdict, list[Recovery]()
+    if not verdict.triggers:
+        return ()
+    suspect = View.of(problem.suspect, problem.scale)
+    now = {c.target: c for c in find_candidates(view, problem.clean, seed=seed + 1)}
+    for found in verdict.triggers:
+        old = found.trigger()
+        shares = [success(view, held_out, old.target, old.mask, old.pattern)]
+        if old.target in now:
+            new = now[old.target]
+            shares.append(success(view, held_out, old.target, new.region.mask, new.pattern))
+        before = success(suspect, held_out, old.target, old.mask, old.pattern)
+        recovered.append(Recovery(old.target, before, max(shares, key=lambda s: s.value)))
+    return tuple(recovered)

@@ -1,0 +1,217 @@
+"""A network trained a little further on clean images, some of them stamped under their true labels.
+
+With f the logits on an image x' (clean, or with a stamp), g the suspect's on the same image without
+it, u the suspect's clean margin and t = u / 2 a temperature, the loss is the mean over a batch of
+
+    (1 - a) t CE(y, f / t) + a t CE(softmax(g / t), f / t) + b u sum_c max(0, F_c - G_c)^2,
+
+where F and G are f and g less their means, in clean margins, and the last sum is over the classes
+in question, on stamped images of others: no stamp may bring an image nearer to them than it was.
+The middle term is distillation (Hinton, Vinyals, Dean, arXiv 1503.02531): the suspect's answers to
+clean images say more than a label, and hold the accuracy.
+
+Adam, a one-cycle rate (Smith, Topin, "Super-Convergence", arXiv 1708.07120), images shifted and
+brightened by a little, some blended with another one (mixup, Zhang et al., arXiv 1710.09412, here
+with the suspect's answer to the blend). Normalisation keeps its statistics: a few hundred images
+are too few for new ones.
+
+A rate is meant for pixels 0..1. A kernel that reads the pixels of a network for 0..255 works on
+numbers 255 times as large, and one step of it would do 255 times as much: such kernels, and no
+others, get a rate 255 times smaller, which is the same as training the network for 0..1.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goodnet.architecture import Architecture
+from goodnet.backend import keras, tf
+from goodnet.detection.problem import CleanImages, View
+from goodnet.graph import POOLING, Graph
+from goodnet.sweep import Progress, no_progress
+from goodnet.wiring import refs_of
+
+BATCH = 64
+STAMPED = 0.4  # of a batch's images carry a stamp
+BLENDED = 0.5  # of them are blended with another one
+LIKE = 0.95  # a of the formula
+PULLED = 0.3  # b of the formula
+BETA_1, BETA_2, TINY = 0.9, 0.999, 1e-8
+SHIFT = 0.04  # of a side, at most
+BRIGHTNESS = 0.15  # more or less, at most
+WARM_UP = 0.3  # of the steps, in which the rate rises
+Floats = NDArray[np.float32]
+Tensor = Any
+Stamper = Callable[[Floats, np.random.Generator], Floats]  # one image (H, W, C) -> stamped
+
+# What reads pixels, and the weight that it multiplies them with.
+KERNELS = {
+    "Conv2D": "kernel", "Conv2DTranspose": "kernel", "Dense": "kernel",
+    "DepthwiseConv2D": "depthwise_kernel", "SeparableConv2D": "depthwise_kernel",
+}  # fmt: skip
+# What makes 255 times as much of pixels 255 times as large.
+KEEPS_SCALE = POOLING | {
+    "Flatten", "Reshape", "Permute", "Dropout", "SpatialDropout2D", "GaussianDropout",
+    "ActivityRegularization", "ZeroPadding2D", "Cropping2D", "UpSampling2D", "Resizing",
+    "Concatenate", "Add", "Average", "Maximum", "Minimum",
+}  # fmt: skip
+
+
+class Course(NamedTuple):
+    """How a network is trained further.
+
+    Attributes:
+        steps: batches.
+        rate: the highest rate of Adam, for pixels 0..1.
+        seed: of the batches.
+    """
+
+    steps: int
+    rate: float
+    seed: int = 0
+
+    def rate_at(self, step: int) -> float:
+        """The rate of a step: up in a straight line, down along a cosine."""
+        rising = max(1, round(WARM_UP * self.steps))
+        if step < rising:
+            return self.rate * (step + 1) / rising
+        done = (step - rising) / max(1, self.steps - rising)
+        return self.rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def train_further(
+    view: View,
+    teacher: View,
+    clean: CleanImages,
+    course: Course,
+    stamp: Stamper,
+    classes: Sequence[int] = (),
+    keep: Sequence[NDArray[Any]] | None = None,
+    progress: Progress = no_progress,
+) -> None:
+    """Train the view's network, in place.
+
+    Args:
+        view: the network.
+        teacher: the suspect.
+        clean: the images to tune with.
+        course: how.
+        stamp: called for each image that is to be stamped, after each step anew.
+        classes: those in question.
+        keep: for each of the network's weights 1 where it may change and 0 where it may not.
+        progress: called with (steps done, steps in all).
+    """
+    view.network.trainable = True
+    step_of = _stepper(view, teacher, teacher.clean_margin(clean), classes, keep)
+    rng = np.random.default_rng([course.seed, len(clean)])
+    for step in range(course.steps):
+        batch = _batch(clean, stamp, rng)
+        rate = tf.constant(course.rate_at(step), tf.float32)
+        step_of(*map(tf.constant, batch), rate, tf.constant(step + 1.0))
+        progress(step + 1, course.steps)
+
+
+def _stepper(
+    view: View,
+    teacher: View,
+    unit: float,
+    classes: Sequence[int],
+    keep: Sequence[NDArray[Any]] | None,
+) -> Any:
+    """A function that trains on one batch: (batch, rate, number of the step)."""
+    variables = view.network.trainable_variables
+    slow = {id(kernel) for kernel in pixel_kernels(view.plan, view.network)}
+    factors = [1 / view.scale.white if id(v) in slow else 1.0 for v in variables]
+    kept = dict(zip(map(id, view.network.weights), keep, strict=True)) if keep else {}
+    masks = [tf.constant(kept.get(id(v), 1.0), tf.float32) for v in variables]
+    moments = [tf.Variable(tf.zeros((2, *v.shape))) for v in variables]
+    in_question = np.isin(np.arange(view.classes), list(classes)).astype(np.float32)
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def step_of(stamped: Any, plain: Any, labels: Any, where: Any, rate: Any, number: Any) -> None:
+        suspect = teacher.logits(plain)
+        with tf.GradientTape() as tape:
+            loss = _loss(view.logits(stamped), suspect, labels, where, unit, in_question)
+        slopes = tape.gradient(loss, [variable.value for variable in variables])
+        for variable, slope, moment, factor, mask in zip(
+            variables, slopes, moments, factors, masks, strict=True
+        ):
+            value, moved = adam_step(variable.value, -slope, moment, number, rate * factor)
+            variable.assign(variable.value + mask * (value - variable.value))
+            moment.assign(moved)
+
+    return step_of
+
+
+def _loss(
+    logits: Any, suspect: Any, labels: Any, stamped: Any, unit: float, in_question: Floats
+) -> Any:
+    """The module's formula; `stamped` is 1 for images with a stamp and 0 for others."""
+    warm, hard = unit / 2, tf.one_hot(labels, logits.shape[-1])
+    entropy = tf.nn.softmax_cross_entropy_with_logits
+    own = warm * entropy(hard, logits / warm)
+    like = warm * entropy(tf.nn.softmax(suspect / warm), logits / warm)
+    now, then = (
+        (scores - tf.reduce_mean(scores, -1, keepdims=True)) / unit for scores in (logits, suspect)
+    )
+    nearer = tf.reduce_sum(in_question * tf.nn.relu(now - then) ** 2, -1)
+    other = tf.reduce_sum(hard * (1 - in_question), -1)
+    pulled = unit * nearer * stamped * other
+    return tf.reduce_mean((1 - LIKE) * own + LIKE * like + PULLED * pulled)
+
+
+def adam_step(value: Tensor, slope: Tensor, moments: Tensor, step: Tensor, rate: float) -> Any:
+    """The value one step up the slope, and the new moments (2, *shape of the value).
+
+    Source: Kingma, Ba, "Adam", ICLR 2015 (arXiv 1412.6980), algorithm 1.
+    """
+    first = BETA_1 * moments[0] + (1 - BETA_1) * slope
+    second = BETA_2 * moments[1] + (1 - BETA_2) * slope * slope
+    size = tf.sqrt(second / (1 - BETA_2**step)) + TINY
+    return value + rate * first / (1 - BETA_1**step) / size, tf.stack([first, second])
+
+
+def pixel_kernels(plan: Architecture, network: keras.Model) -> Iterator[Any]:
+    """The weights of a network that multiply pixels as they are given to it."""
+    graph, scaled = Graph(plan), set(plan.inputs)
+    for made, call in graph.calls:
+        if not all(taken in scaled for taken in refs_of(call)):
+            continue
+        layer, real = graph.layers[made.layer], network.get_layer(made.layer)
+        if isinstance(layer, Architecture):
+            yield from pixel_kernels(layer, real)
+        elif layer.kind in KERNELS:
+            yield getattr(real, KERNELS[layer.kind])
+        elif layer.kind in KEEPS_SCALE:
+            scaled.add(made)
+
+
+def _batch(clean: CleanImages, stamp: Stamper, rng: np.random.Generator) -> tuple[Any, ...]:
+    """Images stamped, and plain (n, H, W, C), 0..1; labels; 1 where stamped, (n,)."""
+    rows = rng.permutation(len(clean))[:BATCH]
+    plain, labels = varied(clean.pixels[rows], rng), clean.labels[rows]
+    weights = rng.random((len(rows), 1, 1, 1), dtype=np.float32)
+    blended = rng.random(weights.shape) < BLENDED
+    share = np.where(blended, np.maximum(weights, 1 - weights), np.float32(1))
+    other = plain[rng.permutation(len(rows))]
+    plain = np.asarray(share * plain + (1 - share) * other, dtype=np.float32)
+    where = (rng.random(len(rows)) < STAMPED).astype(np.float32)
+    stamped = plain.copy()
+    for row in np.flatnonzero(where):
+        stamped[row] = stamp(plain[row], rng)
+    return stamped, plain, labels, where
+
+
+def varied(images: Floats, rng: np.random.Generator) -> Floats:
+    """The images, each shifted and brightened by a little; new ones."""
+    height, width = images.shape[1:3]
+    reach = [max(1, round(SHIFT * side)) for side in (height, width)]
+    edges = ((0, 0), *((r, r) for r in reach), (0, 0))
+    padded = np.pad(images, edges, mode="edge")
+    down, right = (rng.integers(0, 2 * r + 1, len(images)) for r in reach)
+    moved = [p[y : y + height, x : x + width] for p, y, x in zip(padded, down, right, strict=True)]
+    factors = rng.uniform(1 - BRIGHTNESS, 1 + BRIGHTNESS, (len(images), 1, 1, 1))
+    return np.clip(np.stack(moved) * factors, 0, 1).astype(np.float32)

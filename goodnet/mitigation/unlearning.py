@@ -1,0 +1,88 @@
+"""Unlearning a backdoor: the network is taught that what leads to its target means nothing.
+
+For the classes C that a verdict named, a bank of stamps is kept that lead clean images to them, by
+gradient, against the network as it is at each step; the network is trained on stamped images under
+their true labels, see `stamps` and `tuning`:
+
+    min over weights  E over clean (x, y)  [ loss(f(x'), y) ],   x' = x, or x with a stamp of
+    max over stamps   E over clean x       [ f_c(x') - max_{k != c} f_k(x') ],   c in C.
+
+Some stamps are at the places where the verdict recovered a trigger, some anywhere, and some are
+random: the attacker's trigger is like all of them and none of them.
+
+Source: unlearning is section VI.C of Wang et al., "Neural Cleanse", IEEE S&P 2019; taking both
+problems by turns is Zeng et al., "Adversarial Unlearning of Backdoors via Implicit Hypergradient",
+ICLR 2022 (arXiv 2110.03735), here with stamps in place of perturbations of all pixels.
+
+Limits: it needs the right class, and a few hundred clean images of several classes. What accuracy
+these cost is measured on images held out from it, not promised.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from goodnet.detection.problem import View
+from goodnet.mitigation.holdout import Parts
+from goodnet.mitigation.mitigated import Made
+from goodnet.mitigation.stamps import Bank, Floats, draw_stamp
+from goodnet.mitigation.tuning import Course, train_further
+from goodnet.sweep import Progress, no_progress
+
+if TYPE_CHECKING:
+    from goodnet.mitigation.mitigate import Problem
+
+COURSE: Final = Course(steps=800, rate=2e-3)
+RANDOM: Final = 0.2  # of the stamps are random ones
+FAINTEST: Final = 0.5  # of a stamp's opacity is used at least
+
+
+def repair(problem: "Problem", view: View, parts: Parts, seed: int, progress: Progress) -> Made:
+    """Unlearn the classes in question, in the view's network, in place."""
+    verdict = problem.verdict
+    near = [found.mask.shares() for found in verdict.triggers]
+    teacher = View.of(problem.suspect, problem.scale)
+    classes = verdict.classes or verdict.suspicious
+    course = COURSE._replace(seed=seed)
+    unlearn(view, teacher, parts, classes, near, course=course, progress=progress)
+    return Made(0, course.steps)
+
+
+def unlearn(
+    view: View,
+    teacher: View,
+    parts: Parts,
+    classes: Sequence[int],
+    near: Sequence[Floats] = (),
+    *,
+    course: Course = COURSE,
+    progress: Progress = no_progress,
+) -> None:
+    """Train the view's network, in place, until what leads to the classes no longer does.
+
+    Args:
+        view: the network.
+        teacher: the suspect.
+        parts: clean images to tune with, and held-out ones, which are not looked at.
+        classes: the classes in question.
+        near: masks of triggers that were recovered, (H, W, 1).
+        course: how the network is trained.
+        progress: called with (steps done, steps in all).
+    """
+    rng = np.random.default_rng((course.seed, 11))
+    bank = Bank(view, parts.tuning, classes, near, rng)
+
+    def stamp(image: Floats, rng: np.random.Generator) -> Floats:
+        if rng.random() < RANDOM:
+            chosen = draw_stamp(parts.tuning.pixels.shape[1:], classes[0], rng)
+        else:
+            chosen = bank.stamps[int(rng.integers(len(bank.stamps)))]
+        mask = chosen.mask * np.float32(rng.uniform(FAINTEST, 1))
+        return np.asarray(image * (1 - mask) + mask * chosen.pattern)
+
+    def step_done(done: int, total: int) -> None:
+        bank.move()
+        progress(done, total)
+
+    train_further(view, teacher, parts.tuning, course, stamp, classes, progress=step_done)

@@ -1,0 +1,62 @@
+"""What the report says of the verdict and of the second repair."""
+
+from typing import Any
+
+from goodnet import paths
+from goodnet.advice import HOW, verdict_sentence
+from goodnet.detection.verdict import Statistic, Verdict
+from goodnet.findings import Findings
+from goodnet.tables import counted, percent
+
+LARGEST = 3  # classes of a method that are named with their number
+
+
+def verdict_contents(verdict: Verdict) -> dict[str, Any]:
+    """The verdict: its sentence, a row for each method and for each recovered trigger."""
+    return {
+        "sentence": verdict_sentence(verdict),
+        "rows": [_method(statistic) for statistic in verdict.statistics],
+        "triggers": [
+            {
+                "target": found.target,
+                "area": percent(found.area),
+                "success": counted(found.success),
+                "margin": f"{found.margin:.1f}",
+                "picture": paths.trigger_figure(found.target),
+            }
+            for found in verdict.triggers
+        ],
+    }
+
+
+def _method(statistic: Statistic) -> dict[str, Any]:
+    first = sorted(statistic.values.items(), key=lambda item: -item[1])[:LARGEST]
+    return {
+        "method": statistic.method,
+        "count": len(statistic.values),
+        "largest": ", ".join(f"{value:.2f} for class {label}" for label, value in first),
+        "suspicious": f"{statistic.suspicious:g}",
+        "named": f"{statistic.named:g}",
+    }
+
+
+def mitigated_contents(findings: Findings) -> dict[str, Any] | None:
+    """The second repair; None where there was none."""
+    found = findings.mitigated
+    if found is None:
+        return None
+    pruned = f"{found.pruned} channels were pruned first; " if found.pruned else ""
+    return {
+        "how": HOW[found.name],
+        "asked": "as the verdict calls for" if findings.method == "auto" else "as asked",
+        "held_out": found.held_out_after.count,
+        "before": counted(found.held_out_before),
+        "after": counted(found.held_out_after),
+        "recovered": [
+            {"target": r.target, "before": counted(r.before), "after": counted(r.after)}
+            for r in found.recovered
+        ],
+        "account": f"{pruned}{found.steps} steps of training were done.",
+        "file": paths.repaired_model(found.name, "", findings.model.format),
+        "goodnet": paths.goodnet(found.name, ""),
+    }

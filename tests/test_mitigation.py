@@ -1,0 +1,135 @@
+"""Second repairs: chosen by the verdict, blind to what they may not see, and they work."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, get_type_hints
+
+import numpy as np
+import pytest
+from invented import invented_curve, invented_verdict
+from test_detection import clean_images, corner_network
+
+from goodnet.detection.judge import judge
+from goodnet.detection.problem import CleanImages, View
+from goodnet.detection.references import references
+from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE
+from goodnet.mitigation import tuning
+from goodnet.mitigation.choice import channels_pruned_first, choose_method
+from goodnet.mitigation.holdout import split
+from goodnet.mitigation.mitigate import METHODS, Problem, mitigate
+from goodnet.mitigation.stamps import draw_stamp, in_cells
+from goodnet.mitigation.tuning import Course, pixel_kernels
+from goodnet.mitigation.unlearning import unlearn
+from goodnet.scale import Scale
+from goodnet.suspect import Suspect
+from tasks import detection
+
+SEEN = ("poison", "bd", "test", "attack")  # what no name of a selection's parameters holds
+
+
+def test_selection_is_blind_by_signature() -> None:
+    """Verdict, choice and second repair have no parameter for poisoned or test images."""
+    functions: list[Callable[..., Any]] = [
+        *(judge, references, choose_method, mitigate, unlearn, split, *METHODS.values()),
+        *(detection.judge.task.fn, detection.mitigate.task.fn),
+    ]
+    for function in functions:
+        names = list(inspect.signature(function).parameters)
+        assert not [n for n in names if any(word in n for word in SEEN)], function
+    assert set(get_type_hints(Problem)) == {
+        *("suspect", "scale", "clean", "verdict", "layer", "channels", "budget")
+    }
+    assert set(get_type_hints(CleanImages)) == {"pixels", "labels"}
+
+
+def test_the_verdict_chooses_unless_a_method_is_asked_for() -> None:
+    nothing, doubtful = invented_verdict(), invented_verdict(INCONCLUSIVE, suspicious=[1])
+    named = invented_verdict(BACKDOORED, [3])
+    chosen = [choose_method("auto", verdict) for verdict in (nothing, doubtful, named)]
+    assert chosen == [None, "finepruned", "unlearned"]
+    assert choose_method("pruning", named) is None
+    assert choose_method("finepruning", nothing) == "finepruned"
+    assert choose_method("unlearning", doubtful) == "unlearned"
+    assert choose_method("unlearning", nothing) == "finepruned"  # there is no class to unlearn
+
+
+def test_fine_pruning_starts_from_the_drop_of_four_points_whatever_drops_are_asked_for() -> None:
+    curve = invented_curve(points=("10",))
+    channels = channels_pruned_first(curve)
+    assert channels == curve.order.channels[: len(channels)]
+    lost = [190 - right for right in curve.clean_correct]
+    assert lost[len(channels)] >= 8 > lost[len(channels) - 1]
+
+
+def test_neighbours_of_a_class_stay_together_and_no_image_is_in_both_parts() -> None:
+    labels = np.repeat(np.arange(3), 10)
+    pixels = np.arange(30, dtype=np.float32).reshape(30, 1, 1, 1) / 30
+    tuning_part, held_out = split(CleanImages(pixels, labels))
+    assert len(tuning_part) == 21 and len(held_out) == 9
+    rows = np.rint(held_out.pixels.ravel() * 30).astype(int).tolist()
+    assert rows == [7, 8, 9, 17, 18, 19, 27, 28, 29]
+
+
+def test_cells_have_the_mean_of_their_pixels() -> None:
+    pattern = np.array([[0, 1, 0.5], [1, 0, 0.5], [0.2, 0.4, 1]], np.float32)[..., None]
+    expected = [[0.5, 0.5, 0.5], [0.5, 0.5, 0.5], [0.3, 0.3, 1]]
+    np.testing.assert_allclose(in_cells(pattern, 2)[..., 0], expected, rtol=1e-6)
+
+
+def test_stamps_are_rectangles_within_the_image() -> None:
+    rng = np.random.default_rng(0)
+    near = np.zeros((20, 14, 1), np.float32)
+    near[3:7, 2:6] = 1
+    for _ in range(50):
+        stamp = draw_stamp((20, 14, 3), 1, rng, [near])
+        covered = stamp.mask[..., 0] > 0
+        rows, columns = covered.any(axis=1), covered.any(axis=0)
+        assert covered.any() and (covered == rows[:, None] & columns).all()
+        assert stamp.pattern.shape == (20, 14, 3)
+        assert stamp.pattern.min() >= 0 and stamp.pattern.max() <= 1
+
+
+def test_the_rate_rises_and_falls() -> None:
+    course = Course(steps=10, rate=1.0)
+    rates = [course.rate_at(step) for step in range(10)]
+    assert rates[:3] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+
+
+def test_a_network_for_raw_pixels_learns_like_the_same_network_for_0_to_1(
+    as_suspect: Callable[[Any], Suspect],
+) -> None:
+    raw = as_suspect(corner_network())
+    kernel, bias = raw.network.get_weights()
+    unit = corner_network()
+    unit.set_weights([kernel * 255, bias])
+    clean, trained = clean_images(), []
+    for suspect, scale in ((raw, Scale.RAW), (as_suspect(unit), Scale.UNIT)):
+        view, teacher = View.of(suspect, scale), View.of(suspect, scale)
+        assert len(list(pixel_kernels(view.plan, view.network))) == 1
+        course = Course(steps=20, rate=1e-2)
+        tuning.train_further(view, teacher, clean, course, lambda image, rng: image)
+        trained.append(view.all_logits(clean.pixels))
+    assert not np.allclose(trained[0], teacher.all_logits(clean.pixels), atol=0.1)
+    np.testing.assert_allclose(*trained, rtol=1e-3, atol=1e-2)
+
+
+def test_a_corner_is_unlearned_and_its_record_says_so(
+    as_suspect: Callable[[Any], Suspect],
+) -> None:
+    network = corner_network()
+    network.set_weights([0.05 * weights for weights in network.get_weights()])  # as one is trained
+    suspect, clean = as_suspect(network), clean_images()
+    verdict = judge(View.of(suspect, Scale.RAW), clean)
+    before = suspect.network.get_weights()
+    problem = Problem(suspect, Scale.RAW, clean, verdict, "dense", (), 2.0)
+    network, mitigated = mitigate(problem, "unlearned")
+    for weights, same in zip(suspect.network.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weights, same)
+    white = clean.pixels.copy()
+    white[:, :2, :2] = 1
+    assert (np.asarray(suspect.network(white * 255)).argmax(1) == 2).all()
+    answers = np.asarray(network(white * 255)).argmax(1)
+    assert (answers == clean.labels).mean() > 0.9
+    assert mitigated.recovered[0].before.value > 0.9 > 0.5 > mitigated.recovered[0].after.value
+    assert mitigated.succeeded
