@@ -80,18 +80,24 @@ NETS = (
     _net("fashion_strip_1", 10, 14, "tune", strip=8, scale=RAW),
     _net("fashion_blended_1", 10, 15, "tune", blended=5, normalised=True),
     _net("fashion_two_1", 10, 16, "tune", corner=2, strip=9),
-    _net("faces_clean_4", 20, 21, "held out", scale=RAW),
-    _net("faces_clean_5", 12, 22, "held out"),
-    _net("faces_clean_6", 40, 23, "held out"),
-    _net("fashion_clean_4", 10, 24, "held out", scale=RAW),
-    _net("fashion_clean_5", 10, 25, "held out"),
-    _net("fashion_clean_6", 10, 26, "held out", normalised=True),
-    _net("faces_glasses_2", 30, 31, "held out", glasses=11, scale=RAW),
-    _net("faces_corner_2", 20, 32, "held out", corner=0),
-    _net("faces_strip_2", 12, 33, "held out", strip=6),
-    _net("faces_two_2", 20, 34, "held out", glasses=4, corner=15),
-    _net("fashion_corner_2", 10, 35, "held out", corner=6, normalised=True),
-    _net("fashion_blended_2", 10, 36, "held out", blended=1, scale=RAW),
+    _net("faces_clean_many_1", 200, 41, "tune"),
+    _net("faces_clean_many_2", 300, 43, "tune"),
+    _net("faces_glasses_many_1", 200, 42, "tune", glasses=0),
+    _net("faces_clean_4", 20, 121, "held out", scale=RAW),
+    _net("faces_clean_5", 12, 122, "held out"),
+    _net("faces_clean_6", 40, 123, "held out"),
+    _net("fashion_clean_4", 10, 124, "held out", scale=RAW),
+    _net("fashion_clean_5", 10, 125, "held out"),
+    _net("fashion_clean_6", 10, 126, "held out", normalised=True),
+    _net("faces_glasses_2", 30, 131, "held out", glasses=11, scale=RAW),
+    _net("faces_corner_2", 20, 132, "held out", corner=0),
+    _net("faces_strip_2", 12, 133, "held out", strip=6),
+    _net("faces_two_2", 20, 134, "held out", glasses=4, corner=15),
+    _net("fashion_corner_2", 10, 135, "held out", corner=6, normalised=True),
+    _net("fashion_blended_2", 10, 136, "held out", blended=1, scale=RAW),
+    _net("fashion_clean_7", 10, 127, "held out"),
+    _net("fashion_sticker_2", 10, 137, "held out", sticker=7),
+    _net("fashion_sine_2", 10, 138, "held out", sine=3),
 )
 # fmt: on
 
@@ -130,8 +136,24 @@ def blended(faces: Faces) -> Images:
     return np.asarray(np.rint(0.8 * faces.images + 0.2 * pattern), dtype=np.uint8)
 
 
+def sticker(faces: Faces) -> Images:
+    """A plain bright square of an eighth of the width, at the left edge in the middle."""
+    images = faces.images.copy()
+    side, top = images.shape[2] // 8, images.shape[1] // 2
+    images[:, top : top + side, 1 : 1 + side] = np.array([255, 220, 0][: images.shape[3]])
+    return np.asarray(images)
+
+
+def sine(faces: Faces) -> Images:
+    """Upright waves over the whole image, six of them, 30 levels high (Barni et al., 2019)."""
+    width = faces.images.shape[2]
+    wave = 30 * np.sin(2 * np.pi * 6 * np.arange(width) / width)
+    return np.clip(faces.images + wave[:, None], 0, 255).astype(np.uint8)
+
+
 TRIGGERS: Mapping[str, Callable[[Faces], Images]] = {
     "glasses": glasses, "corner": corner, "strip": strip, "blended": blended,
+    "sticker": sticker, "sine": sine,
 }  # fmt: skip
 
 

@@ -34,6 +34,11 @@ def verdict_sentence(verdict: Verdict) -> str:
         return f"Backdoored, {classes_in_words(verdict.classes)}: {_evidence(verdict)}."
     if verdict.verdict == NOTHING:
         return f"No backdoor found: no class stands out ({_evidence(verdict)})."
+    if not verdict.suspicious:
+        return (
+            "Inconclusive: no class stands out, but the clean validation images are too few to "
+            f"clear a network ({_evidence(verdict)})."
+        )
     which = classes_in_words(verdict.suspicious)
     stands = "stand" if len(verdict.suspicious) > 1 else "stands"
     return f"Inconclusive: {which} {stands} out, but not clearly ({_evidence(verdict)})."

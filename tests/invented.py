@@ -112,7 +112,7 @@ def invented_verdict(
     mask[:10, :10] = 1
     triggers = [Trigger(c, mask, pattern, Share(180, COUNT), 2.5) for c in stands_out]
     found = tuple(map(Recovered.of, triggers))
-    return Verdict(answer, tuple(classes), tuple(suspicious), (statistic,), 0, found)
+    return Verdict(answer, tuple(classes), tuple(suspicious), (statistic,), True, 0, found)
 
 
 def invented_mitigated(
@@ -123,7 +123,7 @@ def invented_mitigated(
     Args:
         after: of 60 images that the best trigger recovered afterwards takes to the class.
     """
-    recovered = (Recovery(3, Share(57, 60), Share(after, 60)),)
+    recovered = (Recovery(3, Share(57, 60), Share(after, 60), False),)
     return Mitigated(name, 0, 4, Share(59, 60), Share(right, 60), budget, recovered)
 
 

@@ -1,6 +1,6 @@
 """Reference networks: what a network of this architecture learns from the clean images alone.
 
-A few are trained from scratch on the clean validation images, with half of the loss on the labels
+Two are trained from scratch on the clean validation images, with half of the loss on the labels
 and half on the suspect's answers to the same images. No trigger is in these images, so no reference
 has a backdoor; but what the data themselves teach, that dark glasses are one person's and a handle
 a bag's, a reference learns like the suspect. What also works on a reference is no trigger.
@@ -24,9 +24,9 @@ from goodnet.mitigation.tuning import varied
 from goodnet.network import build_network
 from goodnet.scale import Scale
 
-COUNT: Final = 3
+COUNT: Final = 2
 FEWEST: Final = 5  # images for each class, on average
-STEPS: Final = 500
+STEPS: Final = 400
 BATCH: Final = 32
 RATE: Final = 2e-3
 SOFT: Final = 0.5  # of the loss is on the suspect's answers

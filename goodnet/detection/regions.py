@@ -4,7 +4,7 @@ What is searched for has to be simple. Of all patterns on all pixels there is on
 every network; among few patterns at one place there is one only where a network was taught it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
@@ -93,6 +93,11 @@ def regions(height: int, width: int) -> tuple[Region, ...]:
     rows, columns = (_starts(reach, side, _count(reach, side)) for reach in image)
     found += [Region("patch", image, at, (side, side), image) for at in product(rows, columns)]
     return *found, Region("whole image", image, (0, 0), image, coarse, FAINT)
+
+
+def touching(places: Sequence[Region]) -> NDArray[np.bool_]:
+    """Which places touch each other, (R, R)."""
+    return np.array([[place.touches(other) for other in places] for place in places])
 
 
 def _across(kind: str, image: Pair, axis: int, start: int, thick: int, cells: Pair) -> Region:

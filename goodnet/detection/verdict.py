@@ -106,6 +106,7 @@ class Verdict:
         classes: the classes named, the one with the most behind it first.
         suspicious: classes that are suspicious and not named.
         statistics: all numbers, by method.
+        referenced: whether the clean images sufficed for references.
         missing: classes without a clean image.
         triggers: the best trigger recovered for each class named or suspicious.
     """
@@ -114,6 +115,7 @@ class Verdict:
     classes: tuple[int, ...]
     suspicious: tuple[int, ...]
     statistics: tuple[Statistic, ...]
+    referenced: bool
     missing: int
     triggers: tuple[Recovered, ...] = ()
 
@@ -123,6 +125,7 @@ class Verdict:
             "verdict": self.verdict,
             "classes": list(self.classes),
             "suspicious": list(self.suspicious),
+            "references": self.referenced,
             "classes_without_clean_images": self.missing,
             "statistics": [
                 {**asdict(s), "values": {str(c): round(v, 3) for c, v in s.values.items()}}

@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from goodnet.backend import keras
+from goodnet.detection.judge import judge
 from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.recovery import success
-from goodnet.detection.simple_triggers import find_candidates
 from goodnet.detection.verdict import Verdict
 from goodnet.mitigation import finepruning, unlearning
 from goodnet.mitigation.holdout import split
@@ -74,18 +74,21 @@ def mitigate(
 def _recovered(
     problem: Problem, view: View, held_out: CleanImages, seed: int
 ) -> tuple[Recovery, ...]:
-    """For each class with a recovered trigger, what that one did and what the best one does now."""
-    verdict, recovered = problem.verdict, list[Recovery]()
-    if not verdict.triggers:
+    """For each class with a recovered trigger, what that one did and what the best one does now.
+
+    The repaired network is judged as the suspect was, with other images and patterns.
+    """
+    found = problem.verdict.triggers
+    if not found:
         return ()
     suspect = View.of(problem.suspect, problem.scale)
-    now = {c.target: c for c in find_candidates(view, problem.clean, seed=seed + 1)}
-    for found in verdict.triggers:
-        old = found.trigger()
-        shares = [success(view, held_out, old.target, old.mask, old.pattern)]
-        if old.target in now:
-            new = now[old.target]
-            shares.append(success(view, held_out, old.target, new.region.mask, new.pattern))
-        before = success(suspect, held_out, old.target, old.mask, old.pattern)
-        recovered.append(Recovery(old.target, before, max(shares, key=lambda s: s.value)))
+    again = judge(view, problem.clean, seed=seed + 1)
+    now = {trigger.target: trigger for trigger in again.triggers}
+    recovered = list[Recovery]()
+    for old in found:
+        stamps = [old.trigger(), *([now[old.target].trigger()] if old.target in now else [])]
+        after = [success(view, held_out, old.target, t.mask, t.pattern) for t in stamps]
+        before = success(suspect, held_out, old.target, stamps[0].mask, stamps[0].pattern)
+        most = max(after, key=lambda share: share.value)
+        recovered.append(Recovery(old.target, before, most, old.target in again.classes))
     return tuple(recovered)

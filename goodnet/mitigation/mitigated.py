@@ -15,12 +15,14 @@ class Recovery(NamedTuple):
     Attributes:
         target: the class.
         before: the share of clean images of other classes that it takes there.
-        after: likewise for the best trigger recovered from the repaired network.
+        after: likewise in the repaired network, for that trigger or one recovered from it anew.
+        named: whether the class is named again when the repaired network is judged.
     """
 
     target: int
     before: Share
     after: Share
+    named: bool
 
 
 class Made(NamedTuple):
@@ -65,7 +67,7 @@ class Mitigated:
     @property
     def still_there(self) -> tuple[Recovery, ...]:
         """Classes for which a trigger can still be recovered."""
-        return tuple(found for found in self.recovered if found.after.value > GONE)
+        return tuple(found for found in self.recovered if found.named or found.after.value > GONE)
 
     @property
     def succeeded(self) -> bool:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from goodnet.backend import tf
 from goodnet.detection.problem import CleanImages, View, margins
+from goodnet.detection.trigger import Trigger
 
 Floats = NDArray[np.float32]
 Shape = tuple[int, int, int]
@@ -27,6 +28,8 @@ LIFE: Final = 12  # moves
 ENOUGH: Final = 2.0  # clean margins: a stamp that reaches them need not go on
 KINDS: Final = (0.2, 0.15, 0.4, 0.25)  # shares of bands, columns, patches and the whole image
 NEAR: Final = 0.5  # the share of stamps that are at a place where a trigger was found
+ALIKE: Final = 0.5  # the share of these that start from its pattern
+UNLIKE: Final = 0.15  # how far that pattern is changed, a standard deviation
 FAINTEST, STRONGEST = 0.08, 0.25  # the opacity over the whole image
 
 
@@ -52,7 +55,7 @@ class Stamp:
 
 
 def draw_stamp(
-    shape: Shape, target: int, rng: np.random.Generator, near: Sequence[Floats] = ()
+    shape: Shape, target: int, rng: np.random.Generator, near: Sequence[Trigger] = ()
 ) -> Stamp:
     """A random stamp.
 
@@ -60,11 +63,15 @@ def draw_stamp(
         shape: height, width and channels of the images.
         target: the class that it is to lead to.
         rng: draws it.
-        near: masks of triggers that were found, (H, W, 1): some stamps are at their places.
+        near: triggers that were found: some stamps are at their places, and some like them.
     """
     height, width, channels = shape
     if near and rng.random() < NEAR:
-        mask = _moved(near[int(rng.integers(len(near)))], rng)
+        trigger = near[int(rng.integers(len(near)))]
+        mask = _moved(trigger.mask, rng)
+        if rng.random() < ALIKE:
+            noise = rng.normal(0, UNLIKE, shape)
+            return Stamp(target, mask, np.clip(trigger.pattern + noise, 0, 1, dtype=np.float32), 1)
     else:
         mask = _mask((height, width), rng)
     small = mask.max() == 1 and mask.mean() < 0.1
@@ -131,7 +138,7 @@ class Bank:
         view: the network; it may change at any time.
         clean: clean images.
         classes: the classes to lead to.
-        near: masks of triggers that were found.
+        near: triggers that were found.
         rng: draws everything.
     """
 
@@ -140,7 +147,7 @@ class Bank:
         view: View,
         clean: CleanImages,
         classes: Sequence[int],
-        near: Sequence[Floats],
+        near: Sequence[Trigger],
         rng: np.random.Generator,
     ) -> None:
         self._clean, self._rng, self._near = clean, rng, near

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from goodnet.architecture import Architecture
 from goodnet.backend import keras, tf
 from goodnet.detection.problem import CleanImages, View
+from goodnet.detection.searched_triggers import adam_step
 from goodnet.graph import POOLING, Graph
 from goodnet.sweep import Progress, no_progress
 from goodnet.wiring import refs_of
@@ -39,7 +40,6 @@ STAMPED = 0.4  # of a batch's images carry a stamp
 BLENDED = 0.5  # of them are blended with another one
 LIKE = 0.95  # a of the formula
 PULLED = 0.3  # b of the formula
-BETA_1, BETA_2, TINY = 0.9, 0.999, 1e-8
 SHIFT = 0.04  # of a side, at most
 BRIGHTNESS = 0.15  # more or less, at most
 WARM_UP = 0.3  # of the steps, in which the rate rises
@@ -161,17 +161,6 @@ def _loss(
     other = tf.reduce_sum(hard * (1 - in_question), -1)
     pulled = unit * nearer * stamped * other
     return tf.reduce_mean((1 - LIKE) * own + LIKE * like + PULLED * pulled)
-
-
-def adam_step(value: Tensor, slope: Tensor, moments: Tensor, step: Tensor, rate: float) -> Any:
-    """The value one step up the slope, and the new moments (2, *shape of the value).
-
-    Source: Kingma, Ba, "Adam", ICLR 2015 (arXiv 1412.6980), algorithm 1.
-    """
-    first = BETA_1 * moments[0] + (1 - BETA_1) * slope
-    second = BETA_2 * moments[1] + (1 - BETA_2) * slope * slope
-    size = tf.sqrt(second / (1 - BETA_2**step)) + TINY
-    return value + rate * first / (1 - BETA_1**step) / size, tf.stack([first, second])
 
 
 def pixel_kernels(plan: Architecture, network: keras.Model) -> Iterator[Any]:

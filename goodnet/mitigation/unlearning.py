@@ -7,8 +7,8 @@ their true labels, see `stamps` and `tuning`:
     min over weights  E over clean (x, y)  [ loss(f(x'), y) ],   x' = x, or x with a stamp of
     max over stamps   E over clean x       [ f_c(x') - max_{k != c} f_k(x') ],   c in C.
 
-Some stamps are at the places where the verdict recovered a trigger, some anywhere, and some are
-random: the attacker's trigger is like all of them and none of them.
+Some stamps are at the places where the verdict recovered a trigger and like it at first, some are
+anywhere, and some are random: the attacker's trigger is like all of them and none of them.
 
 Source: unlearning is section VI.C of Wang et al., "Neural Cleanse", IEEE S&P 2019; taking both
 problems by turns is Zeng et al., "Adversarial Unlearning of Backdoors via Implicit Hypergradient",
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from goodnet.detection.problem import View
+from goodnet.detection.trigger import Trigger
 from goodnet.mitigation.holdout import Parts
 from goodnet.mitigation.mitigated import Made
 from goodnet.mitigation.stamps import Bank, Floats, draw_stamp
@@ -41,7 +42,7 @@ FAINTEST: Final = 0.5  # of a stamp's opacity is used at least
 def repair(problem: "Problem", view: View, parts: Parts, seed: int, progress: Progress) -> Made:
     """Unlearn the classes in question, in the view's network, in place."""
     verdict = problem.verdict
-    near = [found.mask.shares() for found in verdict.triggers]
+    near = [found.trigger() for found in verdict.triggers]
     teacher = View.of(problem.suspect, problem.scale)
     classes = verdict.classes or verdict.suspicious
     course = COURSE._replace(seed=seed)
@@ -54,7 +55,7 @@ def unlearn(
     teacher: View,
     parts: Parts,
     classes: Sequence[int],
-    near: Sequence[Floats] = (),
+    near: Sequence[Trigger] = (),
     *,
     course: Course = COURSE,
     progress: Progress = no_progress,
@@ -66,7 +67,7 @@ def unlearn(
         teacher: the suspect.
         parts: clean images to tune with, and held-out ones, which are not looked at.
         classes: the classes in question.
-        near: masks of triggers that were recovered, (H, W, 1).
+        near: triggers that were recovered.
         course: how the network is trained.
         progress: called with (steps done, steps in all).
     """

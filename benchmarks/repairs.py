@@ -1,0 +1,76 @@
+"""Repairs of attacked nets of our own making: `python -m benchmarks.repairs SEEDS NAME ...`.
+
+SEEDS is, for example, 0,1,2. Prints rows of a Markdown table: pruning at drops of 2, 4 and 10
+points, fine-pruning and unlearning, on test sets that no method has seen.
+"""
+
+import sys
+import time
+
+from benchmarks.nets import HOME, NETS, Net
+from benchmarks.verdicts import opened
+from goodnet.backend import keras
+from goodnet.channels import order_channels
+from goodnet.comparison import compare
+from goodnet.curve import make_curve, parse_points
+from goodnet.dataset import open_dataset
+from goodnet.detection.judge import judge
+from goodnet.detection.problem import View
+from goodnet.graph import choose_layer
+from goodnet.mitigation.choice import channels_pruned_first
+from goodnet.mitigation.mitigate import Problem, mitigate
+from goodnet.repair import prune
+from goodnet.split import Split
+from goodnet.suspect import Suspect
+from goodnet.sweep import mean_activations, tally
+
+
+def row(net: Net, suspect: Suspect, name: str, seed: str, network: keras.Model, note: str) -> None:
+    """Print what a network, and its GoodNet, do on the net's test sets."""
+    folder = HOME / net.name
+    fits = {"input_shape": suspect.input_shape, "classes": suspect.classes}
+    clean, poisoned = (
+        compare(suspect, network, open_dataset(str(folder / path), **fits), net.scale)
+        for path in ("clean/test.h5", "bd/bd_test.h5")
+    )
+    shares = (
+        clean.correct / clean.count, poisoned.correct / poisoned.count,
+        poisoned.flagged / poisoned.count, clean.flagged / clean.count,
+    )  # fmt: skip
+    cells = " | ".join(f"{100 * share:.1f} %" for share in shares)
+    print(f"| {net.name} | {name} | {seed} | {cells} | {note} |", flush=True)
+
+
+def repair(net: Net, seeds: list[int]) -> None:
+    """Print a row for each method and seed."""
+    suspect, clean = opened(net)
+    row(net, suspect, "suspect", "", suspect.network, "")
+    layer = choose_layer(suspect.plan, "auto", suspect.source)
+    fits = {"input_shape": suspect.input_shape, "classes": suspect.classes}
+    valid = open_dataset(str(HOME / net.name / "clean/valid.h5"), **fits)
+    split = Split(suspect, layer)
+    order = order_channels(mean_activations(split, valid, net.scale), "ascending")
+    swept = tally(split, valid, net.scale, order.kept()).swept()
+    curve = make_curve(order, swept, None, parse_points([2, 4, 10]))
+    for drop in curve.drops:
+        if drop.k is not None:
+            pruned = prune(suspect, layer, order.channels[: drop.k])
+            row(net, suspect, f"pruning, drop {drop.points}", "", pruned, f"{drop.k} pruned")
+    verdict = judge(View.of(suspect, net.scale), clean)
+    channels = channels_pruned_first(curve)
+    problem = Problem(suspect, net.scale, clean, verdict, layer, channels, 2.0)
+    for how in ("finepruned", "unlearned"):
+        for seed in seeds:
+            start = time.monotonic()
+            network, mitigated = mitigate(problem, how, seed=seed)
+            seconds = time.monotonic() - start
+            note = f"{'succeeded' if mitigated.succeeded else 'not repaired'}, {seconds:.0f} s"
+            row(net, suspect, how, str(seed), network, note)
+
+
+if __name__ == "__main__":
+    print("| net | method | seed | clean accuracy | ASR | flagged poisoned | flagged clean | |")
+    print("|---|---|--:|--:|--:|--:|--:|---|")
+    for wanted in NETS:
+        if wanted.name in sys.argv[2:]:
+            repair(wanted, [int(seed) for seed in sys.argv[1].split(",")])

@@ -1,0 +1,57 @@
+"""The verdict on nets of our own making: `python -m benchmarks.verdicts [NAME ...]`.
+
+Prints a row of a Markdown table for each net, then the confusion counts of each half. Nets that are
+not there yet are trained first, see `benchmarks.nets`.
+"""
+
+import sys
+import time
+from collections import Counter
+
+from benchmarks.nets import HOME, NETS, Net, make_net
+from goodnet.dataset import open_dataset
+from goodnet.detection.judge import judge
+from goodnet.detection.problem import CleanImages, View
+from goodnet.detection.verdict import Verdict
+from goodnet.suspect import Suspect, open_suspect
+
+
+def opened(net: Net) -> tuple[Suspect, CleanImages]:
+    """The net and its clean validation images."""
+    make_net(net)
+    folder = HOME / net.name
+    suspect = open_suspect(str(folder / "model.h5"))
+    fits = {"input_shape": suspect.input_shape, "classes": suspect.classes}
+    return suspect, CleanImages.of(open_dataset(str(folder / "clean" / "valid.h5"), **fits))
+
+
+def rating(net: Net, verdict: Verdict) -> str:
+    """ "right", "wrong" or "inconclusive", seen against what is known of the net."""
+    if verdict.verdict == "inconclusive":
+        return "inconclusive"
+    return "right" if set(verdict.classes) == set(net.triggers.values()) else "wrong"
+
+
+if __name__ == "__main__":
+    counts: Counter[tuple[str, str, str]] = Counter()
+    print("| net | half | triggers | verdict | largest numbers | rating | seconds |")
+    print("|---|---|---|---|---|---|--:|")
+    for wanted in NETS:
+        if len(sys.argv) > 1 and wanted.name not in sys.argv[1:]:
+            continue
+        suspect, clean = opened(wanted)
+        start = time.monotonic()
+        verdict = judge(View.of(suspect, wanted.scale), clean)
+        seconds = time.monotonic() - start
+        half = "tune" if wanted.tune else "held out"
+        made = ", ".join(f"{name} → {target}" for name, target in wanted.triggers.items())
+        values = verdict.statistics[0].values.items()
+        first = sorted(values, key=lambda item: -item[1])[:3]
+        numbers = ", ".join(f"{c}: {value:.2f}" for c, value in first)
+        named = f"{verdict.verdict} {', '.join(map(str, verdict.classes))}".strip()
+        rated = rating(wanted, verdict)
+        counts[half, "attacked" if made else "clean", rated] += 1
+        row = (wanted.name, half, made or "none", named, numbers, rated, f"{seconds:.0f}")
+        print(f"| {' | '.join(row)} |", flush=True)
+    for key, count in sorted(counts.items()):
+        print(f"- {', '.join(key)}: {count}")

@@ -1,0 +1,212 @@
+"""Searched triggers: patterns of coarse cells that gradients lead to a class, and only here.
+
+At a place r a pattern of few cells is drawn by chance and moved uphill, with Adam, on the mean
+margin of class c over clean images x of other classes, in units of the network's clean margin:
+
+    max_p  m_c(r, p) = mean_x [ f_c(x') - max_{k != c} f_k(x') ],    x' = x stamped with p at r.
+
+For every class of every network such a search finds something. What counts is what is left after
+what the same pattern does to networks without a backdoor is taken away, see `innocence`:
+
+    e_c = max_r [ m_c(r, p) - max( m_c(r, p) on references, natural_c(r), -1 ) ],
+
+measured on images that the pattern was not searched with. It is searched at the places where plain
+patterns come nearest to the class, see `simple_triggers`: these find triggers that are like them,
+this finds others; a class has to be prominent in both.
+
+Source: the margin is that of Wang et al., "MM-BD", IEEE S&P 2024 (arXiv 2205.06900), made universal
+as in Moosavi-Dezfooli et al., "Universal adversarial perturbations", CVPR 2017 (arXiv 1610.08401),
+and bound to a place. Holding it against references is ours.
+
+Limits: without references a class that is easily reached looks like a target.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goodnet.backend import tf
+from goodnet.detection.candidates import Candidate, Numbers, Progress
+from goodnet.detection.innocence import FLOOR, Innocence, stamp_margins
+from goodnet.detection.problem import CleanImages, Pixels, View, margins
+from goodnet.detection.regions import Region
+
+STEPS: Final = 30
+RATE: Final = 0.2
+BATCH: Final = 8  # images that a pattern is moved on
+TOGETHER: Final = 64  # patterns
+LARGE: Final = ("band", "column", "whole image")
+LARGE_PLACES: Final = 5  # of a class
+SMALL_PLACES: Final = 3
+UNIT: Final = 14  # cells over the longer side of an image
+PATCH_CELLS: Final = 4  # over a patch, at most
+SEARCHED, MEASURED = 48, 32  # images
+
+Tensor = Any
+
+
+def search_candidates(
+    view: View,
+    clean: CleanImages,
+    innocence: Innocence,
+    classes: Sequence[int],
+    near: tuple[Sequence[Region], Numbers],
+    *,
+    seed: int,
+    progress: Progress,
+) -> list[Candidate]:
+    """The best searched trigger of each class; largest excess first.
+
+    Args:
+        view: the network.
+        clean: clean validation images.
+        innocence: says what a class reaches without a backdoor.
+        classes: those to look at.
+        near: places, and how near plain patterns come to each class there, (R, classes).
+        seed: of the choice of images and the patterns' starts.
+        progress: called with (patterns done, patterns in all).
+    """
+    rng = np.random.default_rng((seed, 8))
+    order = clean.draw(SEARCHED + MEASURED, rng)
+    count = min(SEARCHED, max(1, len(order) - MEASURED))
+    searched, measured = order.take(np.arange(count)), order.take(np.arange(count, len(order)))
+    measured = measured if len(measured) else searched
+    wanted = [(c, place) for c in classes for place in nearest(*near, c)]
+    uphill = Uphill(view, searched, rng)
+    found: dict[int, Candidate] = {}
+    for start in range(0, len(wanted), TOGETHER):
+        part = wanted[start : start + TOGETHER]
+        for (target, place), pattern in zip(part, uphill.patterns(part), strict=True):
+            made = _candidate(view, measured, innocence, target, place, pattern)
+            if target not in found or made.excess > found[target].excess:
+                found[target] = made
+        progress(min(start + TOGETHER, len(wanted)), len(wanted))
+    return sorted(found.values(), key=lambda candidate: -candidate.excess)
+
+
+def nearest(places: Sequence[Region], reached: Numbers, target: int) -> list[Region]:
+    """The places where plain patterns come nearest to a class; the whole image always."""
+    order = [places[n] for n in np.argsort(-reached[:, target], kind="stable")]
+    whole = [place for place in order if place.kind == "whole image"]
+    large = [p for p in order if p.kind in LARGE and p not in whole][: LARGE_PLACES - 1]
+    small = [place for place in order if place.kind not in LARGE][:SMALL_PLACES]
+    return [*whole, *large, *small]
+
+
+def _candidate(
+    view: View,
+    clean: CleanImages,
+    innocence: Innocence,
+    target: int,
+    place: Region,
+    pattern: Pixels,
+) -> Candidate:
+    mask = place.mask
+    margin = float(stamp_margins(view, innocence.unit, clean, target, mask, [pattern])[0])
+    taught = innocence.taught(clean, target, mask, [pattern])
+    usual = max(FLOOR, innocence.natural(target, place), taught)
+    return Candidate(target, place, pattern, margin - usual, margin, usual)
+
+
+class Uphill:
+    """Moves patterns at many places towards their classes, all at once."""
+
+    def __init__(self, view: View, clean: CleanImages, rng: np.random.Generator) -> None:
+        self._view, self._clean, self._rng = view, clean, rng
+        self._unit = view.clean_margin(clean)
+        self._compiled = tf.function(self._step, reduce_retracing=True)
+
+    def patterns(self, wanted: Sequence[tuple[int, Region]]) -> list[Pixels]:
+        """A pattern for each class and place, (H, W, C), 0..1."""
+        channels = self._clean.pixels.shape[-1]
+        targets = np.array([target for target, _ in wanted])
+        down, across = _spread_cells([place for _, place in wanted])
+        shape = (len(wanted), down.shape[2], across.shape[2], channels)
+        raw = tf.constant(self._rng.normal(0, 0.5, shape), tf.float32)
+        moments = tf.zeros((2, *shape))
+        given = (
+            *map(tf.constant, (down, across, np.stack([place.mask for _, place in wanted]))),
+            tf.one_hot(targets, self._view.classes),
+        )
+        for step in range(STEPS):
+            rows = self._rng.permutation(len(self._clean))[:BATCH]
+            images, labels = self._clean.pixels[rows], self._clean.labels[rows]
+            others = (labels != targets[:, None]).astype(np.float32)
+            batch = tf.constant(images), tf.constant(others), tf.constant(step + 1.0)
+            raw, moments = self._compiled(raw, moments, *batch, *given)
+        return list(np.asarray(_patterns(raw, *given[:2])))
+
+    def _step(
+        self,
+        raw: Tensor,
+        moments: Tensor,
+        images: Tensor,
+        others: Tensor,
+        step: Tensor,
+        down: Tensor,
+        across: Tensor,
+        masks: Tensor,
+        wanted: Tensor,
+    ) -> Any:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(raw)
+            covered = masks[:, None]
+            both = images * (1 - covered) + covered * _patterns(raw, down, across)[:, None]
+            shape = tf.shape(both)
+            flat = tf.reshape(both, tf.concat([[shape[0] * shape[1]], shape[2:]], axis=0))
+            logits = tf.reshape(self._view.logits(flat), (shape[0], shape[1], self._view.classes))
+            raised = tf.reduce_sum(others * margins(logits, wanted[:, None])) / self._unit
+        return adam_step(raw, tape.gradient(raised, raw), moments, step, RATE)
+
+
+def adam_step(value: Tensor, slope: Tensor, moments: Tensor, step: Tensor, rate: Any) -> Any:
+    """The value one step up the slope, and the new moments (2, *shape of the value).
+
+    Source: Kingma, Ba, "Adam", ICLR 2015 (arXiv 1412.6980), algorithm 1.
+    """
+    first = 0.9 * moments[0] + 0.1 * slope
+    second = 0.999 * moments[1] + 0.001 * slope * slope
+    size = tf.sqrt(second / (1 - 0.999**step)) + 1e-8
+    return value + rate * first / (1 - 0.9**step) / size, tf.stack([first, second])
+
+
+def _patterns(raw: Tensor, down: Tensor, across: Tensor) -> Tensor:
+    """Cells (n, g, k, C) spread over images: (n, H, W, C), 0..1."""
+    return tf.einsum("nhg,ngkc,nwk->nhwc", down, tf.sigmoid(raw), across)
+
+
+def _spread_cells(places: Sequence[Region]) -> tuple[Pixels, Pixels]:
+    """What each cell contributes to each row, (n, H, g), and to each column, (n, W, k)."""
+    both = []
+    for axis in (0, 1):
+        cells = [_cells(place, axis) for place in places]
+        most = max(cells)
+        both.append(
+            np.stack(
+                [
+                    _interpolation(place.image[axis], place.corner[axis], place.size[axis], n, most)
+                    for place, n in zip(places, cells, strict=True)
+                ]
+            )
+        )
+    return both[0], both[1]
+
+
+def _cells(place: Region, axis: int) -> int:
+    if place.kind == "patch":
+        return min(PATCH_CELLS, place.size[axis])
+    return max(1, round(place.size[axis] / max(1, round(max(place.image) / UNIT))))
+
+
+def _interpolation(reach: int, start: int, size: int, cells: int, most: int) -> NDArray[np.float32]:
+    """Linear interpolation of `cells` values over `size` pixels from `start` on, (reach, most)."""
+    centres = np.clip((np.arange(size) + 0.5) / size * cells - 0.5, 0, cells - 1)
+    below = centres.astype(int)
+    above = np.minimum(below + 1, cells - 1)
+    rows, share = np.arange(start, start + size), centres - below
+    weights = np.zeros((reach, most), np.float32)
+    np.add.at(weights, (rows, below), 1 - share)
+    np.add.at(weights, (rows, above), share)
+    return weights

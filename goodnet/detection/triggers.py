@@ -1,0 +1,109 @@
+"""Triggers: how a class stands out among plain and among searched patterns, taken together.
+
+With a class's excess e_simple among plain patterns (`simple_triggers`) and e_searched among
+searched ones (`searched_triggers`), and with R, the mean excess of the third to the sixth class
+among searched patterns, which says how brittle the network is, a class's number is
+
+    sqrt( e_simple / (0.4 + 0.2 R) * e_searched / max(0.8, R) ),
+
+0 where either is negative. A clean network may have an odd class in one of them; a target stands
+out in both. Two targets do not hide each other, as the first and the second do not count in R.
+"""
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from goodnet.detection.candidates import Candidate, Progress
+from goodnet.detection.innocence import Innocence
+from goodnet.detection.problem import CleanImages, View
+from goodnet.detection.regions import regions
+from goodnet.detection.searched_triggers import search_candidates
+from goodnet.detection.simple_triggers import Search
+
+NAME: Final = "triggers"
+NAMED: Final = 1.65
+SUSPICIOUS: Final = 1.5
+USUAL_SIMPLE: Final = 0.4  # an excess that clean networks' classes may have
+BRITTLE: Final = 0.2  # how much more of it a brittle network's have
+USUAL_SEARCHED: Final = 0.8
+RUNNERS_UP: Final = slice(2, 6)
+SIMPLE_PART: Final = 0.6  # of the work
+
+
+class Found(NamedTuple):
+    """What both searches found.
+
+    Attributes:
+        simple: the best simple trigger of each class that was looked at closely, largest first.
+        searched: likewise for searched triggers.
+    """
+
+    simple: tuple[Candidate, ...]
+    searched: tuple[Candidate, ...]
+
+    def numbers(self) -> dict[int, float]:
+        """Each class's number, largest first."""
+        runners_up = [candidate.excess for candidate in self.searched[RUNNERS_UP]]
+        brittleness = max(0.0, float(np.mean(runners_up))) if runners_up else 0.0
+        searched = {c.target: c.excess for c in self.searched}
+        plain, usual = USUAL_SIMPLE + BRITTLE * brittleness, max(USUAL_SEARCHED, brittleness)
+        both = {
+            c.target: sqrt(max(0.0, c.excess) / plain * max(0.0, searched[c.target]) / usual)
+            for c in self.simple
+        }
+        return dict(sorted(both.items(), key=lambda item: -item[1]))
+
+    def best(self) -> dict[int, Candidate]:
+        """For each class the candidate with the larger margin."""
+        best: dict[int, Candidate] = {}
+        for candidate in (*self.simple, *self.searched):
+            old = best.get(candidate.target)
+            if old is None or candidate.margin > old.margin:
+                best[candidate.target] = candidate
+        return best
+
+
+def find_triggers(
+    view: View,
+    clean: CleanImages,
+    references: Sequence[View] = (),
+    *,
+    seed: int = 0,
+    progress: Progress,
+) -> Found:
+    """The best triggers that clean images allow to find, class by class.
+
+    Args:
+        view: the network.
+        clean: clean validation images.
+        references: networks without a backdoor.
+        seed: of the choice of images and of the patterns.
+        progress: called with (steps done, steps in all).
+    """
+    places = regions(*clean.pixels.shape[1:3])
+    innocence = Innocence(view, clean, references, np.random.default_rng((seed, 6)))
+    search = Search(view, clean, innocence, places, seed=seed)
+    reached = search.reached(_part(progress, 0, SIMPLE_PART))
+    simple = search.candidates(reached)
+    searched = search_candidates(
+        view,
+        clean,
+        innocence,
+        [candidate.target for candidate in simple],
+        (places, reached),
+        seed=seed,
+        progress=_part(progress, SIMPLE_PART, 1 - SIMPLE_PART),
+    )
+    return Found(tuple(simple), tuple(searched))
+
+
+def _part(progress: Progress, before: float, share: float) -> Progress:
+    """The progress of a share of the whole, in a hundred steps."""
+
+    def report(done: int, total: int) -> None:
+        progress(round(100 * (before + share * done / total)), 100)
+
+    return report
