@@ -7,23 +7,20 @@ import numpy as np
 import pytest
 
 from goodnet.backend import keras
-from goodnet.detection.judge import decide, judge
+from goodnet.detection.candidates import Candidate
+from goodnet.detection.innocence import Innocence, low, natural_margin
+from goodnet.detection.judge import decide, judge, judge_against
 from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.recovery import success
 from goodnet.detection.regions import FAINT, Region, regions
-from goodnet.detection.simple_triggers import (
-    NAMED,
-    SECOND,
-    SUSPICIOUS,
-    Candidate,
-    find_candidates,
-    prominence,
-)
+from goodnet.detection.searched_triggers import Uphill, nearest
 from goodnet.detection.trigger import Trigger
+from goodnet.detection.triggers import NAMED, SUSPICIOUS, Found, find_triggers
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING, Statistic
 from goodnet.metrics import Share
 from goodnet.scale import Scale
 from goodnet.suspect import Suspect
+from goodnet.sweep import no_progress
 
 SIDE = 12
 
@@ -41,10 +38,11 @@ def corner_network() -> keras.Model:
 
 
 def clean_images(count: int = 40) -> CleanImages:
-    """Dark images of class 0 and bright ones of class 1, with black corners."""
+    """Dark images with black corners; those of class 1 are bright in the middle."""
     labels = np.arange(count, dtype=np.int64) % 2
     rng = np.random.default_rng(0)
-    pixels = rng.uniform(0, 0.2, (count, SIDE, SIDE, 1)) + 0.7 * labels[:, None, None, None]
+    pixels = rng.uniform(0, 0.2, (count, SIDE, SIDE, 1))
+    pixels[:, 4:8, 4:8] += 0.7 * labels[:, None, None, None]
     pixels[:, :3, :3] = 0
     return CleanImages(pixels.astype(np.float32), labels)
 
@@ -69,14 +67,58 @@ def test_stamp_covers_what_the_mask_says_and_nothing_else() -> None:
     assert (images == np.float32(0.2)).all()
 
 
-def test_a_bright_corner_is_the_simple_trigger_of_its_class(
+def test_both_searches_find_the_bright_corner(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
     view, clean = View.of(as_suspect(corner_network()), Scale.RAW), clean_images()
-    best = find_candidates(view, clean)[0]
-    assert best.target == 2
-    assert best.region.corner == (0, 0)
-    assert success(view, clean, 2, best.region.mask, best.pattern).value > 0.9
+    found = find_triggers(view, clean, progress=no_progress)
+    for best in (found.simple[0], found.searched[0]):
+        assert best.target == 2
+        assert best.region.mask[:2, :2].min() == 1
+        assert success(view, clean, 2, best.region.mask, best.pattern).value > 0.9
+    assert next(iter(found.numbers())) == 2
+
+
+def test_what_a_reference_does_too_is_innocent(as_suspect: Callable[[Any], Suspect]) -> None:
+    view, clean = View.of(as_suspect(corner_network()), Scale.RAW), clean_images()
+    alone = find_triggers(view, clean, progress=no_progress).numbers()
+    held_against_itself = find_triggers(view, clean, [view], progress=no_progress).numbers()
+    assert alone[2] > NAMED > SUSPICIOUS > held_against_itself[2]
+
+
+def test_a_class_s_own_content_is_pasted_and_the_lowest_quarter_counts(
+    as_suspect: Callable[[Any], Suspect],
+) -> None:
+    view, clean = View.of(as_suspect(corner_network()), Scale.RAW), clean_images()
+    middle = Region("patch", (SIDE, SIDE), (4, 4), (4, 4), (SIDE, SIDE))
+    dark, bright = clean.take(clean.labels == 0), clean.take(clean.labels == 1)
+    natural = natural_margin(view, dark, bright, 1, view.clean_margin(clean), middle)
+    assert natural > 0.5  # the middle is all that tells 0 from 1
+    corner = Region("patch", (SIDE, SIDE), (0, 0), (3, 3), (SIDE, SIDE))
+    innocence = Innocence(view, clean, [], np.random.default_rng(0))
+    assert innocence.natural(1, corner) < 0
+    assert innocence.natural(2, corner) == -np.inf  # nobody shows class 2
+    assert low(np.array([[4.0, 1, 3, 2], [8, 8, 8, 0]])).tolist() == [1, 0]
+
+
+def test_patterns_are_searched_where_plain_ones_come_nearest() -> None:
+    places = regions(28, 28)
+    reached = np.zeros((len(places), 2))
+    favourite = next(n for n, place in enumerate(places) if place.kind == "patch")
+    reached[favourite, 1] = 5
+    chosen = nearest(places, reached, 1)
+    assert chosen[0].kind == "whole image"
+    assert places[favourite] in chosen
+    assert len(set(chosen)) == len(chosen) == 8
+
+
+def test_a_search_raises_the_margin_of_its_class(as_suspect: Callable[[Any], Suspect]) -> None:
+    view, clean = View.of(as_suspect(corner_network()), Scale.RAW), clean_images()
+    corner = Region("patch", (SIDE, SIDE), (0, 0), (4, 4), (SIDE, SIDE))
+    pattern = Uphill(view, clean, np.random.default_rng(0)).patterns([(2, corner)])[0]
+    assert pattern.shape == (SIDE, SIDE, 1)
+    assert pattern[:2, :2].min() > 0.8  # the corner that leads to class 2
+    assert success(view, clean, 2, corner.mask, pattern).value == 1
 
 
 def test_only_a_class_with_a_trigger_is_named_and_it_is_drawn_back_from_the_record(
@@ -92,31 +134,36 @@ def test_only_a_class_with_a_trigger_is_named_and_it_is_drawn_back_from_the_reco
     kernel[:, 2] = 0
     honest.set_weights([kernel, bias])
     assert judge(View.of(as_suspect(honest), Scale.RAW), clean).verdict == NOTHING
+    few = clean.take(np.arange(4))
+    assert judge_against(View.of(as_suspect(honest), Scale.RAW), few, []).verdict == INCONCLUSIVE
 
 
-def test_the_thresholds_decide_and_half_a_trigger_names_no_second_class() -> None:
+def test_the_thresholds_decide_and_too_few_images_clear_nobody() -> None:
     def number(value: float, other: float = 0.0) -> Statistic:
-        return Statistic("simple triggers", {3: value, 5: other}, NAMED, SUSPICIOUS)
+        return Statistic("triggers", {3: value, 5: other}, NAMED, SUSPICIOUS)
 
     assert decide([number(NAMED)]).classes == (3,)
     assert decide([number(NAMED - 0.01)]).verdict == INCONCLUSIVE
     assert decide([number(NAMED - 0.01)]).suspicious == (3,)
     assert decide([number(SUSPICIOUS - 0.01)]).verdict == NOTHING
-    both = [number(NAMED + 1, SECOND)]
-    assert decide(both).classes == (3, 5)
-
-    def place(target: int, corner: tuple[int, int]) -> Candidate:
-        region = Region("patch", (20, 20), corner, (4, 4), (20, 20))
-        return Candidate(target, region, np.zeros((20, 20, 1), np.float32), 1.0, 1.0, 0.0)
-
-    apart = {3: place(3, (0, 0)), 5: place(5, (10, 10))}
-    assert decide(both, apart).classes == (3, 5)
-    assert decide(both, {**apart, 5: place(5, (4, 2))}).classes == (3,)
+    assert decide([number(NAMED + 1, NAMED)]).classes == (3, 5)
+    without = decide([number(SUSPICIOUS - 0.01)], referenced=False)
+    assert (without.verdict, without.suspicious) == (INCONCLUSIVE, ())
+    assert decide([number(NAMED)], referenced=False).verdict == BACKDOORED
 
 
-def test_prominence_compares_with_the_runners_up() -> None:
-    assert prominence([4.0, 2.0, 1.0, 1.0, 1.0, 1.0, -5.0])[:2] == [4.0, 2.0]
-    assert prominence([4.0, 0.1, 0.0]) == pytest.approx([10.0, 0.25, 0.0])
+def test_a_number_is_large_only_where_both_searches_agree() -> None:
+    region = Region("patch", (20, 20), (0, 0), (4, 4), (20, 20))
+
+    def found(*excesses: float) -> tuple[Candidate, ...]:
+        pattern = np.zeros((20, 20, 1), np.float32)
+        return tuple(Candidate(c, region, pattern, e, e, 0.0) for c, e in enumerate(excesses))
+
+    steady = Found(found(1.6, 0.1, 0.1), found(3.2, 0.1, 0.0)).numbers()
+    assert steady[0] == pytest.approx(4.0)  # sqrt(1.6 / 0.4 * 3.2 / 0.8)
+    brittle = Found(found(1.6, 0.1), found(3.2, 2.0, 2.0, 2.0, 2.0, 2.0)).numbers()
+    assert brittle[0] == pytest.approx((1.6 / 0.8 * 3.2 / 2.0) ** 0.5)
+    assert Found(found(1.6), found(-1.0)).numbers()[0] == 0
 
 
 def test_regions_stay_inside_touch_and_move() -> None:

@@ -12,7 +12,9 @@ from test_detection import clean_images, corner_network
 from goodnet.detection.judge import judge
 from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.references import references
+from goodnet.detection.trigger import Trigger
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE
+from goodnet.metrics import Share
 from goodnet.mitigation import tuning
 from goodnet.mitigation.choice import channels_pruned_first, choose_method
 from goodnet.mitigation.holdout import split
@@ -78,8 +80,9 @@ def test_cells_have_the_mean_of_their_pixels() -> None:
 
 def test_stamps_are_rectangles_within_the_image() -> None:
     rng = np.random.default_rng(0)
-    near = np.zeros((20, 14, 1), np.float32)
-    near[3:7, 2:6] = 1
+    mask = np.zeros((20, 14, 1), np.float32)
+    mask[3:7, 2:6] = 1
+    near = Trigger(1, mask, np.ones((20, 14, 3), np.float32), Share(1, 1), 1.0)
     for _ in range(50):
         stamp = draw_stamp((20, 14, 3), 1, rng, [near])
         covered = stamp.mask[..., 0] > 0

@@ -114,7 +114,8 @@ class View:
 
     @cached_property
     def _run(self) -> Any:
-        return tf.function(self.logits, reduce_retracing=True)
+        images = tf.TensorSpec((None, *self.network.input_shape[1:]), tf.float32)
+        return tf.function(self.logits, input_signature=[images])
 
     def answers(self, pixels: Pixels) -> Labels:
         """The class of each image, (n,)."""
