@@ -131,6 +131,8 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
             f"  recovered trigger for class {found.target}: covers {found.area:.1%} of the image, "
             f"takes {found.success} clean images of other classes there"
         )
+    if not verdict.referenced:
+        yield "  too few images to train references with: a network cannot be cleared"
     if verdict.missing:
         yield f"  {verdict.missing} classes have no clean image in the set"
 

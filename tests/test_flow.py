@@ -17,6 +17,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from flows.repair import NOTHING_STARTED, SOME_FAILED, main
 from goodnet import storage
+from goodnet.suspect import open_suspect
 from goodnet.tables import CURVE_COLUMNS, EVALUATION_COLUMNS
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -29,15 +30,17 @@ EVERYTHING = {
     "curve_asc.png",
     "curve_desc.png",
     "evaluation.png",
+    "verdict.png",
     "curves.csv",
     "evaluation.csv",
 }
 
 
-def run(toy: Toy, *more: str, output: Path | None = None) -> int:
-    """The exit status of `python -m flows.repair` on the toy."""
+def run(toy: Toy, *more: str, output: Path | None = None, method: str = "pruning") -> int:
+    """The exit status of `python -m flows.repair` on the toy; a second repair takes minutes."""
     folder = output or toy.folder / "artifacts"
-    return main([str(toy.model), "--data", str(toy.data), "--output", str(folder), *more])
+    places = ["--data", str(toy.data), "--output", str(folder)]
+    return main([str(toy.model), *places, "--method", method, *more])
 
 
 def folder_of(toy: Toy) -> Path:
@@ -93,6 +96,25 @@ def test_one_command_leaves_everything_and_a_manifest_that_is_true(
     assert float(evaluation[0]["attack_success"]) > 0.8
 
 
+@pytest.mark.slow
+def test_a_second_repair_stands_beside_the_pruned_ones(toy: Toy) -> None:
+    """Its network is plain Keras of the suspect's architecture; its GoodNet flags the trigger."""
+    assert run(toy, "--order", "ascending", method="unlearning") == 0
+    folder = folder_of(toy)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    how = manifest["second_repair"]["method"]
+    model = folder / "repaired_models_unlearned" / f"model_{how}.h5"
+    assert open_suspect(model).classes == open_suspect(toy.model).classes
+    assert (model.parent / f"goodnet_{how}.keras").is_file()
+    rows = {row["model"]: row for row in table(folder / "evaluation.csv") if row["order"] == how}
+    assert set(rows) == {"repaired", "goodnet"}
+    assert {row["drop"] for row in rows.values()} == {""}
+    before = table(folder / "evaluation.csv")[0]
+    assert float(rows["repaired"]["attack_success"]) < float(before["attack_success"])
+    report = (folder / "report.md").read_text()
+    assert "## Verdict" in report and f"model_{how}.h5" in report
+
+
 def test_the_ui_shows_the_table_and_the_figures_also_of_a_cached_run(toy: Toy) -> None:
     for _ in range(2):
         run(toy, "--order", "descending")
@@ -103,7 +125,8 @@ def test_the_ui_shows_the_table_and_the_figures_also_of_a_cached_run(toy: Toy) -
         assert shown["flow_run_id"] == str(runs[0].id)
         assert "GoodNet   descending" in shown["data"]
         pictures = shown["data"].split("data:image/png;base64,")[1:]
-        assert len(pictures) == 2
+        drawn = {path.name for path in folder_of(toy).glob("*.png")} - {"clean.png", "poisoned.png"}
+        assert len(pictures) == len(drawn) >= 3
         for picture in pictures:
             assert base64.b64decode(picture.split(")")[0]).startswith(b"\x89PNG")
 
@@ -230,7 +253,8 @@ def test_a_cached_run_imports_no_tensorflow(made_toy: Toy, toy: Toy) -> None:
         "sys.exit(status or 40 * any(m.split('.')[0] in ('tensorflow', 'keras', 'h5py', "
         "'matplotlib') for m in sys.modules))"
     )
-    arguments = [str(toy.model), "--data", str(toy.data), "--output", str(toy.folder / "artifacts")]
+    places = ["--data", str(toy.data), "--output", str(toy.folder / "artifacts")]
+    arguments = [str(toy.model), *places, "--method", "pruning"]
     from prefect.settings import get_current_settings
 
     environment = get_current_settings().to_environment_variables(exclude_unset=True)

@@ -25,7 +25,12 @@ def repaired_beside(toy: Toy, kit: list[Bad], tmp_path: Path) -> list[Outcome]:
         paths.append(str(bad.build(folder)))
     models = (*paths, str(toy.model))
     state: Any = repair(
-        models, str(toy.data), str(tmp_path / "artifacts"), order="ascending", return_state=True
+        models,
+        str(toy.data),
+        str(tmp_path / "artifacts"),
+        order="ascending",
+        method="pruning",
+        return_state=True,
     )
     assert state.is_failed()
     outcomes: list[Outcome] = state.result(raise_on_failure=False)

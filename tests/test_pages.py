@@ -49,7 +49,8 @@ def browser(tmp_path: Path) -> Iterator[WebDriver]:
 
 def test_the_pages_show_the_pictures(toy: Toy, browser: WebDriver) -> None:
     output = toy.folder / "artifacts"
-    assert main([str(toy.model), "--data", str(toy.data), "--output", str(output)]) == 0
+    places = ["--data", str(toy.data), "--output", str(output)]
+    assert main([str(toy.model), *places, "--method", "pruning"]) == 0
     with get_client(sync_client=True) as client:
         answer = client.request("POST", "/artifacts/filter", json={"sort": "CREATED_DESC"})
     shown = next(found for found in answer.json() if found["key"] == "repair-toy")

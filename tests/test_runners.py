@@ -36,7 +36,12 @@ def test_dask_workers_find_what_threads_find(toy: Toy) -> None:
     for number, runner in enumerate(("dask", "threads")):
         output = toy.folder / runner
         arguments = [str(toy.model), "--data", str(toy.data), "--output", str(output)]
-        arguments += ["--drop", str(5 + number / 1000)]  # keys of their own: nothing is cached
+        arguments += [
+            "--method",
+            "pruning",
+            "--drop",
+            str(5 + number / 1000),
+        ]  # keys of their own: nothing is cached
         assert main([*arguments, "--order", "ascending", "--task-runner", runner]) == 0
         (folder,) = output.iterdir()
         files.append(results(folder))
