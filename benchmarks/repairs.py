@@ -18,11 +18,13 @@ from goodnet.detection.judge import judge
 from goodnet.detection.problem import View
 from goodnet.graph import choose_layer
 from goodnet.mitigation.choice import channels_pruned_first
-from goodnet.mitigation.mitigate import Problem, mitigate
+from goodnet.mitigation.holdout import split as parts_of
+from goodnet.mitigation.mitigate import METHODS, Problem
+from goodnet.network import build_network
 from goodnet.repair import prune
 from goodnet.split import Split
 from goodnet.suspect import Suspect
-from goodnet.sweep import mean_activations, tally
+from goodnet.sweep import mean_activations, no_progress, tally
 
 
 def row(net: Net, suspect: Suspect, name: str, seed: str, network: keras.Model, note: str) -> None:
@@ -59,12 +61,19 @@ def repair(net: Net, seeds: list[int]) -> None:
     verdict = judge(View.of(suspect, net.scale), clean)
     channels = channels_pruned_first(curve)
     problem = Problem(suspect, net.scale, clean, verdict, layer, channels, 2.0)
-    for how in ("finepruned", "unlearned"):
+    parts = parts_of(clean)
+    for how, method in METHODS.items():
         for seed in seeds:
-            start = time.monotonic()
-            network, mitigated = mitigate(problem, how, seed=seed)
+            start, view = time.monotonic(), View.of(suspect, net.scale)
+            method(problem, view, parts, seed, no_progress)
+            network = build_network(suspect.plan, suspect.source)
+            network.set_weights(view.network.get_weights())
             seconds = time.monotonic() - start
-            note = f"{'succeeded' if mitigated.succeeded else 'not repaired'}, {seconds:.0f} s"
+            before, after = (
+                View.of(suspect, net.scale, n).right(parts.held_out)
+                for n in (suspect.network, network)
+            )
+            note = f"held out {before} to {after}, {seconds:.0f} s"
             row(net, suspect, how, str(seed), network, note)
 
 

@@ -8,7 +8,7 @@ Nothing in them is tuned to make the defence look good.
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from prefect import flow
 
@@ -16,6 +16,7 @@ from flows.repair import Outcome, failed, repair, report_state
 from goodnet import paths, storage
 from goodnet.faces import PEOPLE, SEED, TEST_PICTURES, TRAIN_PICTURES, VALID_PICTURES
 from goodnet.faults import InputRefused
+from goodnet.request import METHODS
 from tasks.demo import store_badnet, store_faces
 
 SETS = (
@@ -33,6 +34,7 @@ def demo(
     output: str = "artifacts",
     people: int = PEOPLE,
     seed: int = SEED,
+    method: Literal["auto", "pruning", "finepruning", "unlearning"] = "auto",
 ) -> Any:
     """Draw faces, train a BadNet on them, and repair it.
 
@@ -42,6 +44,7 @@ def demo(
         output: the folder under which the repair gets its folder.
         people: how many people the faces are of, 2 to 1283.
         seed: which people.
+        method: what is done beside pruning: auto does what the verdict calls for.
     """
     suspect = storage.inside(models, "badnet.h5")
     drawn = [
@@ -61,7 +64,7 @@ def demo(
             data_set.result()
     except InputRefused as refused:
         return failed(str(refused), [Outcome("", None, None, True, str(refused))])
-    state = repair((suspect,), data, output, return_state=True)
+    state = repair((suspect,), data, output, method=method, return_state=True)
     outcomes = state.result(raise_on_failure=False)
     return outcomes if state.is_completed() else failed(str(state.message), list(outcomes))
 
@@ -74,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", default="artifacts", help="folder of the repairs")
     parser.add_argument("--people", type=int, default=PEOPLE, help="2 to 1283")
     parser.add_argument("--seed", type=int, default=SEED, help="which people")
+    parser.add_argument("--method", choices=METHODS, default="auto", help="beside pruning")
     return report_state(demo(**vars(parser.parse_args(arguments)), return_state=True))
 
 

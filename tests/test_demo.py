@@ -17,7 +17,10 @@ def test_demo_makes_data_and_suspect_and_leaves_what_others_put_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     places = {name: str(tmp_path / name) for name in ("data", "models", "output")}
-    arguments = [f"--{name}={place}" for name, place in places.items()] + ["--people=6"]
+    arguments = [f"--{name}={place}" for name, place in places.items()] + [
+        "--people=6",
+        "--method=pruning",
+    ]
     assert main(arguments) == ALL_REPAIRED
     wrote = Path(capsys.readouterr().out.splitlines()[-1].removeprefix("wrote "))
     assert json.loads((wrote / "manifest.json").read_text())["baseline"]["attack_success"]
