@@ -1,13 +1,14 @@
 """`python -m goodnet`, as processes of their own."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PROJECT, Toy
+from conftest import PROJECT, TARGET, Toy
 from PIL import Image
 
 from goodnet.dataset import open_dataset
@@ -22,7 +23,7 @@ def goodnet(*arguments: object) -> subprocess.CompletedProcess[str]:
     """What `python -m goodnet` says to these arguments."""
     command = [sys.executable, "-m", "goodnet", *map(str, arguments)]
     return subprocess.run(
-        command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=PROJECT, capture_output=True, text=True, timeout=400, check=False
     )
 
 
@@ -42,6 +43,29 @@ def test_inspect_refuses_in_one_line(tmp_path: Path, suffix: str) -> None:
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"{tmp_path}/bad?[31m{suffix}: ")
+
+
+def test_inspect_gives_the_verdict_alone_as_json(made_toy: Toy, tmp_path: Path) -> None:
+    """It needs nothing but the model and clean validation images."""
+    shutil.copytree(made_toy.data / "clean", tmp_path / "clean")
+    (tmp_path / "clean" / "test.h5").unlink()
+    done = goodnet("inspect", "--verdict", made_toy.model, "--data", tmp_path, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["verdict"] == "backdoored"
+    assert TARGET in found["classes"]
+    assert found["references"] is True
+    assert set(found["statistics"][0]["values"]) <= {str(c) for c in range(8)}
+
+
+def test_a_verdict_without_data_says_what_is_missing(made_toy: Toy, tmp_path: Path) -> None:
+    for arguments, said in (
+        ([], "--verdict: needs --data DIR, a folder with clean/valid.h5"),
+        (["--data", tmp_path], f"{tmp_path}: has no clean/valid.h5"),
+    ):
+        done = goodnet("inspect", "--verdict", made_toy.model, *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.splitlines() == [said]
 
 
 @pytest.fixture(scope="module")
