@@ -119,6 +119,16 @@ class Verdict:
     missing: int
     triggers: tuple[Recovered, ...] = ()
 
+    @property
+    def in_question(self) -> tuple[int, ...]:
+        """The classes to repair for: those named or, where none is, the suspicious ones."""
+        return self.classes or self.suspicious
+
+    @property
+    def triggers_in_question(self) -> tuple[Recovered, ...]:
+        """The triggers recovered for these classes."""
+        return tuple(found for found in self.triggers if found.target in self.in_question)
+
     def as_json(self) -> dict[str, Any]:
         """All of it but masks and patterns, for `json.dumps`."""
         return {

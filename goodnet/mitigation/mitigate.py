@@ -74,11 +74,11 @@ def mitigate(
 def _recovered(
     problem: Problem, view: View, held_out: CleanImages, seed: int
 ) -> tuple[Recovery, ...]:
-    """For each class with a recovered trigger, what that one did and what the best one does now.
+    """For each class in question with a recovered trigger, what that one did and what the best one does now.
 
     The repaired network is judged as the suspect was, with other images and patterns.
     """
-    found = problem.verdict.triggers
+    found = problem.verdict.triggers_in_question
     if not found:
         return ()
     suspect = View.of(problem.suspect, problem.scale)

@@ -42,11 +42,10 @@ FAINTEST: Final = 0.5  # of a stamp's opacity is used at least
 def repair(problem: "Problem", view: View, parts: Parts, seed: int, progress: Progress) -> Made:
     """Unlearn the classes in question, in the view's network, in place."""
     verdict = problem.verdict
-    near = [found.trigger() for found in verdict.triggers]
+    near = [found.trigger() for found in verdict.triggers_in_question]
     teacher = View.of(problem.suspect, problem.scale)
-    classes = verdict.classes or verdict.suspicious
     course = COURSE._replace(seed=seed)
-    unlearn(view, teacher, parts, classes, near, course=course, progress=progress)
+    unlearn(view, teacher, parts, verdict.in_question, near, course=course, progress=progress)
     return Made(0, course.steps)
 
 
