@@ -74,7 +74,7 @@ def mitigate(
 def _recovered(
     problem: Problem, view: View, held_out: CleanImages, seed: int
 ) -> tuple[Recovery, ...]:
-    """For each class in question with a recovered trigger, what that one did and what the best one does now.
+    """What the trigger recovered for each class in question did, and what the best one does now.
 
     The repaired network is judged as the suspect was, with other images and patterns.
     """
