@@ -92,7 +92,7 @@ def trigger_figure(trigger: Trigger, images: Images, labels: NDArray[np.int64]) 
     width, height = picture_size(step - 0.1, images)
     title = f"Recovered trigger for class {trigger.target}"
     about = _success(trigger.success, trigger.area)
-    figure = new_figure(0.95 + 2 * (height + 0.22), title, about)
+    figure = new_figure(0.95 + 2 * height, title, about)
     top = 0.62
     for words, shown in (("clean", clean), ("with the trigger", stamped)):
         say(figure, 0, top - 0.05, words, fontsize=NORMAL)

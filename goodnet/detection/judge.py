@@ -30,7 +30,7 @@ from goodnet.detection.verdict import (
 )
 from goodnet.sweep import Progress, no_progress
 
-HALF = 0.5  # of the largest number a class needs to be named beside it
+HALF = 0.5  # of the largest number: what a class needs to be named beside that one
 
 
 def judge(
@@ -94,13 +94,13 @@ def decide(statistics: Sequence[Statistic], referenced: bool = True, missing: in
 
 
 def _triggers(
-    view: View, clean: CleanImages, verdict: Verdict, places: Mapping[int, Candidate]
+    view: View, clean: CleanImages, verdict: Verdict, best: Mapping[int, Candidate]
 ) -> tuple[Recovered, ...]:
     """The best trigger of each class named or suspicious that has one."""
     unit = view.clean_margin(clean)
     triggers = [
-        measured(view, clean, target, places[target].region.mask, places[target].pattern, unit)
+        measured(view, clean, target, best[target].region.mask, best[target].pattern, unit)
         for target in (*verdict.classes, *verdict.suspicious)
-        if target in places
+        if target in best
     ]
     return tuple(map(Recovered.of, triggers))

@@ -1,7 +1,6 @@
 """A trigger: where an image is covered, with what, and for which class."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,16 +33,6 @@ class Trigger:
     def area(self) -> float:
         """The share of the image that it covers, 0..1: the mean of the mask."""
         return float(self.mask.mean())
-
-    def as_json(self) -> dict[str, Any]:
-        """What it does, without mask and pattern, for `json.dumps`."""
-        return {
-            "target": self.target,
-            "area": round(self.area, 4),
-            "success": round(self.success.value, 4),
-            "images": self.success.count,
-            "margin": round(self.margin, 3),
-        }
 
     def stamp(self, images: NDArray[np.float32]) -> Floats:
         """The images (n, H, W, C), 0..1, with the trigger; new ones."""
