@@ -178,8 +178,8 @@ def test_a_model_that_fails_does_not_stop_the_others(
 ) -> None:
     broken = toy.model.with_name("a_broken.h5")
     broken.write_bytes(toy.model.read_bytes()[:5000])
-    arguments = [str(toy.model.parent), "--data", str(toy.data)]
-    assert main([*arguments, "--output", str(toy.folder / "artifacts")]) == SOME_FAILED
+    places = ["--data", str(toy.data), "--output", str(toy.folder / "artifacts")]
+    assert main([str(toy.model.parent), *places, "--method", "pruning"]) == SOME_FAILED
     captured = capsys.readouterr()
     assert captured.out.splitlines()[-1] == f"wrote {folder_of(toy)}"
     (line,) = [line for line in captured.err.splitlines() if line.startswith("failed: ")]
