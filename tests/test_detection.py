@@ -147,8 +147,6 @@ def test_the_thresholds_decide_and_too_few_images_clear_nobody() -> None:
     assert decide([number(NAMED - 0.01)]).suspicious == (3,)
     assert decide([number(SUSPICIOUS - 0.01)]).verdict == NOTHING
     assert decide([number(NAMED + 1, NAMED)]).classes == (3, 5)
-    beside = decide([number(2 * NAMED + 0.1, NAMED)])  # as half of a trigger may be
-    assert (beside.classes, beside.suspicious) == ((3,), (5,))
     without = decide([number(SUSPICIOUS - 0.01)], referenced=False)
     assert (without.verdict, without.suspicious) == (INCONCLUSIVE, ())
     assert decide([number(NAMED)], referenced=False).verdict == BACKDOORED

@@ -5,9 +5,6 @@ is suspicious. A network is backdoored where a method names a class, and inconcl
 there is is suspicious. It is inconclusive, too, where nothing stands out but the clean images are
 too few to train references with: what the methods miss then is not known. The thresholds were
 chosen on one half of a set of networks and then tried on the other, see docs/methods.md.
-
-Half of a trigger may lead to a class of its own: beside a class with more than twice its number, a
-class is only suspicious.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,8 +26,6 @@ from goodnet.detection.verdict import (
     Verdict,
 )
 from goodnet.sweep import Progress, no_progress
-
-HALF = 0.5  # of the largest number: what a class needs to be named beside that one
 
 
 def judge(
@@ -81,11 +76,7 @@ def decide(statistics: Sequence[Statistic], referenced: bool = True, missing: in
         referenced: whether there were references.
         missing: classes without a clean image.
     """
-    named = dict.fromkeys(
-        c
-        for s in statistics
-        for c in s.at_least(max(s.named, HALF * max(s.values.values(), default=0)))
-    )
+    named = dict.fromkeys(c for s in statistics for c in s.at_least(s.named))
     doubtful = dict.fromkeys(c for s in statistics for c in s.at_least(s.suspicious))
     suspicious = tuple(c for c in doubtful if c not in named)
     doubt = suspicious or not referenced
