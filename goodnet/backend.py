@@ -42,6 +42,7 @@ with _silent():
     import keras
     import tensorflow as tf
 
+    tf.get_logger().setLevel("ERROR")
     tf.constant(0)  # the second greeting comes with the first tensor
 
 __all__ = ["WORKERS", "in_workers", "keras", "tf"]

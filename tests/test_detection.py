@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from goodnet.backend import keras
+from goodnet.detection import maximum_margin
 from goodnet.detection.candidates import Candidate
 from goodnet.detection.innocence import Innocence, low, natural_margin
 from goodnet.detection.judge import decide, judge, judge_against
+from goodnet.detection.maximum_margin import maximum_margins
 from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.recovery import success
 from goodnet.detection.regions import FAINT, Region, regions
@@ -157,13 +159,56 @@ def test_a_number_is_large_only_where_both_searches_agree() -> None:
 
     def found(*excesses: float) -> tuple[Candidate, ...]:
         pattern = np.zeros((20, 20, 1), np.float32)
-        return tuple(Candidate(c, region, pattern, e, e, 0.0) for c, e in enumerate(excesses))
+        return tuple(Candidate(c, region, pattern, e, 0.0) for c, e in enumerate(excesses))
 
     steady = Found(found(1.6, 0.1, 0.1), found(3.2, 0.1, 0.0)).numbers()
-    assert steady[0] == pytest.approx(4.0)  # sqrt(1.6 / 0.4 * 3.2 / 0.8)
+    assert steady[0] == pytest.approx(4.0)  # cbrt((1.6 / 0.4)^2 * 3.2 / 0.8)
     brittle = Found(found(1.6, 0.1), found(3.2, 2.0, 2.0, 2.0, 2.0, 2.0)).numbers()
-    assert brittle[0] == pytest.approx((1.6 / 0.8 * 3.2 / 2.0) ** 0.5)
+    assert brittle[0] == pytest.approx(((1.6 / 0.8) ** 2 * 3.2 / 2.0) ** (1 / 3))
     assert Found(found(1.6), found(-1.0)).numbers()[0] == 0
+
+
+def test_images_to_measure_with_are_others_than_those_chosen_with() -> None:
+    clean = clean_images(10)
+    first, rest = clean.divided(4)
+    assert (len(first), len(rest)) == (4, 6)
+    assert np.array_equal(np.concatenate([first.pixels, rest.pixels]), clean.pixels)
+    assert [len(part) for part in clean_images(5).divided(4)] == [2, 3]
+    assert [len(part) for part in clean_images(1).divided(4)] == [1, 1]
+
+
+def linear_network(kernel: Any) -> keras.Model:
+    """Images of as many pixels as the kernel (pixels, classes) has rows; no activation."""
+    images = keras.Input((1, len(kernel), 1))
+    scores = keras.layers.Dense(kernel.shape[1], use_bias=False)(keras.layers.Flatten()(images))
+    network = keras.Model(images, scores)
+    network.set_weights([np.asarray(kernel, np.float32)])
+    return network
+
+
+def test_noise_is_taken_uphill_by_steps_of_one_size_and_stays_an_image(
+    as_suspect: Callable[[Any], Suspect],
+) -> None:
+    view = View.of(as_suspect(linear_network(np.array([[3.0, -1.0]]))), Scale.UNIT)
+    rng = np.random.default_rng(0)
+    up, down = maximum_margins(view, np.array([0] * 20 + [1] * 20), rng).reshape(2, 20)
+    travelled = 4 * maximum_margin.RATE * maximum_margin.STEPS  # of the margin 4 x
+    assert up.min() >= travelled * 0.99 and up.max() <= 4
+    assert down.min() >= -(4 - travelled * 0.99) and down.max() <= 0
+
+
+def test_the_class_to_which_noise_is_taken_furthest_of_a_hundred_is_named(
+    as_suspect: Callable[[Any], Suspect],
+) -> None:
+    kernel = np.random.default_rng(0).normal(0, 1, (24, maximum_margin.FEWEST))
+    kernel[:, 7] *= 3
+    leads = maximum_margin.score(View.of(as_suspect(linear_network(kernel)), Scale.UNIT))
+    assert leads is not None
+    assert max(leads, key=lambda c: leads[c]) == 7
+    assert leads[7] > maximum_margin.NAMED
+    assert all(lead < 0 for c, lead in leads.items() if c != 7)
+    few = linear_network(kernel[:, 1:])
+    assert maximum_margin.score(View.of(as_suspect(few), Scale.UNIT)) is None
 
 
 def test_regions_stay_inside_touch_and_move() -> None:

@@ -21,14 +21,17 @@ class Candidate:
         target: the class.
         region: where.
         pattern: float32 (H, W, C), 0..1.
-        excess: what is left of the margin when what is innocent is taken away.
-        margin: the mean margin, in units of the clean margin.
-        usual: what is innocent, at least.
+        margin: its low margin, see `innocence`, in units of the clean margin.
+        usual: what is innocent there.
     """
 
     target: int
     region: Region
     pattern: Pixels
-    excess: float
     margin: float
     usual: float
+
+    @property
+    def excess(self) -> float:
+        """What is left of the margin when what is innocent is taken away."""
+        return self.margin - self.usual

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from goodnet.detection import last_layer, triggers
+from goodnet.detection import last_layer, maximum_margin, triggers
 from goodnet.detection.candidates import Candidate
 from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.recovery import measured
@@ -53,19 +53,20 @@ def judge_against(
     progress: Progress = no_progress,
 ) -> Verdict:
     """The same, held against these references; none if there are none."""
-    found = triggers.find_triggers(view, clean, honest, seed=seed, progress=progress)
+    imageless = [
+        Statistic(method.NAME, numbers, method.NAMED, method.SUSPICIOUS)
+        for method, numbers in (
+            (last_layer, last_layer.score(view)),
+            (maximum_margin, maximum_margin.score(view, seed=seed)),
+        )
+        if numbers is not None
+    ]
+    also = [c for statistic in imageless for c in statistic.at_least(statistic.suspicious)]
+    found = triggers.find_triggers(view, clean, honest, also=also, seed=seed, progress=progress)
     numbers = Statistic(triggers.NAME, found.numbers(), triggers.NAMED, triggers.SUSPICIOUS)
     missing = view.classes - len(np.unique(clean.labels))
-    verdict = decide([numbers, *_of_last_layer(view)], bool(honest), missing)
+    verdict = decide([numbers, *imageless], bool(honest), missing)
     return replace(verdict, triggers=_triggers(view, clean, verdict, found.best()))
-
-
-def _of_last_layer(view: View) -> list[Statistic]:
-    signs = last_layer.score(view)
-    if signs is None:
-        return []
-    values = dict(enumerate(signs.tolist()))
-    return [Statistic(last_layer.NAME, values, last_layer.NAMED, last_layer.SUSPICIOUS)]
 
 
 def decide(statistics: Sequence[Statistic], referenced: bool = True, missing: int = 0) -> Verdict:

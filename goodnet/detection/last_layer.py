@@ -24,10 +24,10 @@ NAMED: Final = 6.0
 SUSPICIOUS: Final = 5.0
 
 
-def score(view: View) -> NDArray[np.float64] | None:
-    """Each class's robust z score, (classes,); None where the output has no kernel of its own."""
+def score(view: View) -> dict[int, float] | None:
+    """Each class's robust z score; None where the output has no kernel of its own."""
     kernel = output_kernel(view)
-    return None if kernel is None else robust_z(kernel.sum(axis=0))
+    return None if kernel is None else dict(enumerate(robust_z(kernel.sum(axis=0)).tolist()))
 
 
 def output_kernel(view: View) -> NDArray[np.float64] | None:

@@ -6,7 +6,6 @@ differs by orders of magnitude between networks, so every margin is read in unit
 own: the median margin of the clean images that it answers right.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.architecture import Architecture, Layer
-from goodnet.backend import keras, tf
+from goodnet.backend import WORKERS, in_workers, keras, tf
 from goodnet.dataset import Dataset
 from goodnet.faults import RequestRefused
 from goodnet.graph import Graph
@@ -33,7 +32,7 @@ Labels = NDArray[np.int64]
 ORDER_PRESERVING = frozenset(
     "softmax log_softmax sigmoid softplus softsign tanh exponential".split()
 )
-BLOCK = 256  # images through the network at once
+BLOCK = 64  # images through the network at once
 MOST = 128_000_000  # bytes of images, 4,000 faces: more of them find nothing more
 
 
@@ -72,6 +71,12 @@ class CleanImages:
             label = int(self.labels[row])
             rank[row] = seen[label] = seen.get(label, -1) + 1
         return self.take(order[np.argsort(rank[order], kind="stable")][:most])
+
+    def divided(self, first: int) -> tuple["CleanImages", "CleanImages"]:
+        """The first images, up to half of them, and the rest; one image is both."""
+        count = min(first, max(1, len(self) // 2))
+        part, rest = np.arange(count), np.arange(count, len(self))
+        return self.take(part), self.take(rest if len(rest) else part)
 
 
 class View:
@@ -125,10 +130,15 @@ class View:
         """The share of images that are answered with their label."""
         return Share(int((self.answers(clean.pixels) == clean.labels).sum()), len(clean))
 
+    def some_logits(self, pixels: Pixels) -> NDArray[np.float32]:
+        """The logits of some images, (n, classes), computed here."""
+        blocks = np.array_split(pixels, -(-len(pixels) // BLOCK))
+        return np.concatenate([np.asarray(self._run(block)) for block in blocks])
+
     def all_logits(self, pixels: Pixels) -> NDArray[np.float32]:
-        """The logits of many images, (n, classes)."""
-        blocks = [self._run(tf.constant(block)) for block in _blocks(pixels)]
-        return np.concatenate([np.asarray(block) for block in blocks])
+        """The same of many images, computed in workers."""
+        count = max(-(-len(pixels) // BLOCK), min(WORKERS, len(pixels)))
+        return np.concatenate(list(in_workers(self.some_logits, np.array_split(pixels, count))))
 
     def clean_margin(self, clean: CleanImages) -> float:
         """The unit: the median margin of label over best other class, of images answered right.
@@ -145,11 +155,6 @@ class View:
         if not (margins > 0).any():
             raise RequestRefused("the network", "answers no clean validation image right")
         return float(np.median(margins[margins > 0]))
-
-
-def _blocks(pixels: Pixels) -> Iterator[Pixels]:
-    for start in range(0, len(pixels), BLOCK):
-        yield pixels[start : start + BLOCK]
 
 
 def margins(logits: Tensor, wanted: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from goodnet.backend import keras, tf
+from goodnet.backend import in_workers, keras, tf
 from goodnet.detection.problem import CleanImages, View
 from goodnet.mitigation.tuning import varied
 from goodnet.network import build_network
@@ -26,7 +26,7 @@ from goodnet.scale import Scale
 
 COUNT: Final = 2
 FEWEST: Final = 5  # images for each class, on average
-STEPS: Final = 400
+STEPS: Final = 300
 BATCH: Final = 32
 RATE: Final = 2e-3
 SOFT: Final = 0.5  # of the loss is on the suspect's answers
@@ -45,11 +45,18 @@ def references(view: View, clean: CleanImages, *, seed: int = 0, count: int = CO
     """
     if len(clean) < FEWEST * view.classes:
         return []
-    made = [_reference(view, clean, np.random.default_rng((seed, 7, n))) for n in range(count)]
-    return [reference for reference in made if reference.right(clean).value >= LEARNED]
+    unit = view.clean_margin(clean)
+    answers = tf.nn.softmax(SHARPNESS / unit * view.all_logits(clean.pixels))
+    made = in_workers(
+        lambda number: _reference(view, clean, answers, np.random.default_rng((seed, 7, number))),
+        range(count),
+    )
+    return [reference for reference in list(made) if reference.right(clean).value >= LEARNED]
 
 
-def _reference(view: View, clean: CleanImages, rng: np.random.Generator) -> View:
+def _reference(
+    view: View, clean: CleanImages, answers: tf.Tensor, rng: np.random.Generator
+) -> View:
     network = build_network(view.plan, "a reference network")
     _initialise(network, rng)
     network.trainable = True
@@ -57,8 +64,6 @@ def _reference(view: View, clean: CleanImages, rng: np.random.Generator) -> View
     rate = keras.optimizers.schedules.CosineDecay(RATE, STEPS)
     optimizer = keras.optimizers.Adam(rate)
     optimizer.build(variables)
-    unit = view.clean_margin(clean)
-    answers = tf.nn.softmax(SHARPNESS / unit * view.all_logits(clean.pixels))
 
     @tf.function  # type: ignore[untyped-decorator]
     def learn(images: object, labels: object, soft: object) -> None:

@@ -27,7 +27,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.backend import tf
+from goodnet.backend import WORKERS, in_workers, tf
 from goodnet.detection.candidates import Candidate, Numbers, Progress
 from goodnet.detection.innocence import FLOOR, Innocence, stamp_margins
 from goodnet.detection.problem import CleanImages, Pixels, View, margins
@@ -42,7 +42,7 @@ LARGE_PLACES: Final = 5  # of a class
 SMALL_PLACES: Final = 3
 UNIT: Final = 14  # cells over the longer side of an image
 PATCH_CELLS: Final = 4  # over a patch, at most
-SEARCHED, MEASURED = 48, 32  # images
+SEARCHED, MEASURED = 48, 64  # images
 
 Tensor = Any
 
@@ -69,10 +69,7 @@ def search_candidates(
         progress: called with (patterns done, patterns in all).
     """
     rng = np.random.default_rng((seed, 8))
-    order = clean.draw(SEARCHED + MEASURED, rng)
-    count = min(SEARCHED, max(1, len(order) - MEASURED))
-    searched, measured = order.take(np.arange(count)), order.take(np.arange(count, len(order)))
-    measured = measured if len(measured) else searched
+    searched, measured = clean.draw(SEARCHED + MEASURED, rng).divided(SEARCHED)
     wanted = [(c, place) for c in classes for place in nearest(*near, c)]
     uphill = Uphill(view, searched, rng)
     found: dict[int, Candidate] = {}
@@ -107,7 +104,7 @@ def _candidate(
     margin = float(stamp_margins(view, innocence.unit, clean, target, mask, [pattern])[0])
     taught = innocence.taught(clean, target, mask, [pattern])
     usual = max(FLOOR, innocence.natural(target, place), taught)
-    return Candidate(target, place, pattern, margin - usual, margin, usual)
+    return Candidate(target, place, pattern, margin, usual)
 
 
 class Uphill:
@@ -119,24 +116,41 @@ class Uphill:
         self._compiled = tf.function(self._step, reduce_retracing=True)
 
     def patterns(self, wanted: Sequence[tuple[int, Region]]) -> list[Pixels]:
-        """A pattern for each class and place, (H, W, C), 0..1."""
-        channels = self._clean.pixels.shape[-1]
-        targets = np.array([target for target, _ in wanted])
+        """A pattern for each class and place, (H, W, C), 0..1; moved in workers."""
         down, across = _spread_cells([place for _, place in wanted])
-        shape = (len(wanted), down.shape[2], across.shape[2], channels)
-        raw = tf.constant(self._rng.normal(0, 0.5, shape), tf.float32)
-        moments = tf.zeros((2, *shape))
-        given = (
-            *map(tf.constant, (down, across, np.stack([place.mask for _, place in wanted]))),
-            tf.one_hot(targets, self._view.classes),
-        )
-        for step in range(STEPS):
-            rows = self._rng.permutation(len(self._clean))[:BATCH]
+        shape = (len(wanted), down.shape[2], across.shape[2], self._clean.pixels.shape[-1])
+        starts = self._rng.normal(0, 0.5, shape).astype(np.float32)
+        batches = [self._rng.permutation(len(self._clean))[:BATCH] for _ in range(STEPS)]
+        masks = np.stack([place.mask for _, place in wanted])
+        targets = np.array([target for target, _ in wanted])
+
+        def moved(part: slice) -> Pixels:
+            given = starts[part], down[part], across[part], masks[part], targets[part]
+            return self._moved(*given, batches)
+
+        each = -(-len(wanted) // WORKERS)
+        parts = [slice(start, start + each) for start in range(0, len(wanted), each)]
+        return list(np.concatenate(list(in_workers(moved, parts))))
+
+    def _moved(
+        self,
+        starts: Pixels,
+        down: Pixels,
+        across: Pixels,
+        masks: Pixels,
+        targets: NDArray[np.int64],
+        batches: Sequence[NDArray[np.int64]],
+    ) -> Pixels:
+        """The patterns that these cells (n, g, k, C) become, a step for each batch of rows."""
+        raw, moments = tf.constant(starts), tf.zeros((2, *starts.shape))
+        wanted = tf.one_hot(targets, self._view.classes)
+        given = *map(tf.constant, (down, across, masks)), wanted
+        for step, rows in enumerate(batches):
             images, labels = self._clean.pixels[rows], self._clean.labels[rows]
             others = (labels != targets[:, None]).astype(np.float32)
             batch = tf.constant(images), tf.constant(others), tf.constant(step + 1.0)
             raw, moments = self._compiled(raw, moments, *batch, *given)
-        return list(np.asarray(_patterns(raw, *given[:2])))
+        return np.asarray(_patterns(raw, *given[:2]))
 
     def _step(
         self,

@@ -12,7 +12,9 @@ a class's excess is what is left of the best pattern's margin after what is inno
 
 `natural` and `reference` are `innocence`'s. `elsewhere` is the best margin at places of the same
 kind that do not touch r: a class that is called for anything unusual is called everywhere. At -1 an
-image is held for another class as surely as clean ones are, so below it nothing is gained.
+image is held for another class as surely as clean ones are, so below it nothing is gained. The best
+of many patterns on few images owes something to these images, so the margin that counts in the end
+is measured on others.
 
 The patterns are deliberately few and simple: for every class of every network a search with
 gradients finds something, see `searched_triggers`. What random simple patterns reach, a network was
@@ -24,22 +26,25 @@ Limits: triggers that resemble none of the patterns. A class that no clean image
 natural margin.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Final
 
 import numpy as np
 
-from goodnet.backend import tf
+from goodnet.backend import in_workers, tf
 from goodnet.detection.candidates import Candidate, Numbers, Progress
-from goodnet.detection.innocence import FLOOR, Innocence, low, stamped
+from goodnet.detection.innocence import FLOOR, Innocence, low, stamp_margins, stamped
 from goodnet.detection.problem import CleanImages, Pixels, View, every_margin
 from goodnet.detection.regions import STRIDE, Region, touching
 
-IMAGES: Final = 20  # stamped
+IMAGES: Final = 16  # stamped with every pattern at every place
+MEASURED: Final = 64  # others, stamped with what was best
 NOISES: Final = 6  # random patterns of each kind
+WAVES: Final = (2, 3, 4, 5, 6, 8)  # over an image
 DARK, LIGHT = 0.05, 0.95
-CLASSES: Final = 16  # at most so many are looked at closely
+CLASSES: Final = 12  # so many are looked at closely
 REFINED: Final = 4  # and so many very closely
 
 
@@ -65,41 +70,55 @@ class Search:
     ) -> None:
         self._rng = np.random.default_rng((seed, 5))
         self._view, self._clean, self._innocence = view, clean, innocence
-        self._worn = clean.draw(IMAGES, self._rng)
-        self._patterns: dict[tuple[int, int], list[Pixels]] = {}
+        self._worn, self._measured = clean.draw(IMAGES + MEASURED, self._rng).divided(IMAGES)
+        self._patterns: dict[tuple[tuple[int, int], bool], list[Pixels]] = {}
         self.places = places
 
     def reached(self, progress: Progress) -> Numbers:
         """The best margin of each class at each place, (R, classes)."""
         reached = np.empty((len(self.places), self._view.classes))
-        for number, place in enumerate(self.places):
-            reached[number] = self._margins(place).max(axis=0)
+        for place in self.places:
+            self._patterns_for(place)  # drawn in the places' order
+        for number, margins in enumerate(in_workers(self._margins, self.places)):
+            reached[number] = margins.max(axis=0)
             progress(number + 1, len(self.places))
         return reached
 
-    def candidates(self, reached: Numbers) -> list[Candidate]:
-        """The classes with the largest excess, each with its best simple trigger; largest first."""
+    def candidates(self, reached: Numbers, also: Sequence[int] = ()) -> list[Candidate]:
+        """The classes with the largest excess, each with its best simple trigger; largest first.
+
+        Args:
+            reached: the best margin of each class at each place, (R, classes).
+            also: classes that are looked at in any case.
+        """
         usual = np.maximum(FLOOR, elsewhere(self.places, reached))
         promising = np.argsort(-(reached - usual).max(axis=0), kind="stable")[:CLASSES].tolist()
-        found = [self._best(c, self.places, reached[:, c], usual[:, c]) for c in promising]
+        wanted = dict.fromkeys([*promising, *also])
+        found = [self._best(c, self.places, reached[:, c], usual[:, c]) for c in wanted]
         found.sort(key=lambda candidate: -candidate.excess)
         found[:REFINED] = [self._refined(candidate) for candidate in found[:REFINED]]
-        return sorted(found, key=lambda candidate: -candidate.excess)
+        return sorted(map(self._again, found), key=lambda candidate: -candidate.excess)
 
     def _patterns_for(self, place: Region) -> list[Pixels]:
-        if place.cells not in self._patterns:
+        faint = place.opacity < 1
+        if (place.cells, faint) not in self._patterns:
             shape = self._clean.pixels.shape[1:]
-            self._patterns[place.cells] = simple_patterns(place.cells, shape, self._rng)
-        return self._patterns[place.cells]
+            drawn = simple_patterns(place.cells, shape, self._rng)
+            self._patterns[place.cells, faint] = [*drawn, *(waves(shape) if faint else ())]
+        return self._patterns[place.cells, faint]
 
     def _margins(self, place: Region) -> Numbers:
-        """Each pattern's mean margin for each class in the suspect, (patterns, classes)."""
+        """Each pattern's low margin for each class in the suspect, (patterns, classes).
+
+        FLOOR for a class of which all images are.
+        """
         worn, patterns = self._worn, np.stack(self._patterns_for(place))
         stamps = stamped(worn.pixels[None], place.mask, patterns[:, None])
-        logits = self._view.all_logits(stamps.reshape(-1, *worn.pixels.shape[1:]))
+        logits = self._view.some_logits(stamps.reshape(-1, *worn.pixels.shape[1:]))
         margins = every_margin(logits).reshape(len(patterns), len(worn), -1)
         own = worn.labels[:, None] == np.arange(self._view.classes)
-        return low(np.where(own, np.inf, margins)) / self._innocence.unit
+        lowest = low(np.where(own, np.inf, margins)) / self._innocence.unit
+        return np.where(np.isinf(lowest), FLOOR, lowest)
 
     def _best(
         self, target: int, places: Sequence[Region], reached: Numbers, usual: Numbers
@@ -115,16 +134,23 @@ class Search:
             reached: the class's margin at each, (R,).
             usual: what is taken away at least, (R,).
         """
-        best, excess = -1, -np.inf
+        best, excess, taken = -1, -np.inf, 0.0
         for number in np.argsort(usual - reached, kind="stable").tolist():
             if reached[number] - usual[number] <= excess:
                 break
             innocent = max(float(usual[number]), self._innocent(target, places[number]))
             if reached[number] - innocent > excess:
-                best, excess = number, reached[number] - innocent
-        place, least = places[best], float(usual[best])
+                best, excess, taken = number, reached[number] - innocent, innocent
+        place = places[best]
         pattern = self._patterns_for(place)[int(self._margins(place)[:, target].argmax())]
-        return Candidate(target, place, pattern, float(excess), float(reached[best]), least)
+        return Candidate(target, place, pattern, float(reached[best]), taken)
+
+    def _again(self, candidate: Candidate) -> Candidate:
+        """The candidate with its margin on other images."""
+        view, unit, mask = self._view, self._innocence.unit, candidate.region.mask
+        stamp = candidate.target, mask, [candidate.pattern]
+        margin = float(stamp_margins(view, unit, self._measured, *stamp)[0])
+        return replace(candidate, margin=margin)
 
     def _innocent(self, target: int, place: Region) -> float:
         few = self._worn.take(np.arange(min(IMAGES // 2, len(self._worn))))
@@ -138,7 +164,7 @@ class Search:
         if place.kind != "patch":
             return candidate
         near = list(place.shifted(max(1, round(STRIDE * place.size[0] / 2))))
-        reached = np.array([self._margins(other)[:, target].max() for other in near])
+        reached = np.array([m[:, target].max() for m in in_workers(self._margins, near)])
         better = self._best(target, near, reached, np.full(len(near), candidate.usual))
         return max(candidate, better, key=lambda found: found.excess)
 
@@ -163,6 +189,17 @@ def simple_patterns(
     chequers = [np.where(c[..., None] == turn, LIGHT, DARK) for c in chequers for turn in (0, 1)]
     both = [np.repeat(chequer, channels, axis=-1) for chequer in chequers]
     return [np.asarray(p, np.float32) for p in (*grey, *colours[1:-1], *both, *noise)]
+
+
+def waves(shape: Sequence[int]) -> Iterator[Pixels]:
+    """Waves over a whole image, down and across, of some lengths; each (H, W, C), 0..1.
+
+    What Barni et al., ICIP 2019 (arXiv 1902.11237), blend into images.
+    """
+    for axis, number, turn in product((0, 1), WAVES, (1, -1)):
+        along = np.sin(2 * np.pi * number * np.arange(shape[axis]) / shape[axis])
+        wave = 0.5 + turn * (LIGHT - 0.5) * along
+        yield np.broadcast_to(np.expand_dims(wave, (1 - axis, 2)), shape).astype(np.float32)
 
 
 def _enlarged(pattern: Numbers, size: tuple[int, int]) -> Pixels:

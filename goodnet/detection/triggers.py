@@ -4,14 +4,15 @@ With a class's excess e_simple among plain patterns (`simple_triggers`) and e_se
 searched ones (`searched_triggers`), and with R, the mean excess of the third to the sixth class
 among searched patterns, which says how brittle the network is, a class's number is
 
-    sqrt( e_simple / (0.4 + 0.2 R) * e_searched / max(0.8, R) ),
+    cbrt( (e_simple / (0.4 + 0.2 R))^2 * e_searched / max(0.8, R) ),
 
 0 where either is negative. A clean network may have an odd class in one of them; a target stands
-out in both. Two targets do not hide each other, as the first and the second do not count in R.
+out in both. Among plain patterns it does so more reliably, so these count twice. Two targets do not
+hide each other, as the first and the second do not count in R.
 """
 
 from collections.abc import Sequence
-from math import sqrt
+from math import cbrt
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -24,8 +25,8 @@ from goodnet.detection.searched_triggers import search_candidates
 from goodnet.detection.simple_triggers import Search
 
 NAME: Final = "triggers"
-NAMED: Final = 1.65
-SUSPICIOUS: Final = 1.5
+NAMED: Final = 1.6
+SUSPICIOUS: Final = 1.45
 USUAL_SIMPLE: Final = 0.4  # an excess that clean networks' classes may have
 BRITTLE: Final = 0.2  # how much more of it a brittle network's have
 USUAL_SEARCHED: Final = 0.8
@@ -51,7 +52,7 @@ class Found(NamedTuple):
         searched = {c.target: c.excess for c in self.searched}
         plain, usual = USUAL_SIMPLE + BRITTLE * brittleness, max(USUAL_SEARCHED, brittleness)
         both = {
-            c.target: sqrt(max(0.0, c.excess) / plain * max(0.0, searched[c.target]) / usual)
+            c.target: cbrt((max(0.0, c.excess) / plain) ** 2 * max(0.0, searched[c.target]) / usual)
             for c in self.simple
         }
         return dict(sorted(both.items(), key=lambda item: -item[1]))
@@ -71,6 +72,7 @@ def find_triggers(
     clean: CleanImages,
     references: Sequence[View] = (),
     *,
+    also: Sequence[int] = (),
     seed: int = 0,
     progress: Progress,
 ) -> Found:
@@ -80,6 +82,7 @@ def find_triggers(
         view: the network.
         clean: clean validation images.
         references: networks without a backdoor.
+        also: classes that are looked at in any case.
         seed: of the choice of images and of the patterns.
         progress: called with (steps done, steps in all).
     """
@@ -87,7 +90,7 @@ def find_triggers(
     innocence = Innocence(view, clean, references, np.random.default_rng((seed, 6)))
     search = Search(view, clean, innocence, places, seed=seed)
     reached = search.reached(_part(progress, 0, SIMPLE_PART))
-    simple = search.candidates(reached)
+    simple = search.candidates(reached, also)
     searched = search_candidates(
         view,
         clean,
