@@ -8,7 +8,8 @@ Source: the column sums are the weights' side of Fields et al., "Trojan Signatur
 ICCV workshops 2021 (arXiv 2109.02836).
 
 Limits: it costs milliseconds and needs no image, and it misses about half of all backdoors; a
-trigger that uses few features leaves no trace. Few classes, few columns to compare with.
+trigger that uses few features leaves no trace. Few classes are too few columns to compare with: one
+of our clean networks of ten classes has a z score of 5.7.
 """
 
 from typing import Final
@@ -22,12 +23,15 @@ from goodnet.detection.problem import View
 NAME: Final = "last layer"
 NAMED: Final = 6.0
 SUSPICIOUS: Final = 5.0
+FEWEST: Final = 20  # classes
 
 
 def score(view: View) -> dict[int, float] | None:
-    """Each class's robust z score; None where the output has no kernel of its own."""
+    """Each class's robust z score; None for few classes, or where the output has no kernel."""
     kernel = output_kernel(view)
-    return None if kernel is None else dict(enumerate(robust_z(kernel.sum(axis=0)).tolist()))
+    if kernel is None or view.classes < FEWEST:
+        return None
+    return dict(enumerate(robust_z(kernel.sum(axis=0)).tolist()))
 
 
 def output_kernel(view: View) -> NDArray[np.float64] | None:

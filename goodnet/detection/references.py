@@ -26,7 +26,9 @@ from goodnet.scale import Scale
 
 COUNT: Final = 2
 FEWEST: Final = 5  # images for each class, on average
-STEPS: Final = 300
+STEPS: Final = 300  # and for many classes
+STEPS_A_CLASS: Final = 6
+MOST_STEPS: Final = 2000
 BATCH: Final = 32
 RATE: Final = 2e-3
 SOFT: Final = 0.5  # of the loss is on the suspect's answers
@@ -61,7 +63,8 @@ def _reference(
     _initialise(network, rng)
     network.trainable = True
     variables = network.trainable_variables
-    rate = keras.optimizers.schedules.CosineDecay(RATE, STEPS)
+    steps = min(max(STEPS, STEPS_A_CLASS * view.classes), MOST_STEPS)
+    rate = keras.optimizers.schedules.CosineDecay(RATE, steps)
     optimizer = keras.optimizers.Adam(rate)
     optimizer.build(variables)
 
@@ -74,7 +77,7 @@ def _reference(
             loss = tf.reduce_mean((1 - SOFT) * hard + SOFT * like)
         optimizer.apply(tape.gradient(loss, variables), variables)
 
-    for _ in range(STEPS):
+    for _ in range(steps):
         rows = rng.permutation(len(clean))[:BATCH]
         images = tf.constant(varied(clean.pixels[rows], rng))
         learn(images, tf.constant(clean.labels[rows]), tf.gather(answers, rows))

@@ -25,8 +25,8 @@ from goodnet.detection.searched_triggers import search_candidates
 from goodnet.detection.simple_triggers import Search
 
 NAME: Final = "triggers"
-NAMED: Final = 1.6
-SUSPICIOUS: Final = 1.45
+NAMED: Final = 1.65
+SUSPICIOUS: Final = 1.5
 USUAL_SIMPLE: Final = 0.4  # an excess that clean networks' classes may have
 BRITTLE: Final = 0.2  # how much more of it a brittle network's have
 USUAL_SEARCHED: Final = 0.8

@@ -11,9 +11,9 @@ The middle term is distillation (Hinton, Vinyals, Dean, arXiv 1503.02531): the s
 clean images say more than a label, and hold the accuracy.
 
 Adam, a one-cycle rate (Smith, Topin, "Super-Convergence", arXiv 1708.07120), images shifted and
-brightened by a little, some blended with another one (mixup, Zhang et al., arXiv 1710.09412, here
-with the suspect's answer to the blend). Normalisation keeps its statistics: a few hundred images
-are too few for new ones.
+brightened by a little, half of them mirrored, some blended with another one (mixup, Zhang et al.,
+arXiv 1710.09412), all with the suspect's answer to what came of it. Normalisation keeps its
+statistics: a few hundred images are too few for new ones.
 
 A rate is meant for pixels 0..1. A kernel that reads the pixels of a network for 0..255 works on
 numbers 255 times as large, and one step of it would do 255 times as much: such kernels, and no
@@ -37,6 +37,7 @@ from goodnet.wiring import refs_of
 
 BATCH = 64
 STAMPED = 0.4  # of a batch's images carry a stamp
+MIRRORED = 0.5  # of them
 BLENDED = 0.5  # of them are blended with another one
 LIKE = 0.95  # a of the formula
 PULLED = 0.3  # b of the formula
@@ -182,6 +183,8 @@ def _batch(clean: CleanImages, stamp: Stamper, rng: np.random.Generator) -> tupl
     """Images stamped, and plain (n, H, W, C), 0..1; labels; 1 where stamped, (n,)."""
     rows = rng.permutation(len(clean))[:BATCH]
     plain, labels = varied(clean.pixels[rows], rng), clean.labels[rows]
+    mirrored = rng.random(len(rows)) < MIRRORED
+    plain[mirrored] = plain[mirrored, :, ::-1]
     weights = rng.random((len(rows), 1, 1, 1), dtype=np.float32)
     blended = rng.random(weights.shape) < BLENDED
     share = np.where(blended, np.maximum(weights, 1 - weights), np.float32(1))
