@@ -8,7 +8,7 @@ import pytest
 
 from goodnet.backend import keras
 from goodnet.detection import maximum_margin
-from goodnet.detection.candidates import Candidate
+from goodnet.detection.candidates import Candidate, best_of_each
 from goodnet.detection.innocence import Innocence, low, natural_margin
 from goodnet.detection.judge import decide, judge, judge_against
 from goodnet.detection.maximum_margin import maximum_margins
@@ -74,7 +74,7 @@ def test_both_searches_find_the_bright_corner(
 ) -> None:
     view, clean = View.of(as_suspect(corner_network()), Scale.RAW), clean_images()
     found = find_triggers(view, clean, progress=no_progress)
-    for best in (found.simple[0], found.searched[0]):
+    for best in (found.simple[0], best_of_each(found.searched)[0]):
         assert best.target == 2
         assert best.region.mask[:2, :2].min() == 1
         assert success(view, clean, 2, best.region.mask, best.pattern).value > 0.9
@@ -209,6 +209,20 @@ def test_the_class_to_which_noise_is_taken_furthest_of_a_hundred_is_named(
     assert all(lead < 0 for c, lead in leads.items() if c != 7)
     few = linear_network(kernel[:, 1:])
     assert maximum_margin.score(View.of(as_suspect(few), Scale.UNIT)) is None
+
+
+def test_over_the_whole_image_a_class_is_held_against_the_others_there() -> None:
+    whole, patch = (
+        Region(kind, (20, 20), (0, 0), size, (20, 20), opacity)
+        for kind, size, opacity in (("whole image", (20, 20), FAINT), ("patch", (4, 4), 1.0))
+    )
+    pattern = np.zeros((20, 20, 1), np.float32)
+    excesses = [(0, 8.0), (1, 3.0), (2, 2.0), (3, 2.0), (4, 2.0), (5, 2.0)]
+    searched = [Candidate(c, whole, pattern, e, 0.0) for c, e in excesses]
+    found = Found((), (*searched, Candidate(5, patch, pattern, 9.0, 0.0)))
+    assert found.blended() == {0: 4.0, 1: 1.5, 2: 1.0, 3: 1.0, 4: 1.0, 5: 1.0}  # in units of R = 2
+    assert found.best()[5].region == patch
+    assert [c.excess for c in best_of_each(found.searched)] == [9, 8, 3, 2, 2, 2]
 
 
 def test_regions_stay_inside_touch_and_move() -> None:

@@ -1,6 +1,6 @@
-"""What a search for triggers leaves: the best candidate of each class."""
+"""What a search for triggers leaves: candidates, each a pattern at a place for a class."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Candidate:
-    """The best trigger of a class that a search found.
+    """A trigger that a search found.
 
     Attributes:
         target: the class.
@@ -35,3 +35,12 @@ class Candidate:
     def excess(self) -> float:
         """What is left of the margin when what is innocent is taken away."""
         return self.margin - self.usual
+
+
+def best_of_each(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The candidate with the largest excess of each class; largest first."""
+    ordered = sorted(candidates, key=lambda candidate: -candidate.excess)
+    found: dict[int, Candidate] = {}
+    for candidate in ordered:
+        found.setdefault(candidate.target, candidate)
+    return list(found.values())

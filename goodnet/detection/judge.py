@@ -63,9 +63,17 @@ def judge_against(
     ]
     also = [c for statistic in imageless for c in statistic.at_least(statistic.suspicious)]
     found = triggers.find_triggers(view, clean, honest, also=also, seed=seed, progress=progress)
-    numbers = Statistic(triggers.NAME, found.numbers(), triggers.NAMED, triggers.SUSPICIOUS)
+    seen = (
+        Statistic(triggers.NAME, found.numbers(), triggers.NAMED, triggers.SUSPICIOUS),
+        Statistic(
+            triggers.BLENDED,
+            found.blended(),
+            triggers.BLENDED_NAMED,
+            triggers.BLENDED_SUSPICIOUS,
+        ),
+    )
     missing = view.classes - len(np.unique(clean.labels))
-    verdict = decide([numbers, *imageless], bool(honest), missing)
+    verdict = decide([*seen, *imageless], bool(honest), missing)
     return replace(verdict, triggers=_triggers(view, clean, verdict, found.best()))
 
 

@@ -57,7 +57,7 @@ def search_candidates(
     seed: int,
     progress: Progress,
 ) -> list[Candidate]:
-    """The best searched trigger of each class; largest excess first.
+    """A searched trigger for each class and place; several places for each class.
 
     Args:
         view: the network.
@@ -72,15 +72,13 @@ def search_candidates(
     searched, measured = clean.draw(SEARCHED + MEASURED, rng).divided(SEARCHED)
     wanted = [(c, place) for c in classes for place in nearest(*near, c)]
     uphill = Uphill(view, searched, rng)
-    found: dict[int, Candidate] = {}
+    found = list[Candidate]()
     for start in range(0, len(wanted), TOGETHER):
         part = wanted[start : start + TOGETHER]
         for (target, place), pattern in zip(part, uphill.patterns(part), strict=True):
-            made = _candidate(view, measured, innocence, target, place, pattern)
-            if target not in found or made.excess > found[target].excess:
-                found[target] = made
+            found.append(_candidate(view, measured, innocence, target, place, pattern))
         progress(min(start + TOGETHER, len(wanted)), len(wanted))
-    return sorted(found.values(), key=lambda candidate: -candidate.excess)
+    return found
 
 
 def nearest(places: Sequence[Region], reached: Numbers, target: int) -> list[Region]:

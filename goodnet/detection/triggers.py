@@ -9,6 +9,10 @@ among searched patterns, which says how brittle the network is, a class's number
 0 where either is negative. A clean network may have an odd class in one of them; a target stands
 out in both. Among plain patterns it does so more reliably, so these count twice. Two targets do not
 hide each other, as the first and the second do not count in R.
+
+A pattern blended into the whole image may resemble no plain one. There every class is searched at
+the same place, so these excesses alone tell: a second number is e_blended / max(0.8, R), e_blended
+and R being those of the whole image.
 """
 
 from collections.abc import Sequence
@@ -17,7 +21,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from goodnet.detection.candidates import Candidate, Progress
+from goodnet.detection.candidates import Candidate, Progress, best_of_each
 from goodnet.detection.innocence import Innocence
 from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.regions import regions
@@ -27,6 +31,9 @@ from goodnet.detection.simple_triggers import Search
 NAME: Final = "triggers"
 NAMED: Final = 1.65
 SUSPICIOUS: Final = 1.5
+BLENDED: Final = "blended triggers"
+BLENDED_NAMED: Final = 3.5
+BLENDED_SUSPICIOUS: Final = 3.0
 USUAL_SIMPLE: Final = 0.4  # an excess that clean networks' classes may have
 BRITTLE: Final = 0.2  # how much more of it a brittle network's have
 USUAL_SEARCHED: Final = 0.8
@@ -38,8 +45,8 @@ class Found(NamedTuple):
     """What both searches found.
 
     Attributes:
-        simple: the best simple trigger of each class that was looked at closely, largest first.
-        searched: likewise for searched triggers.
+        simple: the best simple trigger of each class that was looked at closely.
+        searched: searched triggers for the same classes, at several places each.
     """
 
     simple: tuple[Candidate, ...]
@@ -47,24 +54,32 @@ class Found(NamedTuple):
 
     def numbers(self) -> dict[int, float]:
         """Each class's number, largest first."""
-        runners_up = [candidate.excess for candidate in self.searched[RUNNERS_UP]]
-        brittleness = max(0.0, float(np.mean(runners_up))) if runners_up else 0.0
-        searched = {c.target: c.excess for c in self.searched}
-        plain, usual = USUAL_SIMPLE + BRITTLE * brittleness, max(USUAL_SEARCHED, brittleness)
+        best = best_of_each(self.searched)
+        brittle = brittleness(best)
+        plain, usual = USUAL_SIMPLE + BRITTLE * brittle, max(USUAL_SEARCHED, brittle)
+        searched = {c.target: max(0.0, c.excess) / usual for c in best}
         both = {
-            c.target: cbrt((max(0.0, c.excess) / plain) ** 2 * max(0.0, searched[c.target]) / usual)
+            c.target: cbrt((max(0.0, c.excess) / plain) ** 2 * searched[c.target])
             for c in self.simple
         }
         return dict(sorted(both.items(), key=lambda item: -item[1]))
 
+    def blended(self) -> dict[int, float]:
+        """Each class's number for patterns blended into the whole image, largest first."""
+        whole = best_of_each(c for c in self.searched if c.region.opacity < 1)
+        usual = max(USUAL_SEARCHED, brittleness(whole))
+        return {c.target: c.excess / usual for c in whole}
+
     def best(self) -> dict[int, Candidate]:
-        """For each class the candidate with the larger margin."""
-        best: dict[int, Candidate] = {}
-        for candidate in (*self.simple, *self.searched):
-            old = best.get(candidate.target)
-            if old is None or candidate.margin > old.margin:
-                best[candidate.target] = candidate
-        return best
+        """For each class the candidate with the largest margin."""
+        every = sorted((*self.simple, *self.searched), key=lambda candidate: candidate.margin)
+        return {candidate.target: candidate for candidate in every}
+
+
+def brittleness(best: Sequence[Candidate]) -> float:
+    """R of the formula: the mean excess of the third to the sixth class; not negative."""
+    runners_up = [candidate.excess for candidate in best[RUNNERS_UP]]
+    return max(0.0, float(np.mean(runners_up))) if runners_up else 0.0
 
 
 def find_triggers(
