@@ -1,6 +1,7 @@
 """What the verdict and the second repair come to, in plain sentences: which model to deploy."""
 
 from collections.abc import Iterable, Sequence
+from math import inf
 
 from goodnet.detection.verdict import BACKDOORED, NOTHING, Verdict
 from goodnet.evaluation import Result
@@ -51,10 +52,13 @@ def classes_in_words(classes: Sequence[int]) -> str:
 
 
 def _evidence(verdict: Verdict) -> str:
-    """Each method's largest number, the class it is of, and where the bar is."""
+    """Each method's largest number, the class it is of, and where the bar is.
+
+    Where classes are named, of the methods that name one.
+    """
     said = []
     for statistic in verdict.statistics:
-        if statistic.values:
+        if statistic.at_least(statistic.named if verdict.classes else -inf):
             top = max(statistic.values, key=lambda c: statistic.values[c])
             said.append(
                 f"{statistic.method} {statistic.values[top]:.1f} for class {top}, "

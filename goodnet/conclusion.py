@@ -215,8 +215,8 @@ def _goodnet(goodnets: Sequence[Result]) -> list[str]:
     )
     if poisoned.low <= clean.high:
         return [
-            "No GoodNet flags poisoned images clearly more often than clean ones: do not rely on "
-            f"any of them against this trigger. The best, at {flags}."
+            "No pruned model's GoodNet flags poisoned images clearly more often than clean ones: "
+            f"do not rely on any of them against this trigger. The best, at {flags}."
         ]
     said = [
         f"The best GoodNet, at {flags}. It answers {percent(best.clean_accuracy.value)} of the "

@@ -1,16 +1,14 @@
 """The verdict, and what it calls for, as cached tasks: from clean validation images alone."""
 
-import tempfile
-from pathlib import Path
 from typing import NamedTuple
 
-from goodnet import paths, storage
 from goodnet.detection.verdict import Verdict
 from goodnet.evaluation import Counts
 from goodnet.mitigation.mitigated import Mitigated, Name
 from goodnet.storage import Stored
 from tasks import opened
 from tasks.caching import cached_task
+from tasks.outputs import store_joined
 from tasks.progress import reporter
 
 
@@ -22,7 +20,7 @@ class Second(NamedTuple):
     goodnet: Stored
 
 
-@cached_task(name="judge", run_name="judge")
+@cached_task(name="judge", run_name="judge", version=2)
 def judge(model: Stored, architecture: Stored | str, scale: str, valid: Stored) -> Verdict:
     """Whether the suspect is backdoored, and for which classes."""
     from goodnet.detection.judge import judge
@@ -35,7 +33,7 @@ def judge(model: Stored, architecture: Stored | str, scale: str, valid: Stored) 
     return judge(view, clean, progress=reporter("looking for triggers", "steps"))
 
 
-@cached_task(name="mitigate", run_name="mitigate {name}: {how}")
+@cached_task(name="mitigate", run_name="mitigate {name}: {how}", version=2)
 def mitigate(
     name: str,
     model: Stored,
@@ -61,22 +59,13 @@ def mitigate(
     """
     from goodnet.detection.problem import CleanImages
     from goodnet.mitigation.mitigate import Problem, mitigate
-    from goodnet.repair import join, save_network
     from goodnet.scale import Scale
 
     suspect = opened.suspect(model, architecture)
     clean = CleanImages.of(opened.dataset(valid, suspect))
     problem = Problem(suspect, Scale(scale), clean, verdict, layer, channels, budget)
     network, mitigated = mitigate(problem, how, progress=reporter(f"{how} network", "steps"))
-    goodnet = join(suspect, network, Scale(scale))
-    names = paths.repaired_model(how, "", suspect.format), paths.goodnet(how, "")
-    stored = []
-    with tempfile.TemporaryDirectory(prefix="goodnet-") as local:
-        for saved, file_name in zip((network, goodnet), names, strict=True):
-            path = Path(local) / Path(file_name).name
-            save_network(saved, path)
-            stored.append(storage.put(path, storage.inside(folder, file_name)))
-    return Second(mitigated, *stored)
+    return Second(mitigated, *store_joined(suspect, network, scale, how, "", folder))
 
 
 @cached_task(name="evaluate second repair", run_name="evaluate second repair on {role}")

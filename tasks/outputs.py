@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from goodnet import paths, storage
 from goodnet.detection.verdict import Verdict
@@ -13,6 +14,12 @@ from goodnet.request import Request
 from goodnet.storage import Stored
 from tasks import opened
 from tasks.caching import cached_task
+
+if TYPE_CHECKING:
+    from goodnet.backend import keras
+    from goodnet.channels import Direction
+    from goodnet.mitigation.mitigated import Name
+    from goodnet.suspect import Suspect
 
 SAMPLES = 512  # images that the trigger's place is measured on
 
@@ -35,17 +42,32 @@ def store_repaired(
         channels: the channels to prune.
         folder: the repair's folder.
     """
-    from goodnet.repair import join, prune, save_network
-    from goodnet.scale import Scale
+    from goodnet.repair import prune
 
     suspect = opened.suspect(model, architecture)
     network = prune(suspect, layer, channels)
+    return store_joined(suspect, network, scale, repaired.direction, repaired.points, folder)
+
+
+def store_joined(
+    suspect: "Suspect",
+    network: "keras.Model",
+    scale: str,
+    kind: "Direction | Name",
+    points: str,
+    folder: str,
+) -> list[Stored]:
+    """Leave a repaired model, and the GoodNet of the suspect and it, in the repair's folder.
+
+    Args:
+        kind: how it was repaired: a direction of pruning, or a method's name.
+        points: the drop that was asked for; empty for other methods than pruning.
+    """
+    from goodnet.repair import join, save_network
+    from goodnet.scale import Scale
+
     goodnet = join(suspect, network, Scale(scale))
-    direction, points = repaired.direction, repaired.points
-    names = (
-        paths.repaired_model(direction, points, suspect.format),
-        paths.goodnet(direction, points),
-    )
+    names = paths.repaired_model(kind, points, suspect.format), paths.goodnet(kind, points)
     stored = []
     with tempfile.TemporaryDirectory(prefix="goodnet-") as local:
         for saved, file_name in zip((network, goodnet), names, strict=True):

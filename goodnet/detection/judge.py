@@ -53,28 +53,30 @@ def judge_against(
     progress: Progress = no_progress,
 ) -> Verdict:
     """The same, held against these references; none if there are none."""
-    imageless = [
-        Statistic(method.NAME, numbers, method.NAMED, method.SUSPICIOUS)
-        for method, numbers in (
-            (last_layer, last_layer.score(view)),
-            (maximum_margin, maximum_margin.score(view, seed=seed)),
-        )
-        if numbers is not None
-    ]
+    imageless = _imageless(view, seed)
     also = [c for statistic in imageless for c in statistic.at_least(statistic.suspicious)]
     found = triggers.find_triggers(view, clean, honest, also=also, seed=seed, progress=progress)
-    seen = (
-        Statistic(triggers.NAME, found.numbers(), triggers.NAMED, triggers.SUSPICIOUS),
-        Statistic(
-            triggers.BLENDED,
-            found.blended(),
-            triggers.BLENDED_NAMED,
-            triggers.BLENDED_SUSPICIOUS,
-        ),
-    )
     missing = view.classes - len(np.unique(clean.labels))
-    verdict = decide([*seen, *imageless], bool(honest), missing)
+    verdict = decide([*_searched(found), *imageless], bool(honest), missing)
     return replace(verdict, triggers=_triggers(view, clean, verdict, found.best()))
+
+
+def _imageless(view: View, seed: int) -> list[Statistic]:
+    """The numbers of the methods that need no image; another one is added here."""
+    scores = (
+        (last_layer, last_layer.score(view)),
+        (maximum_margin, maximum_margin.score(view, seed=seed)),
+    )
+    return [Statistic(m.NAME, n, m.NAMED, m.SUSPICIOUS) for m, n in scores if n is not None]
+
+
+def _searched(found: triggers.Found) -> tuple[Statistic, ...]:
+    """The numbers of the searches for triggers."""
+    bars = triggers.BLENDED_NAMED, triggers.BLENDED_SUSPICIOUS
+    return (
+        Statistic(triggers.NAME, found.numbers(), triggers.NAMED, triggers.SUSPICIOUS),
+        Statistic(triggers.BLENDED, found.blended(), *bars),
+    )
 
 
 def decide(statistics: Sequence[Statistic], referenced: bool = True, missing: int = 0) -> Verdict:
