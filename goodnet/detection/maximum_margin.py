@@ -13,8 +13,8 @@ Pattern Types Using a Maximum Margin Statistic", IEEE S&P 2024 (arXiv 2205.06900
 margin's p-value decides, under a distribution fitted to the others; clean networks' margins have
 heavier tails than that, and the lead tells them apart better. It needs no image.
 
-Limits: it takes many classes to say what is usual, and two targets hide each other. Where starts
-are few, or the scale of the pixels is wrong, it names another class every time.
+Limits: it takes many classes to say what is usual, and two targets hide each other. With few starts
+the class in the lead changes with the noise, and at a wrong scale of the pixels it means nothing.
 """
 
 from typing import Any, Final
