@@ -43,15 +43,14 @@ if __name__ == "__main__":
         start = time.monotonic()
         verdict = judge(View.of(suspect, wanted.scale), clean)
         seconds = time.monotonic() - start
-        half = "tune" if wanted.tune else "held out"
         made = ", ".join(f"{name} → {target}" for name, target in wanted.triggers.items())
         values = verdict.statistics[0].values.items()
         first = sorted(values, key=lambda item: -item[1])[:3]
         numbers = ", ".join(f"{c}: {value:.2f}" for c, value in first)
         named = f"{verdict.verdict} {', '.join(map(str, verdict.classes))}".strip()
         rated = rating(wanted, verdict)
-        counts[half, "attacked" if made else "clean", rated] += 1
-        row = (wanted.name, half, made or "none", named, numbers, rated, f"{seconds:.0f}")
+        counts[wanted.half, "attacked" if made else "clean", rated] += 1
+        row = (wanted.name, wanted.half, made or "none", named, numbers, rated, f"{seconds:.0f}")
         print(f"| {' | '.join(row)} |", flush=True)
     for key, count in sorted(counts.items()):
         print(f"- {', '.join(key)}: {count}")

@@ -8,7 +8,7 @@ import pytest
 
 from goodnet.backend import keras
 from goodnet.detection import maximum_margin
-from goodnet.detection.candidates import Candidate, best_of_each
+from goodnet.detection.candidates import FLOOR, Candidate, best_of_each
 from goodnet.detection.innocence import Innocence, low, natural_margin
 from goodnet.detection.judge import decide, judge, judge_against
 from goodnet.detection.maximum_margin import maximum_margins
@@ -100,6 +100,8 @@ def test_a_class_s_own_content_is_pasted_and_the_lowest_quarter_counts(
     innocence = Innocence(view, clean, [], np.random.default_rng(0))
     assert innocence.natural(1, corner) < 0
     assert innocence.natural(2, corner) == -np.inf  # nobody shows class 2
+    assert innocence.usual(2, corner, np.array([0.0, 0.0, -3.0])) == FLOOR
+    assert innocence.usual(2, corner, np.array([0.0, 0.0, 0.5])) == FLOOR + 2 * 1.5
     assert low(np.array([[4.0, 1, 3, 2], [8, 8, 8, 0]])).tolist() == [1, 0]
 
 
@@ -159,7 +161,7 @@ def test_a_number_is_large_only_where_both_searches_agree() -> None:
 
     def found(*excesses: float) -> tuple[Candidate, ...]:
         pattern = np.zeros((20, 20, 1), np.float32)
-        return tuple(Candidate(c, region, pattern, e, 0.0) for c, e in enumerate(excesses))
+        return tuple(Candidate(c, region, pattern, FLOOR + e) for c, e in enumerate(excesses))
 
     steady = Found(found(1.6, 0.1, 0.1), found(3.2, 0.1, 0.0)).numbers()
     assert steady[0] == pytest.approx(4.0)  # cbrt((1.6 / 0.4)^2 * 3.2 / 0.8)
@@ -218,8 +220,8 @@ def test_over_the_whole_image_a_class_is_held_against_the_others_there() -> None
     )
     pattern = np.zeros((20, 20, 1), np.float32)
     excesses = [(0, 8.0), (1, 3.0), (2, 2.0), (3, 2.0), (4, 2.0), (5, 2.0)]
-    searched = [Candidate(c, whole, pattern, e, 0.0) for c, e in excesses]
-    found = Found((), (*searched, Candidate(5, patch, pattern, 9.0, 0.0)))
+    searched = [Candidate(c, whole, pattern, FLOOR + e) for c, e in excesses]
+    found = Found((), (*searched, Candidate(5, patch, pattern, FLOOR + 9)))
     assert found.blended() == {0: 4.0, 1: 1.5, 2: 1.0, 3: 1.0, 4: 1.0, 5: 1.0}  # in units of R = 2
     assert found.best()[5].region == patch
     assert [c.excess for c in best_of_each(found.searched)] == [9, 8, 3, 2, 2, 2]

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.detection.problem import Pixels
 from goodnet.detection.regions import Region
+
+FLOOR: Final = -1.0  # a margin: the image is held for another class as surely as clean ones are
 
 Numbers = NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -22,14 +25,14 @@ class Candidate:
         region: where.
         pattern: float32 (H, W, C), 0..1.
         margin: its low margin, see `innocence`, in units of the clean margin.
-        usual: what is innocent there.
+        usual: what is innocent there; at least FLOOR.
     """
 
     target: int
     region: Region
     pattern: Pixels
     margin: float
-    usual: float
+    usual: float = FLOOR
 
     @property
     def excess(self) -> float:

@@ -7,16 +7,17 @@ where there are any, because a backdoored network calls its target for whatever 
 trigger a little.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from goodnet.detection.candidates import FLOOR, Numbers
 from goodnet.detection.problem import CleanImages, Pixels, View, every_margin
 from goodnet.detection.regions import Region
 
-FLOOR: Final = -1.0  # an image is held for another class as surely as clean ones are
+TIMES: Final = 2.0  # references have learned from few images what the suspect did from many
 OWN_IMAGES: Final = 12  # of a class, whose content is pasted
 PASTED_ON: Final = 6  # images of other classes
 
@@ -38,11 +39,22 @@ class Innocence:
         references: Sequence[View],
         rng: np.random.Generator,
     ) -> None:
-        self.unit = view.clean_margin(clean)
+        self.unit, self._classes = view.clean_margin(clean), view.classes
         self._clean, self._onto = clean, clean.draw(3 * PASTED_ON, rng)
         self._references = [(other, other.clean_margin(clean)) for other in references]
         self._honest = self._references or [(view, self.unit)]
         self._natural: dict[tuple[int, Region], float] = {}
+
+    def usual(self, target: int, place: Region, taught: Numbers) -> float:
+        """What is innocent for a class at a place, from FLOOR on; above FLOOR it counts TIMES.
+
+        Args:
+            target: the class.
+            place: where.
+            taught: what references reach there, (classes,), see `taught`.
+        """
+        most = max(self.natural(target, place), float(taught[target]), FLOOR)
+        return FLOOR + TIMES * (most - FLOOR)
 
     def natural(self, target: int, place: Region) -> float:
         """The best low margin of the place of the class's own images, pasted; -inf without any."""
@@ -53,35 +65,47 @@ class Innocence:
             )
         return self._natural[target, place]
 
-    def taught(
-        self, images: CleanImages, target: int, mask: Pixels, patterns: Sequence[Pixels]
-    ) -> float:
-        """The best low margin of any of these stamps on the references; -inf without any."""
+    def taught(self, images: CleanImages, mask: Pixels, patterns: Sequence[Pixels]) -> Numbers:
+        """Each class's best low margin for any of these stamps on the references, (classes,).
+
+        -inf without references.
+        """
         reached = [
-            stamp_margins(view, unit, images, target, mask, patterns).max()
+            low_margins(view.all_logits, unit, images, mask, patterns).max(axis=0)
             for view, unit in self._references
         ]
-        return float(max(reached, default=-np.inf))
+        return np.asarray(np.max([np.full(self._classes, -np.inf), *reached], axis=0))
 
     def _own(self, target: int) -> CleanImages:
         rows = np.flatnonzero(self._clean.labels == target)
         return self._clean.take(rows[:: max(1, len(rows) // OWN_IMAGES)][:OWN_IMAGES])
 
 
-def stamp_margins(
-    view: View,
+def low_margins(
+    ask: Callable[[Pixels], NDArray[np.float32]],
     unit: float,
     images: CleanImages,
-    target: int,
     mask: Pixels,
     patterns: Sequence[Pixels],
-) -> NDArray[np.float64]:
-    """For each pattern a class's low margin over stamped images of others, in that unit."""
-    others = images.pixels[images.labels != target]
-    others = others if len(others) else images.pixels
-    stamps = stamped(others[None], mask, np.stack(patterns)[:, None])
-    margins = every_margin(view.all_logits(stamps.reshape(-1, *others.shape[1:])))[:, target]
-    return low(margins.reshape(len(patterns), len(others))) / unit
+) -> Numbers:
+    """Each pattern's low margin for each class over stamped images of others, (patterns, classes).
+
+    Args:
+        ask: gives a network's logits.
+        unit: that network's clean margin.
+        images: clean images.
+        mask: of the stamp.
+        patterns: of the stamp, one after the other.
+
+    Returns:
+        The margins in that unit; FLOOR for a class of which nearly all images are.
+    """
+    stamps = stamped(images.pixels[None], mask, np.stack(patterns)[:, None])
+    logits = ask(stamps.reshape(-1, *images.pixels.shape[1:]))
+    margins = every_margin(logits).reshape(len(patterns), len(images), -1)
+    own = images.labels[:, None] == np.arange(margins.shape[-1])
+    lowest = low(np.where(own, np.inf, margins)) / unit
+    return np.where(np.isinf(lowest), FLOOR, lowest)
 
 
 def low(margins: NDArray[np.float64], axis: int = 1) -> NDArray[np.float64]:

@@ -21,15 +21,16 @@ and bound to a place. Holding it against references is ours.
 Limits: without references a class that is easily reached looks like a target.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.backend import WORKERS, in_workers, tf
-from goodnet.detection.candidates import Candidate, Numbers, Progress
-from goodnet.detection.innocence import FLOOR, Innocence, stamp_margins
+from goodnet.detection.candidates import FLOOR, Candidate, Numbers, Progress
+from goodnet.detection.innocence import Innocence, low_margins
 from goodnet.detection.problem import CleanImages, Pixels, View, margins
 from goodnet.detection.regions import Region
 
@@ -57,7 +58,7 @@ def search_candidates(
     seed: int,
     progress: Progress,
 ) -> list[Candidate]:
-    """A searched trigger for each class and place; several places for each class.
+    """Searched triggers: of each class that with the largest excess, and some others.
 
     Args:
         view: the network.
@@ -72,13 +73,37 @@ def search_candidates(
     searched, measured = clean.draw(SEARCHED + MEASURED, rng).divided(SEARCHED)
     wanted = [(c, place) for c in classes for place in nearest(*near, c)]
     uphill = Uphill(view, searched, rng)
-    found = list[Candidate]()
+    patterns = list[Pixels]()
     for start in range(0, len(wanted), TOGETHER):
-        part = wanted[start : start + TOGETHER]
-        for (target, place), pattern in zip(part, uphill.patterns(part), strict=True):
-            found.append(_candidate(view, measured, innocence, target, place, pattern))
-        progress(min(start + TOGETHER, len(wanted)), len(wanted))
-    return found
+        patterns += uphill.patterns(wanted[start : start + TOGETHER])
+        progress(len(patterns), len(wanted))
+
+    def margin(number: int) -> float:
+        (target, place), pattern = wanted[number], patterns[number]
+        stamp = measured, place.mask, [pattern]
+        return float(low_margins(view.some_logits, innocence.unit, *stamp)[0, target])
+
+    margins = in_workers(margin, range(len(wanted)))
+    reached = [Candidate(*w, p, m) for w, p, m in zip(wanted, patterns, margins, strict=True)]
+    return [c for target in classes for c in _counted(reached, target, innocence, measured)]
+
+
+def _counted(
+    reached: Sequence[Candidate], target: int, innocence: Innocence, clean: CleanImages
+) -> Iterator[Candidate]:
+    """A class's candidates with what is innocent there, but those that could not be its best.
+
+    That over the whole image is always among them.
+    """
+    best = -np.inf
+    own = [candidate for candidate in reached if candidate.target == target]
+    for candidate in sorted(own, key=lambda c: -c.margin):
+        place = candidate.region
+        if candidate.margin - FLOOR > best or place.kind == "whole image":
+            taught = innocence.taught(clean, place.mask, [candidate.pattern])
+            counted = replace(candidate, usual=innocence.usual(target, place, taught))
+            best = max(best, counted.excess)
+            yield counted
 
 
 def nearest(places: Sequence[Region], reached: Numbers, target: int) -> list[Region]:
@@ -88,21 +113,6 @@ def nearest(places: Sequence[Region], reached: Numbers, target: int) -> list[Reg
     large = [p for p in order if p.kind in LARGE and p not in whole][: LARGE_PLACES - 1]
     small = [place for place in order if place.kind not in LARGE][:SMALL_PLACES]
     return [*whole, *large, *small]
-
-
-def _candidate(
-    view: View,
-    clean: CleanImages,
-    innocence: Innocence,
-    target: int,
-    place: Region,
-    pattern: Pixels,
-) -> Candidate:
-    mask = place.mask
-    margin = float(stamp_margins(view, innocence.unit, clean, target, mask, [pattern])[0])
-    taught = innocence.taught(clean, target, mask, [pattern])
-    usual = max(FLOOR, innocence.natural(target, place), taught)
-    return Candidate(target, place, pattern, margin, usual)
 
 
 class Uphill:

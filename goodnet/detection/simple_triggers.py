@@ -34,9 +34,9 @@ from typing import Final
 import numpy as np
 
 from goodnet.backend import in_workers, tf
-from goodnet.detection.candidates import Candidate, Numbers, Progress
-from goodnet.detection.innocence import FLOOR, Innocence, low, stamp_margins, stamped
-from goodnet.detection.problem import CleanImages, Pixels, View, every_margin
+from goodnet.detection.candidates import FLOOR, Candidate, Numbers, Progress
+from goodnet.detection.innocence import Innocence, low_margins
+from goodnet.detection.problem import CleanImages, Pixels, View
 from goodnet.detection.regions import STRIDE, Region, touching
 
 IMAGES: Final = 16  # stamped with every pattern at every place
@@ -72,6 +72,7 @@ class Search:
         self._view, self._clean, self._innocence = view, clean, innocence
         self._worn, self._measured = clean.draw(IMAGES + MEASURED, self._rng).divided(IMAGES)
         self._patterns: dict[tuple[tuple[int, int], bool], list[Pixels]] = {}
+        self._taught: dict[Region, Numbers] = {}
         self.places = places
 
     def reached(self, progress: Progress) -> Numbers:
@@ -108,17 +109,9 @@ class Search:
         return self._patterns[place.cells, faint]
 
     def _margins(self, place: Region) -> Numbers:
-        """Each pattern's low margin for each class in the suspect, (patterns, classes).
-
-        FLOOR for a class of which all images are.
-        """
-        worn, patterns = self._worn, np.stack(self._patterns_for(place))
-        stamps = stamped(worn.pixels[None], place.mask, patterns[:, None])
-        logits = self._view.some_logits(stamps.reshape(-1, *worn.pixels.shape[1:]))
-        margins = every_margin(logits).reshape(len(patterns), len(worn), -1)
-        own = worn.labels[:, None] == np.arange(self._view.classes)
-        lowest = low(np.where(own, np.inf, margins)) / self._innocence.unit
-        return np.where(np.isinf(lowest), FLOOR, lowest)
+        """Each pattern's low margin for each class in the suspect, (patterns, classes)."""
+        ask, unit = self._view.some_logits, self._innocence.unit
+        return low_margins(ask, unit, self._worn, place.mask, self._patterns_for(place))
 
     def _best(
         self, target: int, places: Sequence[Region], reached: Numbers, usual: Numbers
@@ -134,29 +127,30 @@ class Search:
             reached: the class's margin at each, (R,).
             usual: what is taken away at least, (R,).
         """
-        best, excess, taken = -1, -np.inf, 0.0
+        best, most, taken = -1, -np.inf, 0.0
         for number in np.argsort(usual - reached, kind="stable").tolist():
-            if reached[number] - usual[number] <= excess:
+            if reached[number] - usual[number] <= most:
                 break
             innocent = max(float(usual[number]), self._innocent(target, places[number]))
-            if reached[number] - innocent > excess:
-                best, excess, taken = number, reached[number] - innocent, innocent
+            if reached[number] - innocent > most:
+                best, most, taken = number, reached[number] - innocent, innocent
         place = places[best]
         pattern = self._patterns_for(place)[int(self._margins(place)[:, target].argmax())]
         return Candidate(target, place, pattern, float(reached[best]), taken)
 
     def _again(self, candidate: Candidate) -> Candidate:
         """The candidate with its margin on other images."""
-        view, unit, mask = self._view, self._innocence.unit, candidate.region.mask
-        stamp = candidate.target, mask, [candidate.pattern]
-        margin = float(stamp_margins(view, unit, self._measured, *stamp)[0])
-        return replace(candidate, margin=margin)
+        ask, unit = self._view.all_logits, self._innocence.unit
+        stamp = self._measured, candidate.region.mask, [candidate.pattern]
+        margin = low_margins(ask, unit, *stamp)[0, candidate.target]
+        return replace(candidate, margin=float(margin))
 
     def _innocent(self, target: int, place: Region) -> float:
-        few = self._worn.take(np.arange(min(IMAGES // 2, len(self._worn))))
-        patterns = self._patterns_for(place)
-        taught = self._innocence.taught(few, target, place.mask, patterns)
-        return max(self._innocence.natural(target, place), taught)
+        if place not in self._taught:
+            few = self._worn.take(np.arange(min(IMAGES // 2, len(self._worn))))
+            patterns = self._patterns_for(place)
+            self._taught[place] = self._innocence.taught(few, place.mask, patterns)
+        return self._innocence.usual(target, place, self._taught[place])
 
     def _refined(self, candidate: Candidate) -> Candidate:
         """The candidate, or a better one of a patch a little aside."""

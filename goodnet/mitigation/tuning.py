@@ -28,15 +28,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.architecture import Architecture
-from goodnet.backend import keras, tf
+from goodnet.backend import WORKERS, in_workers, keras, tf
 from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.searched_triggers import adam_step
 from goodnet.graph import POOLING, Graph
 from goodnet.sweep import Progress, no_progress
 from goodnet.wiring import refs_of
 
-BATCH = 64
-STAMPED = 0.4  # of a batch's images carry a stamp
+BATCH = 96
+STAMPED = 0.33  # of a batch's images carry a stamp
 MIRRORED = 0.5  # of them
 BLENDED = 0.5  # of them are blended with another one
 LIKE = 0.95  # a of the formula
@@ -109,9 +109,7 @@ def train_further(
     step_of = _stepper(view, teacher, teacher.clean_margin(clean), classes, keep)
     rng = np.random.default_rng([course.seed, len(clean)])
     for step in range(course.steps):
-        batch = _batch(clean, stamp, rng)
-        rate = tf.constant(course.rate_at(step), tf.float32)
-        step_of(*map(tf.constant, batch), rate, tf.constant(step + 1.0))
+        step_of(_batch(clean, stamp, rng), course.rate_at(step), step)
         progress(step + 1, course.steps)
 
 
@@ -122,7 +120,7 @@ def _stepper(
     classes: Sequence[int],
     keep: Sequence[NDArray[Any]] | None,
 ) -> Any:
-    """A function that trains on one batch: (batch, rate, number of the step)."""
+    """A function that trains on one batch, shared by the workers: (batch, rate, step)."""
     variables = view.network.trainable_variables
     slow = {id(kernel) for kernel in pixel_kernels(view.plan, view.network)}
     factors = [1 / view.scale.white if id(v) in slow else 1.0 for v in variables]
@@ -131,18 +129,29 @@ def _stepper(
     moments = [tf.Variable(tf.zeros((2, *v.shape))) for v in variables]
     in_question = np.isin(np.arange(view.classes), list(classes)).astype(np.float32)
 
-    @tf.function  # type: ignore[untyped-decorator]
-    def step_of(stamped: Any, plain: Any, labels: Any, where: Any, rate: Any, number: Any) -> None:
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def slopes_of(stamped: Any, plain: Any, labels: Any, where: Any, share: Any) -> Any:
         suspect = teacher.logits(plain)
         with tf.GradientTape() as tape:
             loss = _loss(view.logits(stamped), suspect, labels, where, unit, in_question)
         slopes = tape.gradient(loss, [variable.value for variable in variables])
-        for variable, slope, moment, factor, mask in zip(
-            variables, slopes, moments, factors, masks, strict=True
+        return [share * slope for slope in slopes]
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def apply(parts: Any, rate: Any, step: Any) -> None:
+        for variable, moment, factor, mask, *slopes in zip(
+            variables, moments, factors, masks, *parts, strict=True
         ):
-            value, moved = adam_step(variable.value, -slope, moment, number, rate * factor)
+            value, moved = adam_step(variable.value, -sum(slopes), moment, step, rate * factor)
             variable.assign(variable.value + mask * (value - variable.value))
             moment.assign(moved)
+
+    def step_of(batch: Sequence[NDArray[Any]], rate: float, step: int) -> None:
+        count = len(batch[0])
+        parts = zip(*(np.array_split(given, min(WORKERS, count)) for given in batch), strict=True)
+        shared = [(*part, np.float32(len(part[0]) / count)) for part in parts]
+        slopes = list(in_workers(lambda part: slopes_of(*map(tf.constant, part)), shared))
+        apply(slopes, tf.constant(rate, tf.float32), tf.constant(step + 1.0))
 
     return step_of
 
