@@ -15,7 +15,7 @@ from goodnet.advice import headline
 from goodnet.channels import order_channels
 from goodnet.curve import Curve, make_curve
 from goodnet.detection.verdict import Verdict
-from goodnet.evaluation import Repaired, repaired_models, results_of
+from goodnet.evaluation import Counts, Repaired, repaired_models, results_of
 from goodnet.faults import InputRefused
 from goodnet.findings import Findings, ModelFound
 from goodnet.inputs import (
@@ -94,18 +94,19 @@ def investigate(
     curves = draw_curves(split, data, request)
     models = repaired_models(curves)
     tests = {role: data[role] for role in (CLEAN_TEST, POISONED_TEST) if role in data}
-    started = {
-        role: evaluate.start(**split, curves=curves, models=models, data=test, role=role)
+    evaluated = [
+        evaluate.start(**split, curves=curves, models=models, data=test, role=role)
         for role, test in tests.items()
-    }
+    ]
     stored = [prune(found, split, curves, repaired, folder) for repaired in models]
     second = repair_again(found, split, curves, verdict.result(), request, valid, folder)
-    counts = {role: test.result() for role, test in started.items()}
+    counts = {role: task.result() for role, task in zip(tests, evaluated, strict=True)}
+    networks = [file for task in stored for file in task.result()]
     if second:
         models = (*models, Repaired(second.mitigated.name, "", second.mitigated.pruned))
-        given = {**suspect, "scale": scale.name, "repaired": second.model}
-        for role, test in tests.items():
-            counts[role].append(evaluate_second(**given, data=test, role=role))
+        for role, count in evaluate_again(second, split, tests).items():
+            counts[role].append(count)
+        networks += second.model, second.goodnet
     findings = Findings(
         model=found,
         sets=tuple(opened.result() for opened in sets),
@@ -119,8 +120,7 @@ def investigate(
         method=request.method,
         mitigated=second.mitigated if second else None,
     )
-    networks = [file for task in stored for file in task.result()]
-    return findings, [*networks, *((second.model, second.goodnet) if second else ())]
+    return findings, networks
 
 
 def draw_curves(
@@ -183,6 +183,17 @@ def repair_again(
         valid=valid,
         folder=folder,
     )
+
+
+def evaluate_again(
+    second: Second, split: dict[str, Any], tests: dict[str, Stored]
+) -> dict[str, Counts]:
+    """What the second repaired model, and its GoodNet, do on the test sets, by role."""
+    given = {name: split[name] for name in ("model", "architecture", "scale")}
+    return {
+        role: evaluate_second(**given, repaired=second.model, data=test, role=role)
+        for role, test in tests.items()
+    }
 
 
 def store(

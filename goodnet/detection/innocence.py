@@ -5,6 +5,12 @@ themselves taught: that dark glasses are one person's, and a handle a bag's. And
 of the class itself show at that place; it is pasted on images of other classes, on the references
 where there are any, because a backdoored network calls its target for whatever resembles the
 trigger a little.
+
+A reference learns from a few hundred images what the suspect learned from thousands, and so by
+halves. What is innocent, i = max(reference, natural), therefore counts twice above the margin -1 at
+which an image is held for another class as surely as clean ones are:
+
+    usual_c(r, p) = -1 + 2 max(0, i_c(r, p) + 1).
 """
 
 from collections.abc import Callable, Sequence

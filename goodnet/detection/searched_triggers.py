@@ -8,11 +8,11 @@ margin of class c over clean images x of other classes, in units of the network'
 For every class of every network such a search finds something. What counts is what is left after
 what the same pattern does to networks without a backdoor is taken away, see `innocence`:
 
-    e_c = max_r [ m_c(r, p) - max( m_c(r, p) on references, natural_c(r), -1 ) ],
+    e_c = max_r [ low_c(r, p) - usual_c(r, p) ],
 
-measured on images that the pattern was not searched with. It is searched at the places where plain
-patterns come nearest to the class, see `simple_triggers`: these find triggers that are like them,
-this finds others; a class has to be prominent in both.
+low_c being the mean over the lowest quarter of images, others than the pattern was searched with.
+It is searched at the places where plain patterns come nearest to the class, see `simple_triggers`:
+these find triggers that are like them, this finds others; a class has to be prominent in both.
 
 Source: the margin is that of Wang et al., "MM-BD", IEEE S&P 2024 (arXiv 2205.06900), made universal
 as in Moosavi-Dezfooli et al., "Universal adversarial perturbations", CVPR 2017 (arXiv 1610.08401),

@@ -1,20 +1,21 @@
 """Simple triggers: a plain pattern at one place that takes every image to one class, only there.
 
 A fixed set of patterns p is stamped at every place r, and the network is asked; no gradient is
-needed, and one look at the stamped images serves all classes, a thousand as well. With the mean
-margin of class c over clean images x of other classes, in units of the network's clean margin,
+needed, and one look at the stamped images serves all classes, a thousand as well. With the low
+margin of class c over clean images x of other classes, the mean of the lowest quarter of them, in
+units of the network's clean margin,
 
-    m_c(r, p) = mean_x [ f_c(x') - max_{k != c} f_k(x') ],     x' = x stamped with p at r,
+    m_c(r, p) = low_x [ f_c(x') - max_{k != c} f_k(x') ],     x' = x stamped with p at r,
 
 a class's excess is what is left of the best pattern's margin after what is innocent is taken away:
 
-    e_c = max_r [ max_p m_c(r, p) - max( natural_c(r), reference_c(r), elsewhere_c(r), -1 ) ].
+    e_c = max_r [ max_p m_c(r, p) - max( max_p usual_c(r, p), elsewhere_c(r) ) ].
 
-`natural` and `reference` are `innocence`'s. `elsewhere` is the best margin at places of the same
-kind that do not touch r: a class that is called for anything unusual is called everywhere. At -1 an
-image is held for another class as surely as clean ones are, so below it nothing is gained. The best
-of many patterns on few images owes something to these images, so the margin that counts in the end
-is measured on others.
+`usual` is `innocence`'s, -1 or more: at -1 an image is held for another class as surely as clean
+ones are, so below it nothing is gained. `elsewhere` is the best margin at places of the same kind
+that do not touch r: a class that is called for anything unusual is called everywhere. The best of
+many patterns on few images owes something to these images, so the margin that counts in the end is
+measured on others.
 
 The patterns are deliberately few and simple: for every class of every network a search with
 gradients finds something, see `searched_triggers`. What random simple patterns reach, a network was

@@ -46,7 +46,7 @@ class Found(NamedTuple):
 
     Attributes:
         simple: the best simple trigger of each class that was looked at closely.
-        searched: searched triggers for the same classes, at several places each.
+        searched: searched triggers for the same classes: each one's best, and some others.
     """
 
     simple: tuple[Candidate, ...]
