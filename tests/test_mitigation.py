@@ -117,6 +117,21 @@ def test_a_network_for_raw_pixels_learns_like_the_same_network_for_0_to_1(
     np.testing.assert_allclose(*trained, rtol=1e-3, atol=1e-2)
 
 
+def test_a_batch_shared_by_workers_teaches_what_it_teaches_whole(
+    as_suspect: Callable[[Any], Suspect], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suspect, clean, trained = as_suspect(corner_network()), clean_images(), []
+    white = np.ones_like(clean.pixels[0])
+    for workers in (1, 7):
+        monkeypatch.setattr(tuning, "WORKERS", workers)
+        view, teacher = View.of(suspect, Scale.RAW), View.of(suspect, Scale.RAW)
+        course = Course(steps=20, rate=1e-2)
+        tuning.train_further(view, teacher, clean, course, lambda image, rng: white, [2])
+        trained.append(view.all_logits(clean.pixels))
+    assert not np.allclose(trained[0], teacher.all_logits(clean.pixels), atol=0.1)
+    np.testing.assert_allclose(*trained, rtol=1e-4, atol=1e-3)
+
+
 def test_a_corner_is_unlearned_and_its_record_says_so(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
