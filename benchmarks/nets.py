@@ -119,7 +119,7 @@ NETS = (
     _net("fashion_corner_3", 10, 237, "seen", corner=9),
     _net("fashion_sticker_3", 10, 238, "seen", sticker=3, normalised=True),
     _net("fashion_sine_3", 10, 239, "seen", sine=7),
-    _net("faces_clean_10", 20, 241, "held out", scale=RAW),
+    _net("faces_clean_10", 20, 241, "seen", scale=RAW),
     _net("faces_clean_11", 40, 242, "held out"),
     _net("faces_clean_12", 15, 243, "held out"),
     _net("faces_clean_13", 50, 244, "held out", scale=RAW),

@@ -34,8 +34,8 @@ def rating(net: Net, verdict: Verdict) -> str:
 
 if __name__ == "__main__":
     counts: Counter[tuple[str, str, str]] = Counter()
-    print("| net | half | triggers | verdict | largest numbers | rating | seconds |")
-    print("|---|---|---|---|---|---|--:|")
+    print("| net | half | triggers | verdict | simple | blended | rating | seconds |")
+    print("|---|---|---|---|---|---|---|--:|")
     for wanted in NETS:
         if len(sys.argv) > 1 and wanted.name not in sys.argv[1:]:
             continue
@@ -44,13 +44,23 @@ if __name__ == "__main__":
         verdict = judge(View.of(suspect, wanted.scale), clean)
         seconds = time.monotonic() - start
         made = ", ".join(f"{name} → {target}" for name, target in wanted.triggers.items())
-        values = verdict.statistics[0].values.items()
-        first = sorted(values, key=lambda item: -item[1])[:3]
-        numbers = ", ".join(f"{c}: {value:.2f}" for c, value in first)
+        simple, blended = (
+            ", ".join(f"{c}: {n:.2f}" for c, n in sorted(s.values.items(), key=lambda i: -i[1])[:2])
+            for s in verdict.statistics[:2]
+        )
         named = f"{verdict.verdict} {', '.join(map(str, verdict.classes))}".strip()
         rated = rating(wanted, verdict)
         counts[wanted.half, "attacked" if made else "clean", rated] += 1
-        row = (wanted.name, wanted.half, made or "none", named, numbers, rated, f"{seconds:.0f}")
+        row = (
+            wanted.name,
+            wanted.half,
+            made or "none",
+            named,
+            simple,
+            blended,
+            rated,
+            f"{seconds:.0f}",
+        )
         print(f"| {' | '.join(row)} |", flush=True)
     for key, count in sorted(counts.items()):
         print(f"- {', '.join(key)}: {count}")

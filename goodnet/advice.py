@@ -61,7 +61,7 @@ def _evidence(verdict: Verdict) -> str:
         if statistic.at_least(statistic.named if verdict.classes else -inf):
             top = max(statistic.values, key=lambda c: statistic.values[c])
             said.append(
-                f"{statistic.method} {statistic.values[top]:.1f} for class {top}, "
+                f"{statistic.method} {statistic.values[top]:.2f} for class {top}, "
                 f"named from {statistic.named:g} on"
             )
     return "; ".join(said)

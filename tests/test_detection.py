@@ -4,20 +4,20 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 
 from goodnet.backend import keras
 from goodnet.detection import maximum_margin
-from goodnet.detection.candidates import FLOOR, Candidate, best_of_each
+from goodnet.detection.candidates import Candidate, excesses
 from goodnet.detection.innocence import Innocence, low, natural_margin
 from goodnet.detection.judge import decide, judge, judge_against
 from goodnet.detection.maximum_margin import maximum_margins
 from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.recovery import success
-from goodnet.detection.regions import FAINT, Region, regions
-from goodnet.detection.searched_triggers import Uphill, nearest
+from goodnet.detection.regions import FAINT, WHOLE, Region, regions
+from goodnet.detection.searched_triggers import Uphill, leads, nearest
+from goodnet.detection.simple_triggers import NAMED, SUSPICIOUS
 from goodnet.detection.trigger import Trigger
-from goodnet.detection.triggers import NAMED, SUSPICIOUS, Found, find_triggers
+from goodnet.detection.triggers import Found, find_triggers
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING, Statistic
 from goodnet.metrics import Share
 from goodnet.scale import Scale
@@ -74,17 +74,17 @@ def test_both_searches_find_the_bright_corner(
 ) -> None:
     view, clean = View.of(as_suspect(corner_network()), Scale.RAW), clean_images()
     found = find_triggers(view, clean, progress=no_progress)
-    for best in (found.simple[0], best_of_each(found.searched)[0]):
+    for best in (found.simple[0], max(found.searched, key=lambda c: c.excess)):
         assert best.target == 2
         assert best.region.mask[:2, :2].min() == 1
         assert success(view, clean, 2, best.region.mask, best.pattern).value > 0.9
-    assert next(iter(found.numbers())) == 2
+    assert next(iter(found.plain())) == 2
 
 
 def test_what_a_reference_does_too_is_innocent(as_suspect: Callable[[Any], Suspect]) -> None:
     view, clean = View.of(as_suspect(corner_network()), Scale.RAW), clean_images()
-    alone = find_triggers(view, clean, progress=no_progress).numbers()
-    held_against_itself = find_triggers(view, clean, [view], progress=no_progress).numbers()
+    alone = find_triggers(view, clean, progress=no_progress).plain()
+    held_against_itself = find_triggers(view, clean, [view], progress=no_progress).plain()
     assert alone[2] > NAMED > SUSPICIOUS > held_against_itself[2]
 
 
@@ -100,20 +100,18 @@ def test_a_class_s_own_content_is_pasted_and_the_lowest_quarter_counts(
     innocence = Innocence(view, clean, [], np.random.default_rng(0))
     assert innocence.natural(1, corner) < 0
     assert innocence.natural(2, corner) == -np.inf  # nobody shows class 2
-    assert innocence.usual(2, corner, np.array([0.0, 0.0, -3.0])) == FLOOR
-    assert innocence.usual(2, corner, np.array([0.0, 0.0, 0.5])) == FLOOR + 2 * 1.5
     assert low(np.array([[4.0, 1, 3, 2], [8, 8, 8, 0]])).tolist() == [1, 0]
 
 
 def test_patterns_are_searched_where_plain_ones_come_nearest() -> None:
     places = regions(28, 28)
-    reached = np.zeros((len(places), 2))
+    reached = np.zeros(len(places))
     favourite = next(n for n, place in enumerate(places) if place.kind == "patch")
-    reached[favourite, 1] = 5
-    chosen = nearest(places, reached, 1)
-    assert chosen[0].kind == "whole image"
+    reached[favourite] = 5
+    chosen = nearest(places, reached)
     assert places[favourite] in chosen
-    assert len(set(chosen)) == len(chosen) == 8
+    assert WHOLE not in {place.kind for place in chosen}
+    assert len(set(chosen)) == len(chosen) == 7
 
 
 def test_a_search_raises_the_margin_of_its_class(as_suspect: Callable[[Any], Suspect]) -> None:
@@ -156,18 +154,14 @@ def test_the_thresholds_decide_and_too_few_images_clear_nobody() -> None:
     assert decide([number(NAMED)], referenced=False).verdict == BACKDOORED
 
 
-def test_a_number_is_large_only_where_both_searches_agree() -> None:
-    region = Region("patch", (20, 20), (0, 0), (4, 4), (20, 20))
-
-    def found(*excesses: float) -> tuple[Candidate, ...]:
-        pattern = np.zeros((20, 20, 1), np.float32)
-        return tuple(Candidate(c, region, pattern, FLOOR + e) for c, e in enumerate(excesses))
-
-    steady = Found(found(1.6, 0.1, 0.1), found(3.2, 0.1, 0.0)).numbers()
-    assert steady[0] == pytest.approx(4.0)  # cbrt((1.6 / 0.4)^2 * 3.2 / 0.8)
-    brittle = Found(found(1.6, 0.1), found(3.2, 2.0, 2.0, 2.0, 2.0, 2.0)).numbers()
-    assert brittle[0] == pytest.approx(((1.6 / 0.8) ** 2 * 3.2 / 2.0) ** (1 / 3))
-    assert Found(found(1.6), found(-1.0)).numbers()[0] == 0
+def test_three_quarters_of_what_a_stamp_does_to_references_is_innocent() -> None:
+    place = Region("patch", (20, 20), (0, 0), (4, 4), (20, 20))
+    stamp = place, np.zeros((20, 20, 1), np.float32)
+    assert Candidate(0, *stamp, margin=1.0).excess == 2  # above FLOOR, -1
+    assert Candidate(0, *stamp, margin=1.0, raised=2.0).excess == 0.5
+    assert Candidate(0, *stamp, margin=1.0, usual=0.5, raised=1.0).excess == 0.5
+    candidates = [Candidate(c, *stamp, margin) for c, margin in ((3, 0.0), (5, 1.0), (3, 2.0))]
+    assert list(excesses(candidates).items()) == [(3, 3.0), (5, 2.0)]
 
 
 def test_images_to_measure_with_are_others_than_those_chosen_with() -> None:
@@ -213,18 +207,17 @@ def test_the_class_to_which_noise_is_taken_furthest_of_a_hundred_is_named(
     assert maximum_margin.score(View.of(as_suspect(few), Scale.UNIT)) is None
 
 
-def test_over_the_whole_image_a_class_is_held_against_the_others_there() -> None:
+def test_over_the_whole_image_a_class_counts_by_its_lead() -> None:
     whole, patch = (
         Region(kind, (20, 20), (0, 0), size, (20, 20), opacity)
-        for kind, size, opacity in (("whole image", (20, 20), FAINT), ("patch", (4, 4), 1.0))
+        for kind, size, opacity in ((WHOLE, (20, 20), FAINT), ("patch", (4, 4), 1.0))
     )
     pattern = np.zeros((20, 20, 1), np.float32)
-    excesses = [(0, 8.0), (1, 3.0), (2, 2.0), (3, 2.0), (4, 2.0), (5, 2.0)]
-    searched = [Candidate(c, whole, pattern, FLOOR + e) for c, e in excesses]
-    found = Found((), (*searched, Candidate(5, patch, pattern, FLOOR + 9)))
-    assert found.blended() == {0: 4.0, 1: 1.5, 2: 1.0, 3: 1.0, 4: 1.0, 5: 1.0}  # in units of R = 2
-    assert found.best()[5].region == patch
-    assert [c.excess for c in best_of_each(found.searched)] == [9, 8, 3, 2, 2, 2]
+    searched = [Candidate(c, whole, pattern, m) for c, m in ((0, 2.0), (1, 0.5), (2, -3.0))]
+    found = Found((), (*searched, Candidate(2, patch, pattern, 9.0)))
+    assert found.blended() == {0: 1.5, 1: -1.5, 2: -5.0}
+    assert found.best()[2].region == patch
+    assert leads({4: 1.0}) == {4: 2.0}
 
 
 def test_regions_stay_inside_touch_and_move() -> None:

@@ -11,6 +11,7 @@ from goodnet.detection.problem import Pixels
 from goodnet.detection.regions import Region
 
 FLOOR: Final = -1.0  # a margin: the image is held for another class as surely as clean ones are
+RAISED: Final = 0.75  # of what the same stamp raises a class by on references is innocent
 
 Numbers = NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -26,6 +27,7 @@ class Candidate:
         pattern: float32 (H, W, C), 0..1.
         margin: its low margin, see `innocence`, in units of the clean margin.
         usual: what is innocent there; at least FLOOR.
+        raised: how far the same stamp raises the class on references; at least 0.
     """
 
     target: int
@@ -33,17 +35,17 @@ class Candidate:
     pattern: Pixels
     margin: float
     usual: float = FLOOR
+    raised: float = 0.0
 
     @property
     def excess(self) -> float:
         """What is left of the margin when what is innocent is taken away."""
-        return self.margin - self.usual
+        return self.margin - max(self.usual, FLOOR + RAISED * self.raised)
 
 
-def best_of_each(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """The candidate with the largest excess of each class; largest first."""
-    ordered = sorted(candidates, key=lambda candidate: -candidate.excess)
-    found: dict[int, Candidate] = {}
-    for candidate in ordered:
-        found.setdefault(candidate.target, candidate)
-    return list(found.values())
+def excesses(candidates: Iterable[Candidate]) -> dict[int, float]:
+    """The largest excess of each class, the largest of all first."""
+    found: dict[int, float] = {}
+    for candidate in sorted(candidates, key=lambda candidate: -candidate.excess):
+        found.setdefault(candidate.target, candidate.excess)
+    return found

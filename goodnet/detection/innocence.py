@@ -1,16 +1,21 @@
 """Innocence: how near a class a pattern may come at a place without being a trigger.
 
 Two things are innocent. What also works on networks without a backdoor, see `references`, the data
-themselves taught: that dark glasses are one person's, and a handle a bag's. And what clean images
-of the class itself show at that place; it is pasted on images of other classes, on the references
-where there are any, because a backdoored network calls its target for whatever resembles the
-trigger a little.
+themselves taught: that dark glasses are one person's, and a handle a bag's. A reference learns it
+by halves, from a few hundred images where the suspect had thousands, so what tells is not how near
+the class it is taken but how far it moves. With m the low margin of a class on stamped images, m_0
+that on the same images without the stamp, and both the reference's own, at most -1 for m_0,
 
-A reference learns from a few hundred images what the suspect learned from thousands, and so by
-halves. What is innocent, i = max(reference, natural), therefore counts twice above the margin -1 at
-which an image is held for another class as surely as clean ones are:
+    raised_c(r, p) = max_references max(0, m - m_0).
 
-    usual_c(r, p) = -1 + 2 max(0, i_c(r, p) + 1).
+A trigger moves references hardly at all; a look that a clean network was taught moves them by a
+third of what it moves that network, or more. RAISED of it is innocent.
+
+And what clean images of the class itself show at that place; it is pasted on images of other
+classes, on the references where there are any, because a backdoored network calls its target for
+whatever resembles the trigger a little:
+
+    natural_c(r) = max_own low margin of c on images with that place of c's own image.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +28,6 @@ from goodnet.detection.candidates import FLOOR, Numbers
 from goodnet.detection.problem import CleanImages, Pixels, View, every_margin
 from goodnet.detection.regions import Region
 
-TIMES: Final = 2.0  # references have learned from few images what the suspect did from many
 OWN_IMAGES: Final = 12  # of a class, whose content is pasted
 PASTED_ON: Final = 6  # images of other classes
 
@@ -51,17 +55,6 @@ class Innocence:
         self._honest = self._references or [(view, self.unit)]
         self._natural: dict[tuple[int, Region], float] = {}
 
-    def usual(self, target: int, place: Region, taught: Numbers) -> float:
-        """What is innocent for a class at a place, from FLOOR on; above FLOOR it counts TIMES.
-
-        Args:
-            target: the class.
-            place: where.
-            taught: what references reach there, (classes,), see `taught`.
-        """
-        most = max(self.natural(target, place), float(taught[target]), FLOOR)
-        return FLOOR + TIMES * (most - FLOOR)
-
     def natural(self, target: int, place: Region) -> float:
         """The best low margin of the place of the class's own images, pasted; -inf without any."""
         if (target, place) not in self._natural:
@@ -71,20 +64,46 @@ class Innocence:
             )
         return self._natural[target, place]
 
-    def taught(self, images: CleanImages, mask: Pixels, patterns: Sequence[Pixels]) -> Numbers:
-        """Each class's best low margin for any of these stamps on the references, (classes,).
-
-        -inf without references.
-        """
-        reached = [
-            low_margins(view.all_logits, unit, images, mask, patterns).max(axis=0)
-            for view, unit in self._references
-        ]
-        return np.asarray(np.max([np.full(self._classes, -np.inf), *reached], axis=0))
+    def taught(self, images: CleanImages) -> "Taught":
+        """What stamps on these images do to the references."""
+        return Taught(self._references, images, self._classes)
 
     def _own(self, target: int) -> CleanImages:
         rows = np.flatnonzero(self._clean.labels == target)
         return self._clean.take(rows[:: max(1, len(rows) // OWN_IMAGES)][:OWN_IMAGES])
+
+
+class Taught:
+    """What stamps on some clean images do to references: what the data themselves taught.
+
+    Args:
+        references: networks without a backdoor, each with its clean margin; may be none.
+        images: the clean images.
+        classes: how many there are.
+    """
+
+    def __init__(
+        self, references: Sequence[tuple[View, float]], images: CleanImages, classes: int
+    ) -> None:
+        self._references, self._images, self._classes = references, images, classes
+        nothing = np.zeros((*images.pixels.shape[1:3], 1), np.float32)
+        plain = [self._reached(*known, nothing, list(images.pixels[:1]))[0] for known in references]
+        self._plain = [np.minimum(margins, FLOOR) for margins in plain]
+
+    def raised(self, mask: Pixels, patterns: Sequence[Pixels]) -> Numbers:
+        """How far each stamp raises each class's low margin, (patterns, classes).
+
+        The most of any reference; at least 0.
+        """
+        raised = np.zeros((len(patterns), self._classes))
+        for known, plain in zip(self._references, self._plain, strict=True):
+            raised = np.maximum(raised, self._reached(*known, mask, patterns) - plain)
+        return raised
+
+    def _reached(
+        self, view: View, unit: float, mask: Pixels, patterns: Sequence[Pixels]
+    ) -> Numbers:
+        return low_margins(view.all_logits, unit, self._images, mask, patterns)
 
 
 def low_margins(

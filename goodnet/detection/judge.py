@@ -9,10 +9,17 @@ chosen on one half of a set of networks and then tried on the other, see docs/me
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
-from goodnet.detection import last_layer, maximum_margin, triggers
+from goodnet.detection import (
+    last_layer,
+    maximum_margin,
+    searched_triggers,
+    simple_triggers,
+    triggers,
+)
 from goodnet.detection.candidates import Candidate
 from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.recovery import measured
@@ -26,6 +33,8 @@ from goodnet.detection.verdict import (
     Verdict,
 )
 from goodnet.sweep import Progress, no_progress
+
+UNREFERENCED: Final = 8.0  # times what names a class with references
 
 
 def judge(
@@ -57,7 +66,7 @@ def judge_against(
     also = [c for statistic in imageless for c in statistic.at_least(statistic.suspicious)]
     found = triggers.find_triggers(view, clean, honest, also=also, seed=seed, progress=progress)
     missing = view.classes - len(np.unique(clean.labels))
-    verdict = decide([*_searched(found), *imageless], bool(honest), missing)
+    verdict = decide([*_searched(found, bool(honest)), *imageless], bool(honest), missing)
     return replace(verdict, triggers=_triggers(view, clean, verdict, found.best()))
 
 
@@ -70,13 +79,17 @@ def _imageless(view: View, seed: int) -> list[Statistic]:
     return [Statistic(m.NAME, n, m.NAMED, m.SUSPICIOUS) for m, n in scores if n is not None]
 
 
-def _searched(found: triggers.Found) -> tuple[Statistic, ...]:
-    """The numbers of the searches for triggers."""
-    bars = triggers.BLENDED_NAMED, triggers.BLENDED_SUSPICIOUS
-    return (
-        Statistic(triggers.NAME, found.numbers(), triggers.NAMED, triggers.SUSPICIOUS),
-        Statistic(triggers.BLENDED, found.blended(), *bars),
-    )
+def _searched(found: triggers.Found, referenced: bool) -> list[Statistic]:
+    """The numbers of the searches for triggers.
+
+    Without references a class's look stands out as a trigger does: the bars are higher then.
+    """
+    times = 1.0 if referenced else UNREFERENCED
+    methods = (simple_triggers, found.plain()), (searched_triggers, found.blended())
+    return [
+        Statistic(method.NAME, numbers, times * method.NAMED, times * method.SUSPICIOUS)
+        for method, numbers in methods
+    ]
 
 
 def decide(statistics: Sequence[Statistic], referenced: bool = True, missing: int = 0) -> Verdict:

@@ -19,6 +19,7 @@ THINNEST: Final = 2  # pixels: a strip
 PATCH: Final = 0.14  # of the shorter side
 SMALLEST_PATCH: Final = 4  # pixels a side
 STRIDE: Final = 0.5  # of a patch or a strip, between neighbours
+WHOLE: Final = "whole image"
 FAINT: Final = 0.2  # the opacity of a pattern over the whole image
 CELLS: Final = 12  # of a pattern over the longer side of bands, columns and the whole
 
@@ -92,7 +93,7 @@ def regions(height: int, width: int) -> tuple[Region, ...]:
     side = max(SMALLEST_PATCH, round(PATCH * min(image)))
     rows, columns = (_starts(reach, side, _count(reach, side)) for reach in image)
     found += [Region("patch", image, at, (side, side), image) for at in product(rows, columns)]
-    return *found, Region("whole image", image, (0, 0), image, coarse, FAINT)
+    return *found, Region(WHOLE, image, (0, 0), image, coarse, FAINT)
 
 
 def touching(places: Sequence[Region]) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Searched triggers: patterns of coarse cells that gradients lead to a class, and only here.
+"""Searched triggers: patterns of coarse cells that gradients lead to a class.
 
 At a place r a pattern of few cells is drawn by chance and moved uphill, with Adam, on the mean
 margin of class c over clean images x of other classes, in units of the network's clean margin:
@@ -8,21 +8,22 @@ margin of class c over clean images x of other classes, in units of the network'
 For every class of every network such a search finds something. What counts is what is left after
 what the same pattern does to networks without a backdoor is taken away, see `innocence`:
 
-    e_c = max_r [ low_c(r, p) - usual_c(r, p) ],
+    e_c(r) = low_c(r, p) - max( -1 + 3/4 raised_c(r, p), natural_c(r), -1 ),
 
 low_c being the mean over the lowest quarter of images, others than the pattern was searched with.
-It is searched at the places where plain patterns come nearest to the class, see `simple_triggers`:
-these find triggers that are like them, this finds others; a class has to be prominent in both.
+With r the whole image, all classes are searched alike, and a pattern may be one that no plain one
+resembles. A class's number is its lead there, e_c - max_{k != c} e_k. At other places this finds
+triggers that work better than plain ones, for the classes that stand out among those.
 
 Source: the margin is that of Wang et al., "MM-BD", IEEE S&P 2024 (arXiv 2205.06900), made universal
 as in Moosavi-Dezfooli et al., "Universal adversarial perturbations", CVPR 2017 (arXiv 1610.08401),
 and bound to a place. Holding it against references is ours.
 
-Limits: without references a class that is easily reached looks like a target.
+Limits: without references a class that is easily reached looks like a target. Two classes with a
+pattern over the whole image hide each other's lead.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -32,14 +33,17 @@ from goodnet.backend import WORKERS, in_workers, tf
 from goodnet.detection.candidates import FLOOR, Candidate, Numbers, Progress
 from goodnet.detection.innocence import Innocence, low_margins
 from goodnet.detection.problem import CleanImages, Pixels, View, margins
-from goodnet.detection.regions import Region
+from goodnet.detection.regions import WHOLE, Region
 
+NAME: Final = "blended triggers"
+NAMED: Final = 1.0
+SUSPICIOUS: Final = 0.85
 STEPS: Final = 30
 RATE: Final = 0.2
 BATCH: Final = 8  # images that a pattern is moved on
 TOGETHER: Final = 64  # patterns
-LARGE: Final = ("band", "column", "whole image")
-LARGE_PLACES: Final = 5  # of a class
+LARGE: Final = ("band", "column")
+LARGE_PLACES: Final = 4  # of a class
 SMALL_PLACES: Final = 3
 UNIT: Final = 14  # cells over the longer side of an image
 PATCH_CELLS: Final = 4  # over a patch, at most
@@ -52,67 +56,55 @@ def search_candidates(
     view: View,
     clean: CleanImages,
     innocence: Innocence,
-    classes: Sequence[int],
-    near: tuple[Sequence[Region], Numbers],
+    wanted: Sequence[tuple[int, Region]],
     *,
     seed: int,
     progress: Progress,
 ) -> list[Candidate]:
-    """Searched triggers: of each class that with the largest excess, and some others.
+    """A searched trigger for each class and place.
 
     Args:
         view: the network.
         clean: clean validation images.
         innocence: says what a class reaches without a backdoor.
-        classes: those to look at.
-        near: places, and how near plain patterns come to each class there, (R, classes).
+        wanted: the classes, each with a place.
         seed: of the choice of images and the patterns' starts.
         progress: called with (patterns done, patterns in all).
     """
     rng = np.random.default_rng((seed, 8))
     searched, measured = clean.draw(SEARCHED + MEASURED, rng).divided(SEARCHED)
-    wanted = [(c, place) for c in classes for place in nearest(*near, c)]
-    uphill = Uphill(view, searched, rng)
-    patterns = list[Pixels]()
+    uphill, taught = Uphill(view, searched, rng), innocence.taught(measured)
+    found = list[Candidate]()
     for start in range(0, len(wanted), TOGETHER):
-        patterns += uphill.patterns(wanted[start : start + TOGETHER])
-        progress(len(patterns), len(wanted))
+        part = wanted[start : start + TOGETHER]
+        for (target, place), pattern in zip(part, uphill.patterns(part), strict=True):
+            stamp = place.mask, [pattern]
+            margins = low_margins(view.all_logits, innocence.unit, measured, *stamp)
+            usual = max(FLOOR, innocence.natural(target, place))
+            raised = taught.raised(*stamp)[0, target]
+            margin = float(margins[0, target])
+            found.append(Candidate(target, place, pattern, margin, usual, float(raised)))
+        progress(len(found), len(wanted))
+    return found
 
-    def margin(number: int) -> float:
-        (target, place), pattern = wanted[number], patterns[number]
-        stamp = measured, place.mask, [pattern]
-        return float(low_margins(view.some_logits, innocence.unit, *stamp)[0, target])
 
-    margins = in_workers(margin, range(len(wanted)))
-    reached = [Candidate(*w, p, m) for w, p, m in zip(wanted, patterns, margins, strict=True)]
-    return [c for target in classes for c in _counted(reached, target, innocence, measured)]
+def leads(excesses: Mapping[int, float]) -> dict[int, float]:
+    """How far each class's excess lies above the largest other one; of one class, above FLOOR."""
+    others = {c: [e for k, e in excesses.items() if k != c] for c in excesses}
+    return {c: e - max(others[c], default=FLOOR) for c, e in excesses.items()}
 
 
-def _counted(
-    reached: Sequence[Candidate], target: int, innocence: Innocence, clean: CleanImages
-) -> Iterator[Candidate]:
-    """A class's candidates with what is innocent there, but those that could not be its best.
+def nearest(places: Sequence[Region], reached: Numbers) -> list[Region]:
+    """The places, but the whole image, where plain patterns come nearest to a class.
 
-    That over the whole image is always among them.
+    Args:
+        places: all places.
+        reached: how near plain patterns come to the class at each, (R,).
     """
-    best = -np.inf
-    own = [candidate for candidate in reached if candidate.target == target]
-    for candidate in sorted(own, key=lambda c: -c.margin):
-        place = candidate.region
-        if candidate.margin - FLOOR > best or place.kind == "whole image":
-            taught = innocence.taught(clean, place.mask, [candidate.pattern])
-            counted = replace(candidate, usual=innocence.usual(target, place, taught))
-            best = max(best, counted.excess)
-            yield counted
-
-
-def nearest(places: Sequence[Region], reached: Numbers, target: int) -> list[Region]:
-    """The places where plain patterns come nearest to a class; the whole image always."""
-    order = [places[n] for n in np.argsort(-reached[:, target], kind="stable")]
-    whole = [place for place in order if place.kind == "whole image"]
-    large = [p for p in order if p.kind in LARGE and p not in whole][: LARGE_PLACES - 1]
+    order = [places[n] for n in np.argsort(-reached, kind="stable") if places[n].kind != WHOLE]
+    large = [place for place in order if place.kind in LARGE][:LARGE_PLACES]
     small = [place for place in order if place.kind not in LARGE][:SMALL_PLACES]
-    return [*whole, *large, *small]
+    return [*large, *small]
 
 
 class Uphill:

@@ -7,15 +7,15 @@ units of the network's clean margin,
 
     m_c(r, p) = low_x [ f_c(x') - max_{k != c} f_k(x') ],     x' = x stamped with p at r,
 
-a class's excess is what is left of the best pattern's margin after what is innocent is taken away:
+a class's number is its excess, what is left after what is innocent is taken away:
 
-    e_c = max_r [ max_p m_c(r, p) - max( max_p usual_c(r, p), elsewhere_c(r) ) ].
+    e_c = max_(r, p) [ m_c(r, p) - max( -1 + 3/4 raised_c(r, p), natural_c(r), elsewhere_c(r) ) ].
 
-`usual` is `innocence`'s, -1 or more: at -1 an image is held for another class as surely as clean
-ones are, so below it nothing is gained. `elsewhere` is the best margin at places of the same kind
-that do not touch r: a class that is called for anything unusual is called everywhere. The best of
-many patterns on few images owes something to these images, so the margin that counts in the end is
-measured on others.
+`raised` and `natural` are `innocence`'s; at -1 an image is held for another class as surely as
+clean ones are, so below it nothing is gained. `elsewhere` is the best margin at places of the same
+kind that do not touch r: a class that is called for anything unusual is called everywhere. The best
+of many patterns on few images owes something to these images, so margin and what references do are
+measured again on others.
 
 The patterns are deliberately few and simple: for every class of every network a search with
 gradients finds something, see `searched_triggers`. What random simple patterns reach, a network was
@@ -35,11 +35,14 @@ from typing import Final
 import numpy as np
 
 from goodnet.backend import in_workers, tf
-from goodnet.detection.candidates import FLOOR, Candidate, Numbers, Progress
+from goodnet.detection.candidates import FLOOR, RAISED, Candidate, Numbers, Progress
 from goodnet.detection.innocence import Innocence, low_margins
 from goodnet.detection.problem import CleanImages, Pixels, View
 from goodnet.detection.regions import STRIDE, Region, touching
 
+NAME: Final = "simple triggers"
+NAMED: Final = 0.55
+SUSPICIOUS: Final = 0.4
 IMAGES: Final = 16  # stamped with every pattern at every place
 MEASURED: Final = 64  # others, stamped with what was best
 NOISES: Final = 6  # random patterns of each kind
@@ -73,7 +76,9 @@ class Search:
         self._view, self._clean, self._innocence = view, clean, innocence
         self._worn, self._measured = clean.draw(IMAGES + MEASURED, self._rng).divided(IMAGES)
         self._patterns: dict[tuple[tuple[int, int], bool], list[Pixels]] = {}
-        self._taught: dict[Region, Numbers] = {}
+        few = self._worn.take(np.arange(min(IMAGES // 2, len(self._worn))))
+        self._taught, self._taught_again = map(innocence.taught, (few, self._measured))
+        self._seen: dict[Region, tuple[Numbers, Numbers]] = {}
         self.places = places
 
     def reached(self, progress: Progress) -> Numbers:
@@ -120,7 +125,7 @@ class Search:
         """The place with the largest excess of a class.
 
         What is innocent is costly to find out and only ever lowers an excess: places are looked at
-        in the order of what they could have, until none left could have more than the best.
+        in the order of what they could have, until none left could have more than the best, or any.
 
         Args:
             target: the class.
@@ -128,30 +133,36 @@ class Search:
             reached: the class's margin at each, (R,).
             usual: what is taken away at least, (R,).
         """
-        best, most, taken = -1, -np.inf, 0.0
+        best: Candidate | None = None
         for number in np.argsort(usual - reached, kind="stable").tolist():
-            if reached[number] - usual[number] <= most:
+            if best and reached[number] - usual[number] <= max(0, best.excess):
                 break
-            innocent = max(float(usual[number]), self._innocent(target, places[number]))
-            if reached[number] - innocent > most:
-                best, most, taken = number, reached[number] - innocent, innocent
-        place = places[best]
-        pattern = self._patterns_for(place)[int(self._margins(place)[:, target].argmax())]
-        return Candidate(target, place, pattern, float(reached[best]), taken)
+            found = self._at(target, places[number], float(usual[number]))
+            if not best or found.excess > best.excess:
+                natural = self._innocence.natural(target, found.region)
+                found = replace(found, usual=max(found.usual, natural))
+            if not best or found.excess > best.excess:
+                best = found
+        assert best
+        return best
+
+    def _at(self, target: int, place: Region, usual: float) -> Candidate:
+        """The pattern with the largest excess of a class at a place."""
+        if place not in self._seen:
+            patterns = self._patterns_for(place)
+            self._seen[place] = self._margins(place), self._taught.raised(place.mask, patterns)
+        margins, raised = (numbers[:, target] for numbers in self._seen[place])
+        best = int((margins - np.maximum(usual, FLOOR + RAISED * raised)).argmax())
+        pattern = self._patterns_for(place)[best]
+        return Candidate(target, place, pattern, float(margins[best]), usual, float(raised[best]))
 
     def _again(self, candidate: Candidate) -> Candidate:
-        """The candidate with its margin on other images."""
+        """The candidate with its margin, and what references do, on other images."""
+        target, stamp = candidate.target, (candidate.region.mask, [candidate.pattern])
         ask, unit = self._view.all_logits, self._innocence.unit
-        stamp = self._measured, candidate.region.mask, [candidate.pattern]
-        margin = low_margins(ask, unit, *stamp)[0, candidate.target]
-        return replace(candidate, margin=float(margin))
-
-    def _innocent(self, target: int, place: Region) -> float:
-        if place not in self._taught:
-            few = self._worn.take(np.arange(min(IMAGES // 2, len(self._worn))))
-            patterns = self._patterns_for(place)
-            self._taught[place] = self._innocence.taught(few, place.mask, patterns)
-        return self._innocence.usual(target, place, self._taught[place])
+        margin = low_margins(ask, unit, self._measured, *stamp)[0, target]
+        raised = self._taught_again.raised(*stamp)[0, target]
+        return replace(candidate, margin=float(margin), raised=float(raised))
 
     def _refined(self, candidate: Candidate) -> Candidate:
         """The candidate, or a better one of a patch a little aside."""

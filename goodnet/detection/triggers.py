@@ -1,44 +1,24 @@
-"""Triggers: how a class stands out among plain and among searched patterns, taken together.
+"""Triggers: both searches for them, one after the other.
 
-With a class's excess e_simple among plain patterns (`simple_triggers`) and e_searched among
-searched ones (`searched_triggers`), and with R, the mean excess of the third to the sixth class
-among searched patterns, which says how brittle the network is, a class's number is
-
-    cbrt( (e_simple / (0.4 + 0.2 R))^2 * e_searched / max(0.8, R) ),
-
-0 where either is negative. A clean network may have an odd class in one of them; a target stands
-out in both. Among plain patterns it does so more reliably, so these count twice. Two targets do not
-hide each other, as the first and the second do not count in R.
-
-A pattern blended into the whole image may resemble no plain one. There every class is searched at
-the same place, so these excesses alone tell: a second number is e_blended / max(0.8, R), e_blended
-and R being those of the whole image.
+Plain patterns are tried everywhere, see `simple_triggers`. The classes that come out of that first
+are searched for by gradient, see `searched_triggers`: all of them for a pattern blended into the
+whole image, which may resemble no plain one, and those that stand out at the places where plain
+patterns come nearest to them, for a trigger that works better.
 """
 
 from collections.abc import Sequence
-from math import cbrt
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from goodnet.detection.candidates import Candidate, Progress, best_of_each
+from goodnet.detection.candidates import Candidate, Progress, excesses
 from goodnet.detection.innocence import Innocence
 from goodnet.detection.problem import CleanImages, View
-from goodnet.detection.regions import regions
-from goodnet.detection.searched_triggers import search_candidates
-from goodnet.detection.simple_triggers import Search
+from goodnet.detection.regions import WHOLE, regions
+from goodnet.detection.searched_triggers import leads, nearest, search_candidates
+from goodnet.detection.simple_triggers import SUSPICIOUS, Search
 
-NAME: Final = "triggers"
-NAMED: Final = 1.65
-SUSPICIOUS: Final = 1.5
-BLENDED: Final = "blended triggers"
-BLENDED_NAMED: Final = 3.5
-BLENDED_SUSPICIOUS: Final = 3.0
-USUAL_SIMPLE: Final = 0.4  # an excess that clean networks' classes may have
-BRITTLE: Final = 0.2  # how much more of it a brittle network's have
-USUAL_SEARCHED: Final = 0.8
-RUNNERS_UP: Final = slice(2, 6)
-SIMPLE_PART: Final = 0.6  # of the work
+SIMPLE_PART: Final = 0.7  # of the work
 
 
 class Found(NamedTuple):
@@ -46,40 +26,24 @@ class Found(NamedTuple):
 
     Attributes:
         simple: the best simple trigger of each class that was looked at closely.
-        searched: searched triggers for the same classes: each one's best, and some others.
+        searched: searched triggers for the same classes, of some at several places.
     """
 
     simple: tuple[Candidate, ...]
     searched: tuple[Candidate, ...]
 
-    def numbers(self) -> dict[int, float]:
-        """Each class's number, largest first."""
-        best = best_of_each(self.searched)
-        brittle = brittleness(best)
-        plain, usual = USUAL_SIMPLE + BRITTLE * brittle, max(USUAL_SEARCHED, brittle)
-        searched = {c.target: max(0.0, c.excess) / usual for c in best}
-        both = {
-            c.target: cbrt((max(0.0, c.excess) / plain) ** 2 * searched[c.target])
-            for c in self.simple
-        }
-        return dict(sorted(both.items(), key=lambda item: -item[1]))
+    def plain(self) -> dict[int, float]:
+        """Each class's number for plain patterns, largest first."""
+        return excesses(self.simple)
 
     def blended(self) -> dict[int, float]:
         """Each class's number for patterns blended into the whole image, largest first."""
-        whole = best_of_each(c for c in self.searched if c.region.opacity < 1)
-        usual = max(USUAL_SEARCHED, brittleness(whole))
-        return {c.target: c.excess / usual for c in whole}
+        return leads(excesses(c for c in self.searched if c.region.kind == WHOLE))
 
     def best(self) -> dict[int, Candidate]:
         """For each class the candidate with the largest margin."""
         every = sorted((*self.simple, *self.searched), key=lambda candidate: candidate.margin)
         return {candidate.target: candidate for candidate in every}
-
-
-def brittleness(best: Sequence[Candidate]) -> float:
-    """R of the formula: the mean excess of the third to the sixth class; not negative."""
-    runners_up = [candidate.excess for candidate in best[RUNNERS_UP]]
-    return max(0.0, float(np.mean(runners_up))) if runners_up else 0.0
 
 
 def find_triggers(
@@ -106,15 +70,14 @@ def find_triggers(
     search = Search(view, clean, innocence, places, seed=seed)
     reached = search.reached(_part(progress, 0, SIMPLE_PART))
     simple = search.candidates(reached, also)
-    searched = search_candidates(
-        view,
-        clean,
-        innocence,
-        [candidate.target for candidate in simple],
-        (places, reached),
-        seed=seed,
-        progress=_part(progress, SIMPLE_PART, 1 - SIMPLE_PART),
-    )
+    whole = [place for place in places if place.kind == WHOLE]
+    wanted = [(candidate.target, place) for candidate in simple for place in whole]
+    for candidate in simple:
+        if candidate.excess >= SUSPICIOUS or candidate.target in also:
+            near = nearest(places, reached[:, candidate.target])
+            wanted += [(candidate.target, place) for place in near]
+    rest = _part(progress, SIMPLE_PART, 1 - SIMPLE_PART)
+    searched = search_candidates(view, clean, innocence, wanted, seed=seed, progress=rest)
     return Found(tuple(simple), tuple(searched))
 
 
