@@ -18,7 +18,7 @@ def test_a_successful_second_repair_is_to_be_deployed() -> None:
         verdict=NAMED, mitigated=invented_mitigated(), clean=CLEAN, attack=REMOVED
     )
     said = advise(findings)
-    assert said[0] == "Backdoored, class 3: corners 3.0 for class 3, named from 1 on."
+    assert said[0] == "Backdoored, class 3: corners 3.00 for class 3, named from 1 on."
     assert said[1] == (
         "Deploy repaired_models_unlearned/model_unlearned.h5: unlearning took clean test accuracy "
         "from 95.0 % to 94.0 % and the ASR from 100 % to 2.0 %."
