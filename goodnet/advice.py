@@ -1,6 +1,6 @@
 """What the verdict and the second repair come to, in plain sentences: which model to deploy."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from math import inf
 
 from goodnet.detection.verdict import BACKDOORED, NOTHING, Verdict
@@ -9,7 +9,7 @@ from goodnet.findings import Findings
 from goodnet.metrics import Share
 from goodnet.mitigation.mitigated import Mitigated
 from goodnet.paths import goodnet, repaired_model
-from goodnet.tables import counted, percent, points
+from goodnet.tables import classes_in_words, counted, percent, points
 
 TRIGGERED = 0.10  # a suspect whose ASR is lower shows no backdoor
 REMOVED = 0.05  # a repaired model whose ASR is higher is not repaired
@@ -45,12 +45,6 @@ def verdict_sentence(verdict: Verdict) -> str:
     return f"Inconclusive: {which} {stands} out, but not clearly ({_evidence(verdict)})."
 
 
-def classes_in_words(classes: Sequence[int]) -> str:
-    """ "class 3", or "classes 2 and 9"."""
-    first = ", ".join(map(str, classes[:-1]))
-    return f"classes {first} and {classes[-1]}" if first else f"class {classes[-1]}"
-
-
 def _evidence(verdict: Verdict) -> str:
     """Each method's largest number, the class it is of, and where the bar is.
 
@@ -59,9 +53,9 @@ def _evidence(verdict: Verdict) -> str:
     said = []
     for statistic in verdict.statistics:
         if statistic.at_least(statistic.named if verdict.classes else -inf):
-            top = max(statistic.values, key=lambda c: statistic.values[c])
+            (top, number), *_ = statistic.largest(1)
             said.append(
-                f"{statistic.method} {statistic.values[top]:.2f} for class {top}, "
+                f"{statistic.method} {number:.2f} for class {top}, "
                 f"named from {statistic.named:g} on"
             )
     return "; ".join(said)

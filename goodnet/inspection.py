@@ -15,6 +15,7 @@ from goodnet.paths import safe_name
 from goodnet.pruning import find_cut
 from goodnet.scale import Scale, choose_scale
 from goodnet.suspect import Suspect, open_suspect
+from goodnet.tables import classes_in_words
 
 if TYPE_CHECKING:  # TensorFlow, which a refused model never pays for
     from goodnet.split import Split
@@ -118,13 +119,12 @@ def find_verdict(model: str, folder: str, architecture: str, scale: str = "auto"
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
     """The verdict in words, and each method's largest numbers."""
-    named = ", ".join(map(str, verdict.classes))
-    yield f"verdict          {verdict.verdict}" + (f", class {named}" if named else "")
+    named = f", {classes_in_words(verdict.classes)}" if verdict.classes else ""
+    yield f"verdict          {verdict.verdict}{named}"
     if verdict.suspicious:
-        yield f"  suspicious     class {', '.join(map(str, verdict.suspicious))}"
+        yield f"  suspicious     {classes_in_words(verdict.suspicious)}"
     for statistic in verdict.statistics:
-        first = sorted(statistic.values.items(), key=lambda item: -item[1])[:3]
-        said = ", ".join(f"class {label}: {value:.2f}" for label, value in first)
+        said = ", ".join(f"class {label}: {value:.2f}" for label, value in statistic.largest(3))
         yield f"  {statistic.method:<18} {said}; named from {statistic.named:g} on"
     for found in verdict.triggers:
         yield (

@@ -31,11 +31,12 @@ def verdict_contents(verdict: Verdict) -> dict[str, Any]:
 
 
 def _method(statistic: Statistic) -> dict[str, Any]:
-    first = sorted(statistic.values.items(), key=lambda item: -item[1])[:LARGEST]
     return {
         "method": statistic.method,
         "count": len(statistic.values),
-        "largest": ", ".join(f"{value:.2f} for class {label}" for label, value in first),
+        "largest": ", ".join(
+            f"{value:.2f} for class {label}" for label, value in statistic.largest(LARGEST)
+        ),
         "suspicious": f"{statistic.suspicious:g}",
         "named": f"{statistic.named:g}",
     }

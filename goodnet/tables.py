@@ -147,3 +147,9 @@ def interval(share: Share) -> str:
 def points(fall: float) -> str:
     """A fall in points, cut, not rounded, to two digits: 1.999 has not reached 2."""
     return f"{math.floor(100 * fall + 1e-6) / 100:.2f}"
+
+
+def classes_in_words(classes: Sequence[int]) -> str:
+    """ "class 3", or "classes 2 and 9"."""
+    first = ", ".join(map(str, classes[:-1]))
+    return f"classes {first} and {classes[-1]}" if first else f"class {classes[-1]}"

@@ -26,7 +26,7 @@ from goodnet.figures import (
     write,
 )
 from goodnet.metrics import Share
-from goodnet.tables import percent
+from goodnet.tables import classes_in_words, percent
 
 ROW, PLOT, NAMES = 0.62, 4.2, 1.9  # inches: height of a method's row, width of its plot, its name
 SHOWN = 5  # sample images of a trigger
@@ -42,7 +42,7 @@ def verdict_figure(verdict: Verdict, model: str) -> bytes:
     count = max((len(s.values) for s in verdict.statistics), default=0)
     about = f"{count} classes looked at, a dot each; line: from here on a class is named"
     title = f"Verdict: {verdict.verdict}"
-    title += f", class {', '.join(map(str, verdict.classes))}" if verdict.classes else ""
+    title += f", {classes_in_words(verdict.classes)}" if verdict.classes else ""
     figure = new_figure(0.95 + ROW * len(verdict.statistics), title, short_name(model), about)
     for row, statistic in enumerate(verdict.statistics):
         top = 0.85 + ROW * row

@@ -39,6 +39,10 @@ class Statistic:
         hits = [c for c, value in self.values.items() if value >= bound]
         return tuple(sorted(hits, key=lambda c: -self.values[c]))
 
+    def largest(self, count: int) -> list[tuple[int, float]]:
+        """The classes with the largest numbers, each with its number."""
+        return sorted(self.values.items(), key=lambda item: -item[1])[:count]
+
 
 class Picture(NamedTuple):
     """Shares 0..1 as 256 levels: uint8, compressed, in base64.
