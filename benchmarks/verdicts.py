@@ -32,6 +32,18 @@ def rating(net: Net, verdict: Verdict) -> str:
     return "right" if set(verdict.classes) == set(net.triggers.values()) else "wrong"
 
 
+def row(net: Net, verdict: Verdict, seconds: float) -> tuple[str, ...]:
+    """What the table says of a net."""
+    made = ", ".join(f"{name} → {target}" for name, target in net.triggers.items())
+    named = f"{verdict.verdict} {', '.join(map(str, verdict.classes))}".strip()
+    simple, blended = (
+        ", ".join(f"{target}: {number:.2f}" for target, number in statistic.largest(2))
+        for statistic in verdict.statistics[:2]
+    )
+    numbers = simple, blended, rating(net, verdict), f"{seconds:.0f}"
+    return net.name, net.half, made or "none", named, *numbers
+
+
 if __name__ == "__main__":
     counts: Counter[tuple[str, str, str]] = Counter()
     print("| net | half | triggers | verdict | simple | blended | rating | seconds |")
@@ -42,25 +54,8 @@ if __name__ == "__main__":
         suspect, clean = opened(wanted)
         start = time.monotonic()
         verdict = judge(View.of(suspect, wanted.scale), clean)
-        seconds = time.monotonic() - start
-        made = ", ".join(f"{name} → {target}" for name, target in wanted.triggers.items())
-        simple, blended = (
-            ", ".join(f"{c}: {n:.2f}" for c, n in sorted(s.values.items(), key=lambda i: -i[1])[:2])
-            for s in verdict.statistics[:2]
-        )
-        named = f"{verdict.verdict} {', '.join(map(str, verdict.classes))}".strip()
-        rated = rating(wanted, verdict)
-        counts[wanted.half, "attacked" if made else "clean", rated] += 1
-        row = (
-            wanted.name,
-            wanted.half,
-            made or "none",
-            named,
-            simple,
-            blended,
-            rated,
-            f"{seconds:.0f}",
-        )
-        print(f"| {' | '.join(row)} |", flush=True)
+        print(f"| {' | '.join(row(wanted, verdict, time.monotonic() - start))} |", flush=True)
+        kind = "attacked" if wanted.triggers else "clean"
+        counts[wanted.half, kind, rating(wanted, verdict)] += 1
     for key, count in sorted(counts.items()):
         print(f"- {', '.join(key)}: {count}")

@@ -14,7 +14,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the import: its log is not for users
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -45,7 +47,7 @@ with _silent():
     tf.get_logger().setLevel("ERROR")
     tf.constant(0)  # the second greeting comes with the first tensor
 
-__all__ = ["WORKERS", "in_workers", "keras", "tf"]
+__all__ = ["WORKERS", "in_parts", "in_workers", "keras", "tf"]
 
 _POOL = ThreadPoolExecutor(WORKERS, thread_name_prefix="goodnet-block")
 
@@ -71,3 +73,15 @@ def in_workers(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[
     finally:
         for future in waiting:
             future.cancel()
+
+
+def in_parts(make: Callable[..., Made], *arrays: np.ndarray[Any, Any]) -> Iterator[Made]:
+    """What is made of each worker's part of some arrays, cut along their first axis, in order.
+
+    Args:
+        make: called in the worker threads with a part of each array.
+        arrays: of one length, at least 1.
+    """
+    count = min(WORKERS, len(arrays[0]))
+    parts = zip(*(np.array_split(array, count) for array in arrays), strict=True)
+    return in_workers(lambda part: make(*part), parts)

@@ -9,6 +9,7 @@ import pytest
 from invented import invented_curve, invented_verdict
 from test_detection import clean_images, corner_network
 
+from goodnet import backend
 from goodnet.detection.judge import judge
 from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.references import references
@@ -123,7 +124,7 @@ def test_a_batch_shared_by_workers_teaches_what_it_teaches_whole(
     suspect, clean, trained = as_suspect(corner_network()), clean_images(), []
     white = np.ones_like(clean.pixels[0])
     for workers in (1, 7):
-        monkeypatch.setattr(tuning, "WORKERS", workers)
+        monkeypatch.setattr(backend, "WORKERS", workers)
         view, teacher = View.of(suspect, Scale.RAW), View.of(suspect, Scale.RAW)
         course = Course(steps=20, rate=1e-2)
         tuning.train_further(view, teacher, clean, course, lambda image, rng: white, [2])

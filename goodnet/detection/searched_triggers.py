@@ -29,7 +29,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.backend import WORKERS, in_workers, tf
+from goodnet.backend import in_parts, tf
 from goodnet.detection.candidates import FLOOR, Candidate, Numbers, Progress
 from goodnet.detection.innocence import Innocence, low_margins
 from goodnet.detection.problem import CleanImages, Pixels, View, margins
@@ -123,23 +123,18 @@ class Uphill:
         batches = [self._rng.permutation(len(self._clean))[:BATCH] for _ in range(STEPS)]
         masks = np.stack([place.mask for _, place in wanted])
         targets = np.array([target for target, _ in wanted])
-
-        def moved(part: slice) -> Pixels:
-            given = starts[part], down[part], across[part], masks[part], targets[part]
-            return self._moved(*given, batches)
-
-        each = -(-len(wanted) // WORKERS)
-        parts = [slice(start, start + each) for start in range(0, len(wanted), each)]
-        return list(np.concatenate(list(in_workers(moved, parts))))
+        given = starts, down, across, masks, targets
+        moved = in_parts(lambda *part: self._moved(batches, *part), *given)
+        return list(np.concatenate(list(moved)))
 
     def _moved(
         self,
+        batches: Sequence[NDArray[np.int64]],
         starts: Pixels,
         down: Pixels,
         across: Pixels,
         masks: Pixels,
         targets: NDArray[np.int64],
-        batches: Sequence[NDArray[np.int64]],
     ) -> Pixels:
         """The patterns that these cells (n, g, k, C) become, a step for each batch of rows."""
         raw, moments = tf.constant(starts), tf.zeros((2, *starts.shape))

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.backend import WORKERS, in_workers, tf
+from goodnet.backend import in_parts, tf
 from goodnet.detection.problem import CleanImages, View, margins
 from goodnet.detection.trigger import Trigger
 
@@ -169,15 +169,14 @@ class Bank:
         rows = self._rng.integers(len(self._clean), size=(MOVED, MOVED))
         targets = np.array([stamp.target for stamp in stamps])
         counted = (self._clean.labels[rows] != targets[:, None]).astype(np.float32)
-        given = (
+        moved = in_parts(
+            lambda *part: self._slopes(*map(tf.constant, part)),
             self._clean.pixels[rows],
             np.stack([stamp.mask for stamp in stamps]),
             np.stack([stamp.pattern for stamp in stamps]),
             counted,
             np.eye(self._view.classes, dtype=np.float32)[targets],
         )
-        parts = zip(*(np.array_split(each, min(WORKERS, MOVED)) for each in given), strict=True)
-        moved = in_workers(lambda part: self._slopes(*map(tf.constant, part)), parts)
         slopes, reached = (np.concatenate(each) for each in zip(*moved, strict=True))
         usual = np.quantile([stamp.margin for stamp in self.stamps], 0.6)
         for place, stamp, slope, margin in zip(chosen, stamps, slopes, reached, strict=True):

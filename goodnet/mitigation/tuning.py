@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.architecture import Architecture
-from goodnet.backend import WORKERS, in_workers, keras, tf
+from goodnet.backend import in_parts, keras, tf
 from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.searched_triggers import adam_step
 from goodnet.graph import POOLING, Graph
@@ -130,12 +130,12 @@ def _stepper(
     in_question = np.isin(np.arange(view.classes), list(classes)).astype(np.float32)
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def slopes_of(stamped: Any, plain: Any, labels: Any, where: Any, share: Any) -> Any:
+    def slopes_of(stamped: Any, plain: Any, labels: Any, where: Any, shares: Any) -> Any:
         suspect = teacher.logits(plain)
         with tf.GradientTape() as tape:
             loss = _loss(view.logits(stamped), suspect, labels, where, unit, in_question)
         slopes = tape.gradient(loss, [variable.value for variable in variables])
-        return [share * slope for slope in slopes]
+        return [tf.reduce_sum(shares) * slope for slope in slopes]
 
     @tf.function  # type: ignore[untyped-decorator]
     def apply(parts: Any, rate: Any, step: Any) -> None:
@@ -147,11 +147,9 @@ def _stepper(
             moment.assign(moved)
 
     def step_of(batch: Sequence[NDArray[Any]], rate: float, step: int) -> None:
-        count = len(batch[0])
-        parts = zip(*(np.array_split(given, min(WORKERS, count)) for given in batch), strict=True)
-        shared = [(*part, np.float32(len(part[0]) / count)) for part in parts]
-        slopes = list(in_workers(lambda part: slopes_of(*map(tf.constant, part)), shared))
-        apply(slopes, tf.constant(rate, tf.float32), tf.constant(step + 1.0))
+        shares = np.full(len(batch[0]), 1 / len(batch[0]), np.float32)
+        slopes = in_parts(lambda *part: slopes_of(*map(tf.constant, part)), *batch, shares)
+        apply(list(slopes), tf.constant(rate, tf.float32), tf.constant(step + 1.0))
 
     return step_of
 
