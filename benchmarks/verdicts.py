@@ -36,18 +36,20 @@ def row(net: Net, verdict: Verdict, seconds: float) -> tuple[str, ...]:
     """What the table says of a net."""
     made = ", ".join(f"{name} → {target}" for name, target in net.triggers.items())
     named = f"{verdict.verdict} {', '.join(map(str, verdict.classes))}".strip()
-    simple, blended = (
-        ", ".join(f"{target}: {number:.2f}" for target, number in statistic.largest(2))
-        for statistic in verdict.statistics[:2]
+    if verdict.dependent:
+        named += f" (dependent: {', '.join(map(str, verdict.dependent))})"
+    numbers = (
+        ", ".join(f"{target}: {number:.2f}" for target, number in statistic.largest(2)) or "none"
+        for statistic in verdict.statistics[:3]
     )
-    numbers = simple, blended, rating(net, verdict), f"{seconds:.0f}"
-    return net.name, net.half, made or "none", named, *numbers
+    rated = rating(net, verdict), f"{seconds:.0f}"
+    return net.name, net.half, made or "none", named, *numbers, *rated
 
 
 if __name__ == "__main__":
     counts: Counter[tuple[str, str, str]] = Counter()
-    print("| net | half | triggers | verdict | simple | blended | rating | seconds |")
-    print("|---|---|---|---|---|---|---|--:|")
+    print("| net | half | triggers | verdict | simple | patches | blended | rating | seconds |")
+    print("|---|---|---|---|---|---|---|---|--:|")
     for wanted in NETS:
         if len(sys.argv) > 1 and wanted.name not in sys.argv[1:]:
             continue

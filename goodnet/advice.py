@@ -32,7 +32,8 @@ def advise(findings: Findings) -> list[str]:
 def verdict_sentence(verdict: Verdict) -> str:
     """The verdict with the numbers that it rests on."""
     if verdict.verdict == BACKDOORED:
-        return f"Backdoored, {classes_in_words(verdict.classes)}: {_evidence(verdict)}."
+        said = f"Backdoored, {classes_in_words(verdict.classes)}: {_evidence(verdict)}."
+        return f"{said}{_dependent(verdict)}"
     if verdict.verdict == NOTHING:
         return f"No backdoor found: no class stands out ({_evidence(verdict)})."
     if not verdict.suspicious:
@@ -43,6 +44,15 @@ def verdict_sentence(verdict: Verdict) -> str:
     which = classes_in_words(verdict.suspicious)
     stands = "stand" if len(verdict.suspicious) > 1 else "stands"
     return f"Inconclusive: {which} {stands} out, but not clearly ({_evidence(verdict)})."
+
+
+def _dependent(verdict: Verdict) -> str:
+    """What is said of classes that stand out only through the trigger of a class named."""
+    if not verdict.dependent:
+        return ""
+    which = classes_in_words(verdict.dependent).capitalize()
+    verb = "stand" if len(verdict.dependent) > 1 else "stands"
+    return f" {which} {verb} out only through the trigger of another, and not once it is unlearned."
 
 
 def _evidence(verdict: Verdict) -> str:

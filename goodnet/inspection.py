@@ -123,8 +123,11 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
     yield f"verdict          {verdict.verdict}{named}"
     if verdict.suspicious:
         yield f"  suspicious     {classes_in_words(verdict.suspicious)}"
+    if verdict.dependent:
+        yield f"  dependent      {classes_in_words(verdict.dependent)}, on the trigger of another"
     for statistic in verdict.statistics:
         said = ", ".join(f"class {label}: {value:.2f}" for label, value in statistic.largest(3))
+        said = said or "no class came near"
         yield f"  {statistic.method:<18} {said}; named from {statistic.named:g} on"
     for found in verdict.triggers:
         yield (

@@ -36,7 +36,8 @@ def _method(statistic: Statistic) -> dict[str, Any]:
         "count": len(statistic.values),
         "largest": ", ".join(
             f"{value:.2f} for class {label}" for label, value in statistic.largest(LARGEST)
-        ),
+        )
+        or "no class came near",
         "suspicious": f"{statistic.suspicious:g}",
         "named": f"{statistic.named:g}",
     }

@@ -1,5 +1,7 @@
 """The verdict as figures: every class's number with the outliers marked, and recovered triggers."""
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,11 +50,11 @@ def verdict_figure(verdict: Verdict, model: str) -> bytes:
         top = 0.85 + ROW * row
         say(figure, 0, top + 0.2, statistic.method)
         axes = new_axes(figure, (NAMES, top, PLOT, 0.3))
-        _draw_numbers(axes, statistic)
+        _draw_numbers(axes, statistic, verdict.dependent)
     return png(figure)
 
 
-def _draw_numbers(axes: Axes, statistic: Statistic) -> None:
+def _draw_numbers(axes: Axes, statistic: Statistic, dependent: Collection[int]) -> None:
     """The classes' numbers on a line; those that stand out as triangles with their class."""
     values = list(statistic.values.values())
     low, high = min([0.0, *values]), 1.15 * max([statistic.named, *values])
@@ -61,7 +63,7 @@ def _draw_numbers(axes: Axes, statistic: Statistic) -> None:
     axes.spines[["left", "right", "top"]].set_visible(False)
     small_ticks(axes)
     axes.axvline(statistic.named, color=BLACK, linewidth=1.0, linestyle="--")
-    named = statistic.at_least(statistic.named)
+    named = [c for c in statistic.at_least(statistic.named) if c not in dependent]
     suspicious = statistic.at_least(statistic.suspicious)
     for label, value in statistic.values.items():
         stands_out = label in suspicious

@@ -20,7 +20,7 @@ class Second(NamedTuple):
     goodnet: Stored
 
 
-@cached_task(name="judge", run_name="judge", version=4)
+@cached_task(name="judge", run_name="judge", version=5)
 def judge(model: Stored, architecture: Stored | str, scale: str, valid: Stored) -> Verdict:
     """Whether the suspect is backdoored, and for which classes."""
     from goodnet.detection.judge import judge
@@ -33,7 +33,7 @@ def judge(model: Stored, architecture: Stored | str, scale: str, valid: Stored) 
     return judge(view, clean, progress=reporter("looking for triggers", "steps"))
 
 
-@cached_task(name="mitigate", run_name="mitigate {name}: {how}", version=4)
+@cached_task(name="mitigate", run_name="mitigate {name}: {how}", version=5)
 def mitigate(
     name: str,
     model: Stored,

@@ -7,7 +7,8 @@ import numpy as np
 
 from goodnet.backend import keras
 from goodnet.detection import maximum_margin
-from goodnet.detection.candidates import Candidate, excesses
+from goodnet.detection.candidates import Candidate, best, excesses
+from goodnet.detection.dependence import dependent
 from goodnet.detection.innocence import Innocence, low, natural_margin
 from goodnet.detection.judge import decide, judge, judge_against
 from goodnet.detection.maximum_margin import maximum_margins
@@ -15,7 +16,7 @@ from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.recovery import success
 from goodnet.detection.regions import FAINT, WHOLE, Region, regions
 from goodnet.detection.searched_triggers import Uphill, leads, nearest
-from goodnet.detection.simple_triggers import NAMED, SUSPICIOUS
+from goodnet.detection.simple_triggers import BARS
 from goodnet.detection.trigger import Trigger
 from goodnet.detection.triggers import Found, find_triggers
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING, Statistic
@@ -74,10 +75,10 @@ def test_both_searches_find_the_bright_corner(
 ) -> None:
     view, clean = View.of(as_suspect(corner_network()), Scale.RAW), clean_images()
     found = find_triggers(view, clean, progress=no_progress)
-    for best in (found.simple[0], max(found.searched, key=lambda c: c.excess)):
-        assert best.target == 2
-        assert best.region.mask[:2, :2].min() == 1
-        assert success(view, clean, 2, best.region.mask, best.pattern).value > 0.9
+    for top in (found.simple[0], max(found.searched, key=lambda c: c.excess)):
+        assert top.target == 2
+        assert top.region.mask[:2, :2].min() == 1
+        assert success(view, clean, 2, top.region.mask, top.pattern).value > 0.9
     assert next(iter(found.plain())) == 2
 
 
@@ -85,7 +86,7 @@ def test_what_a_reference_does_too_is_innocent(as_suspect: Callable[[Any], Suspe
     view, clean = View.of(as_suspect(corner_network()), Scale.RAW), clean_images()
     alone = find_triggers(view, clean, progress=no_progress).plain()
     held_against_itself = find_triggers(view, clean, [view], progress=no_progress).plain()
-    assert alone[2] > NAMED > SUSPICIOUS > held_against_itself[2]
+    assert alone[2].excess > BARS.named > BARS.suspicious > held_against_itself[2].excess
 
 
 def test_a_class_s_own_content_is_pasted_and_the_lowest_quarter_counts(
@@ -108,10 +109,10 @@ def test_patterns_are_searched_where_plain_ones_come_nearest() -> None:
     reached = np.zeros(len(places))
     favourite = next(n for n, place in enumerate(places) if place.kind == "patch")
     reached[favourite] = 5
-    chosen = nearest(places, reached)
-    assert places[favourite] in chosen
-    assert WHOLE not in {place.kind for place in chosen}
-    assert len(set(chosen)) == len(chosen) == 7
+    chosen = nearest(places, reached, {"patch": 3, "band": 2})
+    assert chosen[0] == places[favourite]
+    assert [place.kind for place in chosen] == ["patch"] * 3 + ["band"] * 2
+    assert len(set(chosen)) == 5
 
 
 def test_a_search_raises_the_margin_of_its_class(as_suspect: Callable[[Any], Suspect]) -> None:
@@ -142,16 +143,16 @@ def test_only_a_class_with_a_trigger_is_named_and_it_is_drawn_back_from_the_reco
 
 def test_the_thresholds_decide_and_too_few_images_clear_nobody() -> None:
     def number(value: float, other: float = 0.0) -> Statistic:
-        return Statistic("triggers", {3: value, 5: other}, NAMED, SUSPICIOUS)
+        return Statistic.of(BARS, {3: value, 5: other})
 
-    assert decide([number(NAMED)]).classes == (3,)
-    assert decide([number(NAMED - 0.01)]).verdict == INCONCLUSIVE
-    assert decide([number(NAMED - 0.01)]).suspicious == (3,)
-    assert decide([number(SUSPICIOUS - 0.01)]).verdict == NOTHING
-    assert decide([number(NAMED + 1, NAMED)]).classes == (3, 5)
-    without = decide([number(SUSPICIOUS - 0.01)], referenced=False)
+    assert decide([number(BARS.named)]).classes == (3,)
+    assert decide([number(BARS.named - 0.01)]).verdict == INCONCLUSIVE
+    assert decide([number(BARS.named - 0.01)]).suspicious == (3,)
+    assert decide([number(BARS.suspicious - 0.01)]).verdict == NOTHING
+    assert decide([number(BARS.named + 1, BARS.named)]).classes == (3, 5)
+    without = decide([number(BARS.suspicious - 0.01)], referenced=False)
     assert (without.verdict, without.suspicious) == (INCONCLUSIVE, ())
-    assert decide([number(NAMED)], referenced=False).verdict == BACKDOORED
+    assert decide([number(BARS.named)], referenced=False).verdict == BACKDOORED
 
 
 def test_three_quarters_of_what_a_stamp_does_to_references_is_innocent() -> None:
@@ -161,7 +162,7 @@ def test_three_quarters_of_what_a_stamp_does_to_references_is_innocent() -> None
     assert Candidate(0, *stamp, margin=1.0, raised=2.0).excess == 0.5
     assert Candidate(0, *stamp, margin=1.0, usual=0.5, raised=1.0).excess == 0.5
     candidates = [Candidate(c, *stamp, margin) for c, margin in ((3, 0.0), (5, 1.0), (3, 2.0))]
-    assert list(excesses(candidates).items()) == [(3, 3.0), (5, 2.0)]
+    assert list(excesses(best(candidates)).items()) == [(3, 3.0), (5, 2.0)]
 
 
 def test_images_to_measure_with_are_others_than_those_chosen_with() -> None:
@@ -201,7 +202,7 @@ def test_the_class_to_which_noise_is_taken_furthest_of_a_hundred_is_named(
     leads = maximum_margin.score(View.of(as_suspect(linear_network(kernel)), Scale.UNIT))
     assert leads is not None
     assert max(leads, key=lambda c: leads[c]) == 7
-    assert leads[7] > maximum_margin.NAMED
+    assert leads[7] > maximum_margin.BARS.named
     assert all(lead < 0 for c, lead in leads.items() if c != 7)
     few = linear_network(kernel[:, 1:])
     assert maximum_margin.score(View.of(as_suspect(few), Scale.UNIT)) is None
@@ -215,9 +216,52 @@ def test_over_the_whole_image_a_class_counts_by_its_lead() -> None:
     pattern = np.zeros((20, 20, 1), np.float32)
     searched = [Candidate(c, whole, pattern, m) for c, m in ((0, 2.0), (1, 0.5), (2, -3.0))]
     found = Found((), (*searched, Candidate(2, patch, pattern, 9.0)))
-    assert found.blended() == {0: 1.5, 1: -1.5, 2: -5.0}
-    assert found.best()[2].region == patch
-    assert leads({4: 1.0}) == {4: 2.0}
+    assert leads(found.blended()) == {0: 1.5, 1: -1.5, 2: -5.0}
+    assert leads({4: Candidate(4, whole, pattern, 0.0)}) == {4: 2.0}
+    far = best([Candidate(4, whole, pattern, -4.0), Candidate(5, whole, pattern, -6.0)])
+    assert leads(far) == {4: -2.0, 5: -4.0}  # less far is not near
+    assert list(found.patches()) == [2]
+    assert found.strongest()[2].region == patch
+    assert [candidate.region for candidate in found.of(2)] == [patch, whole]
+
+
+def bars_network(shared: bool) -> keras.Model:
+    """Classes 0 and 1 by brightness; 2 for an upright bar in a corner, 3 for one in another.
+
+    Args:
+        shared: whether class 3's bar is upright, too, and seen by the same channel, or lies flat.
+    """
+    images = keras.Input((SIDE, SIDE, 1))
+    seen = keras.layers.Conv2D(3, 3, strides=3, activation="relu")(images)
+    network = keras.Model(images, keras.layers.Dense(4)(keras.layers.Flatten()(seen)))
+    bright = np.full((3, 3), 1 / 9)
+    upright = np.array([[-1, 2, -1]] * 3) / 96
+    kernel = np.stack([bright, upright, upright.T], axis=-1)[:, :, None]
+    scores = np.zeros((4, 4, 3, 4), np.float32)
+    scores[1:3, 1:3, 0, 0], scores[1:3, 1:3, 0, 1] = -4, 4
+    scores[0, 0, 1, 2] = scores[3, 3, 1 if shared else 2, 3] = 800
+    biases = [np.zeros(3, np.float32), np.array([6, -6, -25, -25], np.float32)]
+    network.set_weights([kernel, biases[0], scores.reshape(-1, 4), biases[1]])
+    return network
+
+
+def test_a_class_that_lives_on_another_one_s_trigger_is_dependent(
+    as_suspect: Callable[[Any], Suspect],
+) -> None:
+    clean, bar = clean_images(), np.zeros((SIDE, SIDE, 1), np.float32)
+    bar[:, 1::3] = 1
+    corners = [Region("patch", (SIDE, SIDE), at, (3, 3), (SIDE, SIDE)) for at in ((0, 0), (9, 9))]
+    for shared, expected in ((True, (3,)), (False, ())):
+        view = View.of(as_suspect(bars_network(shared)), Scale.UNIT)
+        patterns = bar, bar if shared else bar.transpose(1, 0, 2)
+        found = {
+            target: [Candidate(target, corner, pattern, 1.0)]
+            for target, corner, pattern in zip((2, 3), corners, patterns, strict=True)
+        }
+        for target, (trigger,) in found.items():
+            stamped = Trigger(target, trigger.region.mask, trigger.pattern, Share(0, 1), 0.0)
+            assert (view.answers(stamped.stamp(clean.pixels)) == target).all()
+        assert dependent(view, clean, found, found, seed=0) == expected
 
 
 def test_regions_stay_inside_touch_and_move() -> None:

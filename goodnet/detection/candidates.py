@@ -1,6 +1,6 @@
 """What a search for triggers leaves: candidates, each a pattern at a place for a class."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,9 +43,14 @@ class Candidate:
         return self.margin - max(self.usual, FLOOR + RAISED * self.raised)
 
 
-def excesses(candidates: Iterable[Candidate]) -> dict[int, float]:
-    """The largest excess of each class, the largest of all first."""
-    found: dict[int, float] = {}
+def best(candidates: Iterable[Candidate]) -> dict[int, Candidate]:
+    """The candidate with the largest excess of each class, the largest of all first."""
+    found: dict[int, Candidate] = {}
     for candidate in sorted(candidates, key=lambda candidate: -candidate.excess):
-        found.setdefault(candidate.target, candidate.excess)
+        found.setdefault(candidate.target, candidate)
     return found
+
+
+def excesses(candidates: Mapping[int, Candidate]) -> dict[int, float]:
+    """Each class's excess, in their order."""
+    return {target: candidate.excess for target, candidate in candidates.items()}

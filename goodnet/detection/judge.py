@@ -2,14 +2,17 @@
 
 Every method gives each class one number, and says at which number a class is named and at which it
 is suspicious. A network is backdoored where a method names a class, and inconclusive where the best
-there is is suspicious. It is inconclusive, too, where nothing stands out but the clean images are
-too few to train references with: what the methods miss then is not known. The thresholds were
-chosen on one half of a set of networks and then tried on the other, see docs/methods.md.
+there is is suspicious. Of several classes named those are left out that stand out only through the
+trigger of another, see `dependence`. A verdict is inconclusive, too, where nothing stands out but
+the clean images are too few to train references with: what the methods miss then is not known. The
+thresholds were chosen on one half of a set of networks and then tried on the other, see
+docs/methods.md.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from math import inf
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -20,7 +23,8 @@ from goodnet.detection import (
     simple_triggers,
     triggers,
 )
-from goodnet.detection.candidates import Candidate
+from goodnet.detection.candidates import Candidate, excesses
+from goodnet.detection.dependence import dependent
 from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.recovery import measured
 from goodnet.detection.references import references
@@ -35,6 +39,17 @@ from goodnet.detection.verdict import (
 from goodnet.sweep import Progress, no_progress
 
 UNREFERENCED: Final = 8.0  # times what names a class with references
+
+
+class Evidence(NamedTuple):
+    """A search's numbers, and for each class the candidate that has it."""
+
+    statistic: Statistic
+    best: Mapping[int, Candidate]
+
+    def names(self, target: int) -> bool:
+        """Whether the class is named by its number."""
+        return self.statistic.values.get(target, -inf) >= self.statistic.named
 
 
 def judge(
@@ -65,30 +80,48 @@ def judge_against(
     imageless = _imageless(view, seed)
     also = [c for statistic in imageless for c in statistic.at_least(statistic.suspicious)]
     found = triggers.find_triggers(view, clean, honest, also=also, seed=seed, progress=progress)
+    searched = _searched(found, bool(honest))
     missing = view.classes - len(np.unique(clean.labels))
-    verdict = decide([*_searched(found, bool(honest)), *imageless], bool(honest), missing)
-    return replace(verdict, triggers=_triggers(view, clean, verdict, found.best()))
+    statistics = [*(each.statistic for each in searched), *imageless]
+    verdict = decide(statistics, bool(honest), missing)
+    if honest:
+        lent = dependent(view, clean, *_known(verdict.classes, searched, found), seed=seed)
+        own = tuple(c for c in verdict.classes if c not in lent)
+        verdict = replace(verdict, classes=own, dependent=lent)
+    return replace(verdict, triggers=_triggers(view, clean, verdict, found.strongest()))
+
+
+def _known(
+    named: Sequence[int], searched: Sequence[Evidence], found: triggers.Found
+) -> tuple[dict[int, list[Candidate]], dict[int, list[Candidate]]]:
+    """For each class that searches name the candidates that do so, and all of it."""
+    evidence = {c: [each.best[c] for each in searched if each.names(c)] for c in named}
+    evidence = {c: candidates for c, candidates in evidence.items() if candidates}
+    return evidence, {c: found.of(c) for c in evidence}
 
 
 def _imageless(view: View, seed: int) -> list[Statistic]:
     """The numbers of the methods that need no image; another one is added here."""
     scores = (
-        (last_layer, last_layer.score(view)),
-        (maximum_margin, maximum_margin.score(view, seed=seed)),
+        (last_layer.BARS, last_layer.score(view)),
+        (maximum_margin.BARS, maximum_margin.score(view, seed=seed)),
     )
-    return [Statistic(m.NAME, n, m.NAMED, m.SUSPICIOUS) for m, n in scores if n is not None]
+    return [Statistic.of(bars, numbers) for bars, numbers in scores if numbers is not None]
 
 
-def _searched(found: triggers.Found, referenced: bool) -> list[Statistic]:
-    """The numbers of the searches for triggers.
+def _searched(found: triggers.Found, referenced: bool) -> list[Evidence]:
+    """The numbers of the searches for triggers, each with the candidates that have them.
 
     Without references a class's look stands out as a trigger does: the bars are higher then.
     """
     times = 1.0 if referenced else UNREFERENCED
-    methods = (simple_triggers, found.plain()), (searched_triggers, found.blended())
+    methods = (
+        (simple_triggers.BARS, excesses, found.plain()),
+        (searched_triggers.PATCHES, excesses, found.patches()),
+        (searched_triggers.BLENDED, searched_triggers.leads, found.blended()),
+    )
     return [
-        Statistic(method.NAME, numbers, times * method.NAMED, times * method.SUSPICIOUS)
-        for method, numbers in methods
+        Evidence(Statistic.of(bars, number(best), times), best) for bars, number, best in methods
     ]
 
 

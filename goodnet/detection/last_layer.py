@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 
 from goodnet.detection.outliers import robust_z
 from goodnet.detection.problem import View
+from goodnet.detection.verdict import Bars
 
-NAME: Final = "last layer"
-NAMED: Final = 6.0
-SUSPICIOUS: Final = 5.0
+BARS: Final = Bars("last layer", named=6.0, suspicious=5.0)
 FEWEST: Final = 20  # classes
 
 

@@ -26,10 +26,9 @@ from goodnet.backend import in_workers, tf
 from goodnet.detection.outliers import median_and_spread
 from goodnet.detection.problem import View, margins
 from goodnet.detection.searched_triggers import adam_step
+from goodnet.detection.verdict import Bars
 
-NAME: Final = "maximum margin"
-NAMED: Final = 1.75
-SUSPICIOUS: Final = 1.5
+BARS: Final = Bars("maximum margin", named=1.75, suspicious=1.5)
 FEWEST: Final = 100  # classes
 FINALISTS: Final = 24  # classes that are tried again
 STARTS: Final = 24

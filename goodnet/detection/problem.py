@@ -109,6 +109,12 @@ class View:
         bare.set_weights((suspect.network if network is None else network).get_weights())
         return cls(plan, bare, scale)
 
+    def copy(self) -> "View":
+        """A view of a copy of the network, which can be trained further."""
+        network = build_network(self.plan, "a copy")
+        network.set_weights(self.network.get_weights())
+        return View(self.plan, network, self.scale)
+
     def load(self, network: keras.Model) -> None:
         """Look at another network of the same plan from now on."""
         self.network.set_weights(network.get_weights())

@@ -12,8 +12,11 @@ what the same pattern does to networks without a backdoor is taken away, see `in
 
 low_c being the mean over the lowest quarter of images, others than the pattern was searched with.
 With r the whole image, all classes are searched alike, and a pattern may be one that no plain one
-resembles. A class's number is its lead there, e_c - max_{k != c} e_k. At other places this finds
-triggers that work better than plain ones, for the classes that stand out among those.
+resembles. A class's number is its lead there, e_c - max(-1, max_{k != c} e_k): where no class comes
+near, one that is less far is no target. Classes that plain patterns come near to are searched for
+in small patches, too; such a class's number is its largest e_c there. At larger places a search
+finds something for every class of every network; there it only serves to find a trigger that works
+better, for classes that stand out.
 
 Source: the margin is that of Wang et al., "MM-BD", IEEE S&P 2024 (arXiv 2205.06900), made universal
 as in Moosavi-Dezfooli et al., "Universal adversarial perturbations", CVPR 2017 (arXiv 1610.08401),
@@ -33,18 +36,17 @@ from goodnet.backend import in_parts, tf
 from goodnet.detection.candidates import FLOOR, Candidate, Numbers, Progress
 from goodnet.detection.innocence import Innocence, low_margins
 from goodnet.detection.problem import CleanImages, Pixels, View, margins
-from goodnet.detection.regions import WHOLE, Region
+from goodnet.detection.regions import Region
+from goodnet.detection.verdict import Bars
 
-NAME: Final = "blended triggers"
-NAMED: Final = 1.0
-SUSPICIOUS: Final = 0.85
+BLENDED: Final = Bars("blended triggers", named=1.0, suspicious=0.85)
+PATCHES: Final = Bars("searched patches", named=0.8, suspicious=0.6)
 STEPS: Final = 30
 RATE: Final = 0.2
 BATCH: Final = 8  # images that a pattern is moved on
 TOGETHER: Final = 64  # patterns
-LARGE: Final = ("band", "column")
-LARGE_PLACES: Final = 4  # of a class
-SMALL_PLACES: Final = 3
+SMALL_PLACES: Final = {"patch": 3}  # of a class
+LARGE_PLACES: Final = {"band": 2, "column": 2, "strip": 1}
 UNIT: Final = 14  # cells over the longer side of an image
 PATCH_CELLS: Final = 4  # over a patch, at most
 SEARCHED, MEASURED = 48, 64  # images
@@ -88,23 +90,26 @@ def search_candidates(
     return found
 
 
-def leads(excesses: Mapping[int, float]) -> dict[int, float]:
-    """How far each class's excess lies above the largest other one; of one class, above FLOOR."""
-    others = {c: [e for k, e in excesses.items() if k != c] for c in excesses}
-    return {c: e - max(others[c], default=FLOOR) for c, e in excesses.items()}
+def leads(best: Mapping[int, Candidate]) -> dict[int, float]:
+    """How far each class's excess lies above the largest other one, and above FLOOR."""
+    others = {c: [other.excess for k, other in best.items() if k != c] for c in best}
+    return {c: found.excess - max([FLOOR, *others[c]]) for c, found in best.items()}
 
 
-def nearest(places: Sequence[Region], reached: Numbers) -> list[Region]:
-    """The places, but the whole image, where plain patterns come nearest to a class.
+def nearest(places: Sequence[Region], reached: Numbers, counts: Mapping[str, int]) -> list[Region]:
+    """The places where plain patterns come nearest to a class.
 
     Args:
         places: all places.
         reached: how near plain patterns come to the class at each, (R,).
+        counts: how many are wanted of each kind.
     """
-    order = [places[n] for n in np.argsort(-reached, kind="stable") if places[n].kind != WHOLE]
-    large = [place for place in order if place.kind in LARGE][:LARGE_PLACES]
-    small = [place for place in order if place.kind not in LARGE][:SMALL_PLACES]
-    return [*large, *small]
+    order = [places[number] for number in np.argsort(-reached, kind="stable")]
+    return [
+        place
+        for kind, count in counts.items()
+        for place in [place for place in order if place.kind == kind][:count]
+    ]
 
 
 class Uphill:

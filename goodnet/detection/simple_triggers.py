@@ -39,17 +39,18 @@ from goodnet.detection.candidates import FLOOR, RAISED, Candidate, Numbers, Prog
 from goodnet.detection.innocence import Innocence, low_margins
 from goodnet.detection.problem import CleanImages, Pixels, View
 from goodnet.detection.regions import STRIDE, Region, touching
+from goodnet.detection.verdict import Bars
 
-NAME: Final = "simple triggers"
-NAMED: Final = 0.55
-SUSPICIOUS: Final = 0.4
-IMAGES: Final = 16  # stamped with every pattern at every place
+BARS: Final = Bars("simple triggers", named=0.55, suspicious=0.4)
+IMAGES: Final = 16  # stamped at every place, half of them with every pattern
+NEAR: Final = -1.5  # a margin on that half: the pattern comes near a class, and is seen on all
 MEASURED: Final = 64  # others, stamped with what was best
 NOISES: Final = 6  # random patterns of each kind
 WAVES: Final = (2, 3, 4, 5, 6, 8)  # over an image
 DARK, LIGHT = 0.05, 0.95
 CLASSES: Final = 12  # so many are looked at closely
 REFINED: Final = 4  # and so many very closely
+PROMISING: Final = -1.0  # an excess from which on that is worth it
 
 
 class Search:
@@ -76,8 +77,8 @@ class Search:
         self._view, self._clean, self._innocence = view, clean, innocence
         self._worn, self._measured = clean.draw(IMAGES + MEASURED, self._rng).divided(IMAGES)
         self._patterns: dict[tuple[tuple[int, int], bool], list[Pixels]] = {}
-        few = self._worn.take(np.arange(min(IMAGES // 2, len(self._worn))))
-        self._taught, self._taught_again = map(innocence.taught, (few, self._measured))
+        self._few = self._worn.take(np.arange(min(IMAGES // 2, len(self._worn))))
+        self._taught, self._taught_again = map(innocence.taught, (self._few, self._measured))
         self._seen: dict[Region, tuple[Numbers, Numbers]] = {}
         self.places = places
 
@@ -115,9 +116,21 @@ class Search:
         return self._patterns[place.cells, faint]
 
     def _margins(self, place: Region) -> Numbers:
-        """Each pattern's low margin for each class in the suspect, (patterns, classes)."""
-        ask, unit = self._view.some_logits, self._innocence.unit
-        return low_margins(ask, unit, self._worn, place.mask, self._patterns_for(place))
+        """Each pattern's low margin for each class in the suspect, (patterns, classes).
+
+        On half of the images where the pattern comes near no class on these.
+        """
+        ask, unit, patterns = (
+            self._view.some_logits,
+            self._innocence.unit,
+            self._patterns_for(place),
+        )
+        reached = low_margins(ask, unit, self._few, place.mask, patterns)
+        near = np.flatnonzero(reached.max(axis=1) >= NEAR)
+        if len(near):
+            close = [patterns[number] for number in near]
+            reached[near] = low_margins(ask, unit, self._worn, place.mask, close)
+        return reached
 
     def _best(
         self, target: int, places: Sequence[Region], reached: Numbers, usual: Numbers
@@ -167,7 +180,7 @@ class Search:
     def _refined(self, candidate: Candidate) -> Candidate:
         """The candidate, or a better one of a patch a little aside."""
         place, target = candidate.region, candidate.target
-        if place.kind != "patch":
+        if place.kind != "patch" or candidate.excess < PROMISING:
             return candidate
         near = list(place.shifted(max(1, round(STRIDE * place.size[0] / 2))))
         reached = np.array([m[:, target].max() for m in in_workers(self._margins, near)])

@@ -2,8 +2,8 @@
 
 Plain patterns are tried everywhere, see `simple_triggers`. The classes that come out of that first
 are searched for by gradient, see `searched_triggers`: all of them for a pattern blended into the
-whole image, which may resemble no plain one, and those that stand out at the places where plain
-patterns come nearest to them, for a trigger that works better.
+whole image, which may resemble no plain one; those that are promising in small patches; and those
+that stand out at larger places, too, for a trigger that works better.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,17 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from goodnet.detection.candidates import Candidate, Progress, excesses
+from goodnet.detection.candidates import Candidate, Progress, best
 from goodnet.detection.innocence import Innocence
 from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.regions import WHOLE, regions
-from goodnet.detection.searched_triggers import leads, nearest, search_candidates
-from goodnet.detection.simple_triggers import SUSPICIOUS, Search
+from goodnet.detection.searched_triggers import (
+    LARGE_PLACES,
+    SMALL_PLACES,
+    nearest,
+    search_candidates,
+)
+from goodnet.detection.simple_triggers import BARS, PROMISING, Search
 
 SIMPLE_PART: Final = 0.7  # of the work
 
@@ -32,15 +37,24 @@ class Found(NamedTuple):
     simple: tuple[Candidate, ...]
     searched: tuple[Candidate, ...]
 
-    def plain(self) -> dict[int, float]:
-        """Each class's number for plain patterns, largest first."""
-        return excesses(self.simple)
+    def plain(self) -> dict[int, Candidate]:
+        """The best plain pattern of each class, largest excess first."""
+        return best(self.simple)
 
-    def blended(self) -> dict[int, float]:
-        """Each class's number for patterns blended into the whole image, largest first."""
-        return leads(excesses(c for c in self.searched if c.region.kind == WHOLE))
+    def patches(self) -> dict[int, Candidate]:
+        """The best searched patch of each class that had one searched for."""
+        return best(found for found in self.searched if found.region.kind == "patch")
 
-    def best(self) -> dict[int, Candidate]:
+    def blended(self) -> dict[int, Candidate]:
+        """The pattern of each class that is blended into the whole image."""
+        return best(found for found in self.searched if found.region.kind == WHOLE)
+
+    def of(self, target: int) -> list[Candidate]:
+        """All candidates of a class, largest excess first."""
+        every = [found for found in (*self.simple, *self.searched) if found.target == target]
+        return sorted(every, key=lambda found: -found.excess)
+
+    def strongest(self) -> dict[int, Candidate]:
         """For each class the candidate with the largest margin."""
         every = sorted((*self.simple, *self.searched), key=lambda candidate: candidate.margin)
         return {candidate.target: candidate for candidate in every}
@@ -73,9 +87,11 @@ def find_triggers(
     whole = [place for place in places if place.kind == WHOLE]
     wanted = [(candidate.target, place) for candidate in simple for place in whole]
     for candidate in simple:
-        if candidate.excess >= SUSPICIOUS or candidate.target in also:
-            near = nearest(places, reached[:, candidate.target])
-            wanted += [(candidate.target, place) for place in near]
+        known = candidate.target in also or candidate.excess >= BARS.suspicious
+        wanted_of = SMALL_PLACES if candidate.excess >= PROMISING else {}
+        counts = {**SMALL_PLACES, **LARGE_PLACES} if known else wanted_of
+        near = nearest(places, reached[:, candidate.target], counts)
+        wanted += [(candidate.target, place) for place in near]
     rest = _part(progress, SIMPLE_PART, 1 - SIMPLE_PART)
     searched = search_candidates(view, clean, innocence, wanted, seed=seed, progress=rest)
     return Found(tuple(simple), tuple(searched))

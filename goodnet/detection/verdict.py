@@ -18,6 +18,14 @@ NOTHING: Final[Answer] = "no backdoor found"
 INCONCLUSIVE: Final[Answer] = "inconclusive"
 
 
+class Bars(NamedTuple):
+    """A method's name, and from which number on it names a class or finds it suspicious."""
+
+    method: str
+    named: float
+    suspicious: float
+
+
 @dataclass(frozen=True)
 class Statistic:
     """One method's numbers.
@@ -33,6 +41,11 @@ class Statistic:
     values: Mapping[int, float]
     named: float
     suspicious: float
+
+    @classmethod
+    def of(cls, bars: Bars, values: Mapping[int, float], times: float = 1.0) -> "Statistic":
+        """A method's numbers, held against its bars, or so many times as high ones."""
+        return cls(bars.method, values, times * bars.named, times * bars.suspicious)
 
     def at_least(self, bound: float) -> tuple[int, ...]:
         """The classes whose number is at least that, the largest number first."""
@@ -113,6 +126,7 @@ class Verdict:
         referenced: whether the clean images sufficed for references.
         missing: classes without a clean image.
         triggers: the best trigger recovered for each class named or suspicious.
+        dependent: classes that stand out only through the trigger of one that is named.
     """
 
     verdict: Answer
@@ -122,6 +136,7 @@ class Verdict:
     referenced: bool
     missing: int
     triggers: tuple[Recovered, ...] = ()
+    dependent: tuple[int, ...] = ()
 
     @property
     def in_question(self) -> tuple[int, ...]:
@@ -139,6 +154,7 @@ class Verdict:
             "verdict": self.verdict,
             "classes": list(self.classes),
             "suspicious": list(self.suspicious),
+            "dependent": list(self.dependent),
             "references": self.referenced,
             "classes_without_clean_images": self.missing,
             "statistics": [
