@@ -6,6 +6,7 @@ from invented import invented_findings, invented_mitigated, invented_verdict
 
 from goodnet.advice import advise, headline
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE
+from goodnet.inspection import verdict_lines
 from goodnet.tables import evaluation_csv, results_table
 
 NAMED = invented_verdict(BACKDOORED, [3])
@@ -53,6 +54,17 @@ def test_a_poisoned_set_that_still_works_overrules_the_estimate() -> None:
         verdict=NAMED, mitigated=invented_mitigated(), clean=CLEAN, attack=[200] * 8
     )
     assert advise(findings)[1].startswith("Not repaired: the ASR on the poisoned test set is still")
+
+
+def test_a_class_that_lives_on_another_one_s_trigger_is_told_apart() -> None:
+    verdict = replace(NAMED, dependent=(7,))
+    said = advise(invented_findings(verdict=verdict))[0]
+    assert said.startswith("Backdoored, class 3: ")
+    assert said.endswith(
+        " Class 7 stands out only through the trigger of another, and not once it is unlearned."
+    )
+    assert "  dependent      class 7, on the trigger of another" in verdict_lines(verdict)
+    assert verdict.as_json()["dependent"] == [7]
 
 
 def test_where_nothing_is_found_the_suspect_stays_unless_the_poisoned_set_says_otherwise() -> None:

@@ -40,7 +40,7 @@ from goodnet.detection.regions import Region
 from goodnet.detection.verdict import Bars
 
 BLENDED: Final = Bars("blended triggers", named=1.0, suspicious=0.85)
-PATCHES: Final = Bars("searched patches", named=0.8, suspicious=0.6)
+PATCHES: Final = Bars("searched patches", named=1.0, suspicious=0.8)
 STEPS: Final = 30
 RATE: Final = 0.2
 BATCH: Final = 8  # images that a pattern is moved on
