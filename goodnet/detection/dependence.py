@@ -10,7 +10,8 @@ it before, the class is a target of its own if it keeps seven tenths of what its
 
     m' - m_0 >= 0.7 (m - m_0),
 
-and dependent if not. What is left is then held against the next class that is not dependent.
+and dependent if not. What is left is then held against the next class that is not dependent. A
+network that loses more than a tenth of its accuracy over it says nothing, and no class is dropped.
 
 Source: ours; unlearning is that of Wang et al., "Neural Cleanse", IEEE S&P 2019, section VI.C.
 
@@ -29,6 +30,7 @@ from goodnet.mitigation.tuning import Course, train_further
 
 COURSE: Final = Course(steps=40, rate=1e-3)
 KEPT: Final = 0.7
+SOUND: Final = 0.9  # of its accuracy a network has to keep for its answers to count
 UNLEARNED: Final = 3  # triggers of a class, the best ones
 FAINTEST: Final = 0.5  # of a trigger's opacity is used at least
 MEASURED: Final = 64  # images
@@ -57,6 +59,8 @@ def dependent(
     while len(waiting) > 1:
         first, *waiting = waiting
         without = _unlearned(view, clean, first, triggers[first][:UNLEARNED], seed)
+        if without.right(clean).value < SOUND * view.right(clean).value:
+            continue
         gone = [c for c in waiting if not _keeps(view, without, measured, c, evidence[c])]
         waiting = [c for c in waiting if c not in gone]
         found += gone
