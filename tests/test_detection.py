@@ -261,7 +261,7 @@ def test_a_class_that_lives_on_another_one_s_trigger_is_dependent(
         for target, (trigger,) in found.items():
             stamped = Trigger(target, trigger.region.mask, trigger.pattern, Share(0, 1), 0.0)
             assert (view.answers(stamped.stamp(clean.pixels)) == target).all()
-        assert dependent(view, clean, found, found, seed=0) == expected
+        assert dependent(view, clean, found, found.__getitem__, seed=0) == expected
 
 
 def test_regions_stay_inside_touch_and_move() -> None:

@@ -18,7 +18,7 @@ Source: ours; unlearning is that of Wang et al., "Neural Cleanse", IEEE S&P 2019
 Limits: of two targets with much the same trigger at two places, one passes for dependent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -40,7 +40,7 @@ def dependent(
     view: View,
     clean: CleanImages,
     evidence: Mapping[int, Sequence[Candidate]],
-    triggers: Mapping[int, Sequence[Candidate]],
+    triggers: Callable[[int], Sequence[Candidate]],
     *,
     seed: int,
 ) -> tuple[int, ...]:
@@ -50,15 +50,15 @@ def dependent(
         view: the network.
         clean: clean validation images.
         evidence: for each class named the candidates that named it, the class with the most
-            behind it first.
-        triggers: all candidates of each class, the best first.
+            behind it first. One without any is left alone.
+        triggers: all candidates of a class, the best first.
         seed: of the training and the choice of images.
     """
     measured = clean.draw(MEASURED, np.random.default_rng((seed, 12)))
-    found, waiting = list[int](), list(evidence)
+    found, waiting = list[int](), [c for c in evidence if evidence[c]]
     while len(waiting) > 1:
         first, *waiting = waiting
-        without = _unlearned(view, clean, first, triggers[first][:UNLEARNED], seed)
+        without = _unlearned(view, clean, first, triggers(first)[:UNLEARNED], seed)
         if without.right(clean).value < SOUND * view.right(clean).value:
             continue
         gone = [c for c in waiting if not _keeps(view, without, measured, c, evidence[c])]

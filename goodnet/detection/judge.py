@@ -85,19 +85,11 @@ def judge_against(
     statistics = [*(each.statistic for each in searched), *imageless]
     verdict = decide(statistics, bool(honest), missing)
     if honest:
-        lent = dependent(view, clean, *_known(verdict.classes, searched, found), seed=seed)
+        named_by = {c: [s.best[c] for s in searched if s.names(c)] for c in verdict.classes}
+        lent = dependent(view, clean, named_by, found.of, seed=seed)
         own = tuple(c for c in verdict.classes if c not in lent)
         verdict = replace(verdict, classes=own, dependent=lent)
     return replace(verdict, triggers=_triggers(view, clean, verdict, found.strongest()))
-
-
-def _known(
-    named: Sequence[int], searched: Sequence[Evidence], found: triggers.Found
-) -> tuple[dict[int, list[Candidate]], dict[int, list[Candidate]]]:
-    """For each class that searches name the candidates that do so, and all of it."""
-    evidence = {c: [each.best[c] for each in searched if each.names(c)] for c in named}
-    evidence = {c: candidates for c, candidates in evidence.items() if candidates}
-    return evidence, {c: found.of(c) for c in evidence}
 
 
 def _imageless(view: View, seed: int) -> list[Statistic]:

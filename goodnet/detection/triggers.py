@@ -88,8 +88,8 @@ def find_triggers(
     wanted = [(candidate.target, place) for candidate in simple for place in whole]
     for candidate in simple:
         known = candidate.target in also or candidate.excess >= BARS.suspicious
-        wanted_of = SMALL_PLACES if candidate.excess >= PROMISING else {}
-        counts = {**SMALL_PLACES, **LARGE_PLACES} if known else wanted_of
+        counts = SMALL_PLACES if known or candidate.excess >= PROMISING else {}
+        counts = {**counts, **LARGE_PLACES} if known else counts
         near = nearest(places, reached[:, candidate.target], counts)
         wanted += [(candidate.target, place) for place in near]
     rest = _part(progress, SIMPLE_PART, 1 - SIMPLE_PART)
