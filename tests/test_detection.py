@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 from goodnet.backend import keras
-from goodnet.detection import maximum_margin
+from goodnet.detection import maximum_margin, simple_triggers
 from goodnet.detection.candidates import Candidate, best, excesses
 from goodnet.detection.dependence import dependent
 from goodnet.detection.innocence import Innocence, low, natural_margin
@@ -16,7 +17,7 @@ from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.recovery import success
 from goodnet.detection.regions import FAINT, WHOLE, Region, regions
 from goodnet.detection.searched_triggers import Uphill, leads, nearest
-from goodnet.detection.simple_triggers import BARS
+from goodnet.detection.simple_triggers import BARS, Search
 from goodnet.detection.trigger import Trigger
 from goodnet.detection.triggers import Found, find_triggers
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING, Statistic
@@ -80,6 +81,23 @@ def test_both_searches_find_the_bright_corner(
         assert top.region.mask[:2, :2].min() == 1
         assert success(view, clean, 2, top.region.mask, top.pattern).value > 0.9
     assert next(iter(found.plain())) == 2
+
+
+def test_only_patterns_that_come_near_a_class_are_seen_on_all_images(
+    as_suspect: Callable[[Any], Suspect], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view, clean = View.of(as_suspect(corner_network()), Scale.RAW), clean_images()
+    innocence, places = Innocence(view, clean, [], np.random.default_rng(0)), regions(SIDE, SIDE)
+
+    def reached(near: float) -> Any:
+        monkeypatch.setattr(simple_triggers, "NEAR", near)
+        return Search(view, clean, innocence, places, seed=0).reached(no_progress)
+
+    some, every = reached(1), reached(-np.inf)
+    near = some >= 1
+    assert near.any() and not near.all()
+    np.testing.assert_allclose(some[near], every[near], rtol=1e-5)
+    assert (some != every).any()
 
 
 def test_what_a_reference_does_too_is_innocent(as_suspect: Callable[[Any], Suspect]) -> None:
