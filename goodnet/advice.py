@@ -1,6 +1,6 @@
 """What the verdict and the second repair come to, in plain sentences: which model to deploy."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import inf
 
 from goodnet.detection.verdict import BACKDOORED, NOTHING, Verdict
@@ -33,7 +33,7 @@ def verdict_sentence(verdict: Verdict) -> str:
     """The verdict with the numbers that it rests on."""
     if verdict.verdict == BACKDOORED:
         said = f"Backdoored, {classes_in_words(verdict.classes)}: {_evidence(verdict)}."
-        return f"{said}{_dependent(verdict)}"
+        return f"{said}{_beside(verdict)}"
     if verdict.verdict == NOTHING:
         return f"No backdoor found: no class stands out ({_evidence(verdict)})."
     if not verdict.suspicious:
@@ -41,18 +41,24 @@ def verdict_sentence(verdict: Verdict) -> str:
             "Inconclusive: no class stands out, but the clean validation images are too few to "
             f"clear a network ({_evidence(verdict)})."
         )
-    which = classes_in_words(verdict.suspicious)
-    stands = "stand" if len(verdict.suspicious) > 1 else "stands"
-    return f"Inconclusive: {which} {stands} out, but not clearly ({_evidence(verdict)})."
+    which = _stand_out(verdict.suspicious)
+    return f"Inconclusive: {which[0].lower()}{which[1:]}, but not clearly ({_evidence(verdict)})."
 
 
-def _dependent(verdict: Verdict) -> str:
-    """What is said of classes that stand out only through the trigger of a class named."""
-    if not verdict.dependent:
-        return ""
-    which = classes_in_words(verdict.dependent).capitalize()
-    verb = "stand" if len(verdict.dependent) > 1 else "stands"
-    return f" {which} {verb} out only through the trigger of another, and not once it is unlearned."
+def _beside(verdict: Verdict) -> str:
+    """What is said of classes that stand out beside those named."""
+    said = ""
+    if verdict.suspicious:
+        said += f" {_stand_out(verdict.suspicious)} as well, but not clearly."
+    if verdict.dependent:
+        said += f" {_stand_out(verdict.dependent)} only through the trigger of another"
+        said += ", and not once it is unlearned."
+    return said
+
+
+def _stand_out(classes: Sequence[int]) -> str:
+    verb = "stand" if len(classes) > 1 else "stands"
+    return f"{classes_in_words(classes).capitalize()} {verb} out"
 
 
 def _evidence(verdict: Verdict) -> str:

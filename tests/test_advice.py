@@ -56,6 +56,13 @@ def test_a_poisoned_set_that_still_works_overrules_the_estimate() -> None:
     assert advise(findings)[1].startswith("Not repaired: the ASR on the poisoned test set is still")
 
 
+def test_a_class_that_nearly_is_named_is_told_apart() -> None:
+    verdict = replace(NAMED, suspicious=(5,))
+    said = advise(invented_findings(verdict=verdict))[0]
+    assert said.startswith("Backdoored, class 3: ")
+    assert said.endswith(" Class 5 stands out as well, but not clearly.")
+
+
 def test_a_class_that_lives_on_another_one_s_trigger_is_told_apart() -> None:
     verdict = replace(NAMED, dependent=(7,))
     said = advise(invented_findings(verdict=verdict))[0]

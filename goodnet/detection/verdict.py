@@ -140,7 +140,7 @@ class Verdict:
 
     @property
     def in_question(self) -> tuple[int, ...]:
-        """The classes to repair for: those named or, where none is, the suspicious ones."""
+        """The classes that a repair answers for: those named or, without any, the suspicious."""
         return self.classes or self.suspicious
 
     @property

@@ -40,12 +40,15 @@ FAINTEST: Final = 0.5  # of a stamp's opacity is used at least
 
 
 def repair(problem: "Problem", view: View, parts: Parts, seed: int, progress: Progress) -> Made:
-    """Unlearn the classes in question, in the view's network, in place."""
+    """Unlearn the classes named and the suspicious ones, in the view's network, in place.
+
+    Beside a class that is named, one that nearly is may well be a second target.
+    """
     verdict = problem.verdict
-    near = [found.trigger() for found in verdict.triggers_in_question]
+    classes, near = (*verdict.classes, *verdict.suspicious), [t.trigger() for t in verdict.triggers]
     teacher = View.of(problem.suspect, problem.scale)
     course = COURSE._replace(seed=seed)
-    unlearn(view, teacher, parts, verdict.in_question, near, course=course, progress=progress)
+    unlearn(view, teacher, parts, classes, near, course=course, progress=progress)
     return Made(0, course.steps)
 
 
