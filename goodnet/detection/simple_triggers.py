@@ -41,7 +41,7 @@ from goodnet.detection.problem import CleanImages, Pixels, View
 from goodnet.detection.regions import STRIDE, Region, touching
 from goodnet.detection.verdict import Bars
 
-BARS: Final = Bars("simple triggers", named=0.5, suspicious=0.35)
+BARS: Final = Bars("simple triggers", named=0.5, suspicious=0.4)
 IMAGES: Final = 16  # stamped at every place, half of them with every pattern
 NEAR: Final = -1.5  # a margin on that half: the pattern comes near a class, and is seen on all
 MEASURED: Final = 64  # others, stamped with what was best
