@@ -43,6 +43,7 @@ def verdict_figure(verdict: Verdict, model: str) -> bytes:
     """
     count = max((len(s.values) for s in verdict.statistics), default=0)
     about = f"{count} classes looked at, a dot each; line: from here on a class is named"
+    about += f"; {classes_in_words(verdict.dependent)} dependent" if verdict.dependent else ""
     title = f"Verdict: {verdict.verdict}"
     title += f", {classes_in_words(verdict.classes)}" if verdict.classes else ""
     figure = new_figure(0.95 + ROW * len(verdict.statistics), title, short_name(model), about)
