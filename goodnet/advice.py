@@ -41,24 +41,24 @@ def verdict_sentence(verdict: Verdict) -> str:
             "Inconclusive: no class stands out, but the clean validation images are too few to "
             f"clear a network ({_evidence(verdict)})."
         )
-    which = _stand_out(verdict.suspicious)
-    return f"Inconclusive: {which[0].lower()}{which[1:]}, but not clearly ({_evidence(verdict)})."
+    said = f"Inconclusive: {_stand_out(verdict.suspicious)}, but not clearly"
+    return f"{said} ({_evidence(verdict)})."
 
 
 def _beside(verdict: Verdict) -> str:
     """What is said of classes that stand out beside those named."""
     said = ""
     if verdict.suspicious:
-        said += f" {_stand_out(verdict.suspicious)} as well, but not clearly."
+        said += f" {_stand_out(verdict.suspicious).capitalize()} as well, but not clearly."
     if verdict.dependent:
-        said += f" {_stand_out(verdict.dependent)} only through the trigger of another"
+        said += f" {_stand_out(verdict.dependent).capitalize()} only through the trigger of another"
         said += ", and not once it is unlearned."
     return said
 
 
 def _stand_out(classes: Sequence[int]) -> str:
     verb = "stand" if len(classes) > 1 else "stands"
-    return f"{classes_in_words(classes).capitalize()} {verb} out"
+    return f"{classes_in_words(classes)} {verb} out"
 
 
 def _evidence(verdict: Verdict) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from goodnet.backend import keras
-from goodnet.detection import maximum_margin, simple_triggers
+from goodnet.detection import dependence, maximum_margin, simple_triggers
 from goodnet.detection.candidates import Candidate, best, excesses
 from goodnet.detection.dependence import dependent
 from goodnet.detection.innocence import Innocence, low, natural_margin
@@ -264,7 +264,7 @@ def bars_network(shared: bool) -> keras.Model:
 
 
 def test_a_class_that_lives_on_another_one_s_trigger_is_dependent(
-    as_suspect: Callable[[Any], Suspect],
+    as_suspect: Callable[[Any], Suspect], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clean, bar = clean_images(), np.zeros((SIDE, SIDE, 1), np.float32)
     bar[:, 1::3] = 1
@@ -280,6 +280,10 @@ def test_a_class_that_lives_on_another_one_s_trigger_is_dependent(
             stamped = Trigger(target, trigger.region.mask, trigger.pattern, Share(0, 1), 0.0)
             assert (view.answers(stamped.stamp(clean.pixels)) == target).all()
         assert dependent(view, clean, found, found.__getitem__, seed=0) == expected
+        if shared:  # a network that has lost too much over it says nothing
+            with monkeypatch.context() as patch:
+                patch.setattr(dependence, "SOUND", 1.01)
+                assert dependent(view, clean, found, found.__getitem__, seed=0) == ()
 
 
 def test_regions_stay_inside_touch_and_move() -> None:

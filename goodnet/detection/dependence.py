@@ -91,8 +91,8 @@ def _keeps(
         mask = np.float32(opacity) * trigger.region.mask
         return float(low_margins(of.all_logits, 1.0, clean, mask, [trigger.pattern])[0, target])
 
-    return any(
-        margin(without, 1, found) - margin(view, 0, found)
-        >= KEPT * (margin(view, 1, found) - margin(view, 0, found))
-        for found in evidence
-    )
+    def left(trigger: Candidate) -> bool:
+        plain = margin(view, 0, trigger)
+        return margin(without, 1, trigger) - plain >= KEPT * (margin(view, 1, trigger) - plain)
+
+    return any(map(left, evidence))

@@ -50,7 +50,7 @@ WAVES: Final = (2, 3, 4, 5, 6, 8)  # over an image
 DARK, LIGHT = 0.05, 0.95
 CLASSES: Final = 12  # so many are looked at closely
 REFINED: Final = 4  # and so many very closely
-PROMISING: Final = -1.0  # an excess from which on that is worth it
+PROMISING: Final = -1.0  # an excess; below it a class is not worth that
 
 
 class Search:
@@ -120,11 +120,8 @@ class Search:
 
         On half of the images where the pattern comes near no class on these.
         """
-        ask, unit, patterns = (
-            self._view.some_logits,
-            self._innocence.unit,
-            self._patterns_for(place),
-        )
+        ask, unit = self._view.some_logits, self._innocence.unit
+        patterns = self._patterns_for(place)
         reached = low_margins(ask, unit, self._few, place.mask, patterns)
         near = np.flatnonzero(reached.max(axis=1) >= NEAR)
         if len(near):

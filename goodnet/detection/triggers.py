@@ -87,9 +87,11 @@ def find_triggers(
     whole = [place for place in places if place.kind == WHOLE]
     wanted = [(candidate.target, place) for candidate in simple for place in whole]
     for candidate in simple:
-        known = candidate.target in also or candidate.excess >= BARS.suspicious
-        counts = SMALL_PLACES if known or candidate.excess >= PROMISING else {}
-        counts = {**counts, **LARGE_PLACES} if known else counts
+        counts: dict[str, int] = {}
+        if candidate.target in also or candidate.excess >= PROMISING:
+            counts |= SMALL_PLACES
+        if candidate.target in also or candidate.excess >= BARS.suspicious:
+            counts |= LARGE_PLACES
         near = nearest(places, reached[:, candidate.target], counts)
         wanted += [(candidate.target, place) for place in near]
     rest = _part(progress, SIMPLE_PART, 1 - SIMPLE_PART)
