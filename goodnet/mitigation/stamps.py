@@ -108,7 +108,7 @@ def _moved(mask: Floats, rng: np.random.Generator) -> Floats:
     """A mask like that one: a little aside, and as wide as the image now and then."""
     rows, columns = (np.flatnonzero(mask[..., 0].any(axis=axis)) for axis in (1, 0))
     if len(rows) == mask.shape[0] and len(columns) == mask.shape[1]:
-        return np.minimum(1, mask * np.float32(rng.uniform(*OPACITY)))
+        return np.asarray(np.minimum(1, mask * rng.uniform(*OPACITY)), dtype=np.float32)
     ends = []
     for found, reach in ((rows, mask.shape[0]), (columns, mask.shape[1])):
         slack = max(1, len(found) // 3)
