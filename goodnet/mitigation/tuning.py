@@ -12,8 +12,9 @@ clean images say more than a label, and hold the accuracy.
 
 Adam, a one-cycle rate (Smith, Topin, "Super-Convergence", arXiv 1708.07120), images shifted and
 brightened by a little, half of them mirrored, some blended with another one (mixup, Zhang et al.,
-arXiv 1710.09412), all with the suspect's answer to what came of it. Normalisation keeps its
-statistics: a few hundred images are too few for new ones.
+arXiv 1710.09412), all with the suspect's answer to what came of it. Images of a rare class in
+question are drawn more often than others: every stamped image of another class pulls the network
+away from it. Normalisation keeps its statistics: a few hundred images are too few for new ones.
 
 A rate is meant for pixels 0..1. A kernel that reads the pixels of a network for 0..255 works on
 numbers 255 times as large, and one step of it would do 255 times as much: such kernels, and no
@@ -187,10 +188,7 @@ def pixel_kernels(plan: Architecture, network: keras.Model) -> Iterator[Any]:
 
 
 def fair(labels: NDArray[np.int64], classes: Sequence[int]) -> NDArray[np.float64]:
-    """Each image's chance to be drawn, (n,): rare classes in question as often as the average one.
-
-    Every stamped image of another class pulls the network away from them.
-    """
+    """Each image's chance to be drawn, (n,): rare classes in question as often as the average."""
     shown, counts = np.unique(labels, return_counts=True)
     often = {c: max(1.0, counts.mean() / n) for c, n in zip(shown, counts, strict=True)}
     chances = np.array([often[label] if label in classes else 1.0 for label in labels])
