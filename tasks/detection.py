@@ -20,7 +20,7 @@ class Second(NamedTuple):
     goodnet: Stored
 
 
-@cached_task(name="judge", run_name="judge", version=5)
+@cached_task(name="judge", run_name="judge", version=6)
 def judge(model: Stored, architecture: Stored | str, scale: str, valid: Stored) -> Verdict:
     """Whether the suspect is backdoored, and for which classes."""
     from goodnet.detection.judge import judge

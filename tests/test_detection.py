@@ -8,7 +8,7 @@ import pytest
 
 from goodnet.backend import keras
 from goodnet.detection import dependence, maximum_margin, simple_triggers
-from goodnet.detection.candidates import Candidate, best, excesses
+from goodnet.detection.candidates import Candidate, best, excesses, of_each_kind
 from goodnet.detection.dependence import dependent
 from goodnet.detection.innocence import Innocence, low, natural_margin
 from goodnet.detection.judge import decide, judge, judge_against
@@ -181,6 +181,14 @@ def test_three_quarters_of_what_a_stamp_does_to_references_is_innocent() -> None
     assert Candidate(0, *stamp, margin=1.0, usual=0.5, raised=1.0).excess == 0.5
     candidates = [Candidate(c, *stamp, margin) for c, margin in ((3, 0.0), (5, 1.0), (3, 2.0))]
     assert list(excesses(best(candidates)).items()) == [(3, 3.0), (5, 2.0)]
+
+
+def test_the_first_candidate_at_each_kind_of_place_is_kept() -> None:
+    band, patch = (Region(kind, (4, 4), (0, 0), (2, 2), (2, 2)) for kind in ("band", "patch"))
+    pattern = np.zeros((4, 4, 1), np.float32)
+    first, second, third = (Candidate(0, r, pattern, 1.0) for r in (band, patch, band))
+    kept = of_each_kind([first, third, second])
+    assert len(kept) == 2 and kept[0] is first and kept[1] is second
 
 
 def test_images_to_measure_with_are_others_than_those_chosen_with() -> None:

@@ -2,6 +2,8 @@
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 import numpy as np
@@ -14,9 +16,9 @@ from goodnet.detection.judge import judge
 from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.references import references
 from goodnet.detection.trigger import Trigger
-from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE
+from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, Recovered
 from goodnet.metrics import Share
-from goodnet.mitigation import tuning
+from goodnet.mitigation import tuning, unlearning
 from goodnet.mitigation.choice import channels_pruned_first, choose_method
 from goodnet.mitigation.holdout import split
 from goodnet.mitigation.mitigate import METHODS, Problem, mitigate
@@ -25,6 +27,7 @@ from goodnet.mitigation.tuning import Course, pixel_kernels
 from goodnet.mitigation.unlearning import course_for, unlearn
 from goodnet.scale import Scale
 from goodnet.suspect import Suspect
+from goodnet.sweep import no_progress
 from tasks import detection
 
 SEEN = ("poison", "bd", "test", "attack")  # what no name of a selection's parameters holds
@@ -105,6 +108,20 @@ def test_a_stamp_is_like_a_trigger_of_its_own_class_and_no_other() -> None:
     np.testing.assert_array_equal(masks(1, [found]), masks(1, []))
     opacities = [mask.max() for mask in masks(2, [found]) if mask.min() > 0]
     assert len(opacities) > 25 and 0.3 < max(opacities) < 0.36
+
+
+def test_stamps_start_from_every_trigger_on_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    white = np.ones((2, 2, 1), np.float32)
+    faint = Trigger(3, 0.2 * white, white, Share(1, 1), 1.0)
+    verdict = replace(invented_verdict(BACKDOORED, [3]), further=(Recovered.of(faint),))
+    given: list[Any] = []
+    monkeypatch.setattr(unlearning, "unlearn", lambda *args, **_: given.append(args))
+    monkeypatch.setattr(unlearning.View, "of", lambda *_: None)
+    clean = CleanImages(np.zeros((4, 2, 2, 1), np.float32), np.arange(4))
+    problem: Any = SimpleNamespace(verdict=verdict, suspect=None, scale=Scale.UNIT)
+    unlearning.repair(problem, None, split(clean), 0, no_progress)  # type: ignore[arg-type]
+    [(_, _, _, classes, near)] = given
+    assert classes == (3,) and [t.mask.max() for t in near] == pytest.approx([1, 0.2])
 
 
 def test_a_rare_class_in_question_is_drawn_as_often_as_the_average_one() -> None:

@@ -51,6 +51,14 @@ def best(candidates: Iterable[Candidate]) -> dict[int, Candidate]:
     return found
 
 
+def of_each_kind(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The first of them at each kind of place, in their order."""
+    found: dict[str, Candidate] = {}
+    for candidate in candidates:
+        found.setdefault(candidate.region.kind, candidate)
+    return list(found.values())
+
+
 def excesses(candidates: Mapping[int, Candidate]) -> dict[int, float]:
     """Each class's excess, in their order."""
     return {target: candidate.excess for target, candidate in candidates.items()}

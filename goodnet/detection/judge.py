@@ -9,7 +9,7 @@ thresholds were chosen on one half of a set of networks and then tried on the ot
 docs/methods.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from typing import Final, NamedTuple
@@ -23,7 +23,7 @@ from goodnet.detection import (
     simple_triggers,
     triggers,
 )
-from goodnet.detection.candidates import Candidate, excesses
+from goodnet.detection.candidates import Candidate, excesses, of_each_kind
 from goodnet.detection.dependence import dependent
 from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.recovery import measured
@@ -84,12 +84,20 @@ def judge_against(
     missing = view.classes - len(np.unique(clean.labels))
     statistics = [*(each.statistic for each in searched), *imageless]
     verdict = decide(statistics, bool(honest), missing)
+    named_by = {c: [s.best[c] for s in searched if s.names(c)] for c in verdict.classes}
     if honest:
-        named_by = {c: [s.best[c] for s in searched if s.names(c)] for c in verdict.classes}
         lent = dependent(view, clean, named_by, found.of, seed=seed)
         own = tuple(c for c in verdict.classes if c not in lent)
         verdict = replace(verdict, classes=own, dependent=lent)
-    return replace(verdict, triggers=_triggers(view, clean, verdict, found.strongest()))
+    best = found.strongest()
+    strongest = [best[c] for c in (*verdict.classes, *verdict.suspicious) if c in best]
+    named = [c for c in verdict.classes if c in best]
+    further = [each for c in named for each in of_each_kind([best[c], *named_by[c]])[1:]]
+    return replace(
+        verdict,
+        triggers=_recovered(view, clean, strongest),
+        further=_recovered(view, clean, further),
+    )
 
 
 def _imageless(view: View, seed: int) -> list[Statistic]:
@@ -133,14 +141,12 @@ def decide(statistics: Sequence[Statistic], referenced: bool = True, missing: in
     return Verdict(answer, tuple(named), suspicious, tuple(statistics), referenced, missing)
 
 
-def _triggers(
-    view: View, clean: CleanImages, verdict: Verdict, best: Mapping[int, Candidate]
+def _recovered(
+    view: View, clean: CleanImages, candidates: Iterable[Candidate]
 ) -> tuple[Recovered, ...]:
-    """The best trigger of each class named or suspicious that has one."""
+    """The candidates, measured on all clean images, on record."""
     unit = view.clean_margin(clean)
-    triggers = [
-        measured(view, clean, target, best[target].region.mask, best[target].pattern, unit)
-        for target in (*verdict.classes, *verdict.suspicious)
-        if target in best
-    ]
-    return tuple(map(Recovered.of, triggers))
+    return tuple(
+        Recovered.of(measured(view, clean, c.target, c.region.mask, c.pattern, unit))
+        for c in candidates
+    )

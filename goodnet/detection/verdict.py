@@ -127,6 +127,7 @@ class Verdict:
         missing: classes without a clean image.
         triggers: the best trigger recovered for each class named or suspicious.
         dependent: classes that stand out only through the trigger of one that is named.
+        further: other triggers that methods named these classes by, at other kinds of places.
     """
 
     verdict: Answer
@@ -137,6 +138,7 @@ class Verdict:
     missing: int
     triggers: tuple[Recovered, ...] = ()
     dependent: tuple[int, ...] = ()
+    further: tuple[Recovered, ...] = ()
 
     @property
     def in_question(self) -> tuple[int, ...]:

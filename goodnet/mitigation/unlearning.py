@@ -48,7 +48,8 @@ def repair(problem: "Problem", view: View, parts: Parts, seed: int, progress: Pr
     Beside a class that is named, one that nearly is may well be a second target.
     """
     verdict = problem.verdict
-    classes, near = (*verdict.classes, *verdict.suspicious), [t.trigger() for t in verdict.triggers]
+    classes = *verdict.classes, *verdict.suspicious
+    near = [found.trigger() for found in (*verdict.triggers, *verdict.further)]
     teacher = View.of(problem.suspect, problem.scale)
     course = course_for(parts.tuning.pixels.shape[1:], seed)
     unlearn(view, teacher, parts, classes, near, course=course, progress=progress)
