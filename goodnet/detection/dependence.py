@@ -6,9 +6,9 @@ with a plain trigger of its own that no reference knows, and that nobody planted
 classes are named, the first one's triggers are unlearned, and nothing else: a few steps of training
 on images stamped with them, under their true labels, see `tuning`. With m and m' the low margin of
 another class on images with its trigger before and after, and m_0 that on the same images without
-it before, the class is a target of its own if it keeps seven tenths of what its trigger did,
+it before, the class is a target of its own if it keeps three quarters of what its trigger did,
 
-    m' - m_0 >= 0.7 (m - m_0),
+    m' - m_0 >= 3/4 (m - m_0),
 
 and dependent if not. What is left is then held against the next class that is not dependent. A
 network that loses more than a tenth of its accuracy over it says nothing, and no class is dropped.
@@ -29,7 +29,7 @@ from goodnet.detection.problem import CleanImages, Pixels, View
 from goodnet.mitigation.tuning import Course, train_further
 
 COURSE: Final = Course(steps=40, rate=1e-3)
-KEPT: Final = 0.7
+KEPT: Final = 0.75
 SOUND: Final = 0.9  # of its accuracy a network has to keep for its answers to count
 UNLEARNED: Final = 3  # triggers of a class, the best ones
 FAINTEST: Final = 0.5  # of a trigger's opacity is used at least
@@ -85,7 +85,7 @@ def _unlearned(
 def _keeps(
     view: View, without: View, clean: CleanImages, target: int, evidence: Sequence[Candidate]
 ) -> bool:
-    """Whether one of a class's triggers still does seven tenths of what it did."""
+    """Whether one of a class's triggers still does three quarters of what it did."""
 
     def margin(of: View, opacity: float, trigger: Candidate) -> float:
         mask = np.float32(opacity) * trigger.region.mask
