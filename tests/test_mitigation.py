@@ -119,15 +119,16 @@ def test_stamps_start_from_every_trigger_on_record(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(unlearning.View, "of", lambda *_: None)
     clean = CleanImages(np.zeros((4, 2, 2, 1), np.float32), np.arange(4))
     problem: Any = SimpleNamespace(verdict=verdict, suspect=None, scale=Scale.UNIT)
-    unlearning.repair(problem, None, split(clean), 0, no_progress)  # type: ignore[arg-type]
+    view: Any = None
+    unlearning.repair(problem, view, split(clean), 0, no_progress)
     [(_, _, _, classes, near)] = given
     assert classes == (3,) and [t.mask.max() for t in near] == pytest.approx([1, 0.2])
 
 
 def test_a_rare_class_in_question_is_drawn_as_often_as_the_average_one() -> None:
     labels = np.array([0, 1, 1, 1, 2, 2, 2, 2])  # 8 / 3 images a class
-    np.testing.assert_allclose(tuning.fair(labels, [2]), np.full(8, 1 / 8))
-    chances = tuning.fair(labels, [0, 2, 5])
+    np.testing.assert_allclose(tuning.sampling_probabilities(labels, [2]), np.full(8, 1 / 8))
+    chances = tuning.sampling_probabilities(labels, [0, 2, 5])
     assert chances[0] == pytest.approx(8 / 3 * chances[1])
     np.testing.assert_allclose(chances[1:], chances[1])
     assert chances.sum() == pytest.approx(1)

@@ -91,8 +91,8 @@ def judge_against(
         verdict = replace(verdict, classes=own, dependent=lent)
     best = found.strongest()
     strongest = [best[c] for c in (*verdict.classes, *verdict.suspicious) if c in best]
-    named = [c for c in verdict.classes if c in best]
-    further = [each for c in named for each in of_each_kind([best[c], *named_by[c]])[1:]]
+    named = [[best[c], *named_by[c]] for c in verdict.classes if c in best]
+    further = [each for candidates in named for each in of_each_kind(candidates)[1:]]
     return replace(
         verdict,
         triggers=_recovered(view, clean, strongest),

@@ -108,7 +108,8 @@ def train_further(
     """
     view.network.trainable = True
     step_of = _stepper(view, teacher, teacher.clean_margin(clean), classes, keep)
-    rng, chances = np.random.default_rng([course.seed, len(clean)]), fair(clean.labels, classes)
+    rng = np.random.default_rng([course.seed, len(clean)])
+    chances = sampling_probabilities(clean.labels, classes)
     for step in range(course.steps):
         step_of(_batch(clean, chances, stamp, rng), course.rate_at(step), step)
         progress(step + 1, course.steps)
@@ -187,7 +188,9 @@ def pixel_kernels(plan: Architecture, network: keras.Model) -> Iterator[Any]:
             scaled.add(made)
 
 
-def fair(labels: NDArray[np.int64], classes: Sequence[int]) -> NDArray[np.float64]:
+def sampling_probabilities(
+    labels: NDArray[np.int64], classes: Sequence[int]
+) -> NDArray[np.float64]:
     """Each image's chance to be drawn, (n,): rare classes in question as often as the average."""
     shown, counts = np.unique(labels, return_counts=True)
     often = {c: max(1.0, counts.mean() / n) for c, n in zip(shown, counts, strict=True)}

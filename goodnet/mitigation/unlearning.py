@@ -59,7 +59,7 @@ def repair(problem: "Problem", view: View, parts: Parts, seed: int, progress: Pr
 def course_for(shape: Sequence[int], seed: int) -> Course:
     """The course for images of a shape (H, W, C): the smaller they are, the longer, in a like time.
 
-    Longer training leaves less: 4 to 5 % ASR in place of 6 to 9 % on the hardest of our own nets.
+    Longer training leaves less of a backdoor, but a user waits three minutes and not more.
     """
     steps = max(COURSE.steps, min(MOST_STEPS, WORK // math.prod(shape)))
     return COURSE._replace(steps=steps, seed=seed)
