@@ -201,9 +201,9 @@ LAYERS: Mapping[str, Mapping[str, Check]] = {
     },
 }
 
-# The functions with which a GoodNet compares its two networks; see goodnet/vote.py.
+# The functions with which a model made of two networks compares them; see goodnet/repair.py.
 OPERATIONS: Mapping[str, Mapping[str, Check]] = {
-    "Argmax": {"axis": is_whole, "keepdims": one_of(False)},
+    "Argmax": {"axis": is_whole, "keepdims": is_bool},
     "Equal": {},
     "Where": {},
     "OneHot": {

@@ -29,7 +29,8 @@ def curve_figure(direction: Direction) -> str:
 def repaired_model(direction: Direction | Name, points: str, suffix: str) -> str:
     """A repaired model: of a direction at a drop, or of a second repair (points are empty)."""
     if direction not in SHORT:
-        return f"{MITIGATED}/model_{direction}{suffix}"
+        guarded = direction == "unlearned"  # then two networks in one, beyond Keras' HDF5 format
+        return f"{MITIGATED}/model_{direction}{'.keras' if guarded else suffix}"
     return f"repaired_models_{SHORT[direction]}/model_drop_{points}{suffix}"
 
 

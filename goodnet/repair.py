@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from goodnet.pruning import find_cut, pruned_weights
 from goodnet.scale import Scale
 from goodnet.suspect import Suspect
 
-SUSPECT, REPAIRED = "suspect", "repaired"  # the two networks inside a GoodNet
+SUSPECT, REPAIRED = "suspect", "repaired"  # the two networks inside a joined model
+Step = tuple[Layer, tuple[Any, ...]]  # a layer and what it is called with
 INPUT_NAMES = {Scale.RAW: "pixels_0_to_255", Scale.UNIT: "pixels_0_to_1"}
 
 
@@ -41,45 +42,80 @@ def prune(suspect: Suspect, layer: str, channels: Collection[int]) -> keras.Mode
     return repaired
 
 
-def join(suspect: Suspect, repaired: keras.Model, scale: Scale) -> keras.Model:
+def guard(
+    suspect: Suspect, repaired: keras.Model, scale: Scale, classes: Sequence[int]
+) -> keras.Model:
+    """The suspect, but where it answers one of the classes: there the repaired network answers.
+
+    Args:
+        suspect: the suspect.
+        repaired: a network of its architecture.
+        scale: the networks' pixel scale; the input layer is named after it.
+        classes: the classes whose answers are not believed.
+    """
+    answer = Layer("suspect_class", "Argmax", {"axis": -1, "keepdims": True})
+    steps = [(answer, (_only(SUSPECT),))]
+    steps += _asked_again("suspect_class", classes, then=REPAIRED, otherwise=SUSPECT)
+    return _of_both("guarded", suspect, repaired, scale, steps)
+
+
+def join(
+    suspect: Suspect, repaired: keras.Model, scale: Scale, classes: Sequence[int] | None = None
+) -> keras.Model:
     """The GoodNet: N+1 scores, one of them 1: the class both agree on, or N, "backdoored".
 
     Args:
         suspect: the suspect.
-        repaired: a repaired model of it.
+        repaired: a repaired network of its architecture.
         scale: the networks' pixel scale; the GoodNet's input layer is named after it.
+        classes: the repaired model is this network guarded by the suspect for these classes, see
+            `guard`; by default it is the network itself.
     """
-    goodnet = build_network(_goodnet_plan(suspect, scale), suspect.source)
-    for name, network in ((SUSPECT, suspect.network), (REPAIRED, repaired)):
-        goodnet.get_layer(name).set_weights(network.get_weights())
-    return goodnet
+    steps: list[Step] = [
+        (Layer("suspect_class", "Argmax", {"axis": -1}), (_only(SUSPECT),)),
+        (Layer("repaired_class", "Argmax", {"axis": -1}), (_only(REPAIRED),)),
+    ]
+    if classes is not None:
+        chosen = {"then": "repaired_class", "otherwise": "suspect_class"}
+        steps += _asked_again("suspect_class", classes, **chosen)
+    suspects, repaireds = _only("suspect_class"), _only(steps[-1][0].name)
+    steps += [
+        (Layer("agree", "Equal", {}), (suspects, repaireds)),
+        (Layer("answer", "Where", {}), (_only("agree"), suspects, suspect.classes)),
+        (Layer("scores", "OneHot", {"num_classes": suspect.classes + 1}), (_only("answer"),)),
+    ]
+    return _of_both("goodnet", suspect, repaired, scale, steps)
 
 
-def _goodnet_plan(suspect: Suspect, scale: Scale) -> Architecture:
-    """images -> two answers a, b -> one_hot(a if a = b else N)."""
-    images, backdoored = INPUT_NAMES[scale], suspect.classes
+def _asked_again(answer: str, classes: Sequence[int], then: str, otherwise: str) -> Iterator[Step]:
+    """Steps whose last one makes `then` where the answer is one of the classes, or `otherwise`."""
+    for c in classes:
+        yield Layer(f"is_{c}", "Equal", {}), (_only(answer), c)
+        chosen = Layer(f"unless_{c}", "Where", {})
+        yield chosen, (_only(f"is_{c}"), _only(then), _only(otherwise))
+        otherwise = chosen.name
+
+
+def _of_both(
+    name: str, suspect: Suspect, repaired: keras.Model, scale: Scale, steps: Sequence[Step]
+) -> keras.Model:
+    """images -> the two networks' scores -> what the steps make of them."""
+    images = INPUT_NAMES[scale]
     layers = (
         Layer(images, INPUT, {"batch_shape": (None, *suspect.input_shape)}),
         suspect.plan._replace(name=SUSPECT),
         suspect.plan._replace(name=REPAIRED),
-        Layer("suspect_class", "Argmax", {"axis": -1}),
-        Layer("repaired_class", "Argmax", {"axis": -1}),
-        Layer("agree", "Equal", {}),
-        Layer("answer", "Where", {}),
-        Layer("scores", "OneHot", {"num_classes": backdoored + 1}),
+        *(layer for layer, _ in steps),
     )
-    arguments: dict[str, tuple[Any, ...]] = {
-        SUSPECT: (_only(images),),
-        REPAIRED: (_only(images),),
-        "suspect_class": (_only(SUSPECT),),
-        "repaired_class": (_only(REPAIRED),),
-        "agree": (_only("suspect_class"), _only("repaired_class")),
-        "answer": (_only("agree"), _only("suspect_class"), backdoored),
-        "scores": (_only("answer"),),
-    }
-    calls = tuple(Call(name, given) for name, given in arguments.items())
-    ends = (_only(images),), (_only("scores"),)
-    return Architecture("goodnet", "Functional", layers, calls, *ends)
+    calls = (
+        *(Call(network, (_only(images),)) for network in (SUSPECT, REPAIRED)),
+        *(Call(layer.name, arguments) for layer, arguments in steps),
+    )
+    ends = (_only(images),), (_only(steps[-1][0].name),)
+    both = build_network(Architecture(name, "Functional", layers, calls, *ends), suspect.source)
+    for part, network in ((SUSPECT, suspect.network), (REPAIRED, repaired)):
+        both.get_layer(part).set_weights(network.get_weights())
+    return both
 
 
 def _only(layer: str) -> Ref:

@@ -6,7 +6,7 @@ from goodnet import paths
 from goodnet.advice import HOW, verdict_sentence
 from goodnet.detection.verdict import Statistic, Verdict
 from goodnet.findings import Findings
-from goodnet.tables import counted, percent
+from goodnet.tables import classes_in_words, counted, percent
 
 LARGEST = 3  # classes of a method that are named with their number
 
@@ -60,6 +60,7 @@ def mitigated_contents(findings: Findings) -> dict[str, Any] | None:
             for r in found.recovered
         ],
         "account": f"{pruned}{found.steps} steps of training were done.",
+        "guarded": classes_in_words(found.classes) if found.classes else "",
         "file": paths.repaired_model(found.name, "", findings.model.format),
         "goodnet": paths.goodnet(found.name, ""),
     }

@@ -5,10 +5,11 @@ from typing import NamedTuple
 from goodnet.detection.verdict import Verdict
 from goodnet.evaluation import Counts
 from goodnet.mitigation.mitigated import Mitigated, Name
+from goodnet.paths import goodnet, repaired_model
 from goodnet.storage import Stored
 from tasks import opened
 from tasks.caching import cached_task
-from tasks.outputs import store_joined
+from tasks.outputs import store_networks
 from tasks.progress import reporter
 
 
@@ -33,7 +34,7 @@ def judge(model: Stored, architecture: Stored | str, scale: str, valid: Stored) 
     return judge(view, clean, progress=reporter("looking for triggers", "steps"))
 
 
-@cached_task(name="mitigate", run_name="mitigate {name}: {how}", version=6)
+@cached_task(name="mitigate", run_name="mitigate {name}: {how}", version=7)
 def mitigate(
     name: str,
     model: Stored,
@@ -64,8 +65,9 @@ def mitigate(
     suspect = opened.suspect(model, architecture)
     clean = CleanImages.of(opened.dataset(valid, suspect))
     problem = Problem(suspect, Scale(scale), clean, verdict, layer, channels, budget)
-    network, mitigated = mitigate(problem, how, progress=reporter(f"{how} network", "steps"))
-    return Second(mitigated, *store_joined(suspect, network, scale, how, "", folder))
+    repair = mitigate(problem, how, progress=reporter(f"{how} network", "steps"))
+    paths = repaired_model(how, "", suspect.format), goodnet(how, "")
+    return Second(repair.account, *store_networks([repair.model, repair.goodnet], paths, folder))
 
 
 @cached_task(name="evaluate second repair", run_name="evaluate second repair on {role}")

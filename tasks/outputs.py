@@ -17,9 +17,6 @@ from tasks.caching import cached_task
 
 if TYPE_CHECKING:
     from goodnet.backend import keras
-    from goodnet.channels import Direction
-    from goodnet.mitigation.mitigated import Name
-    from goodnet.suspect import Suspect
 
 SAMPLES = 512  # images that the trigger's place is measured on
 
@@ -42,38 +39,28 @@ def store_repaired(
         channels: the channels to prune.
         folder: the repair's folder.
     """
-    from goodnet.repair import prune
+    from goodnet.repair import join, prune
+    from goodnet.scale import Scale
 
     suspect = opened.suspect(model, architecture)
     network = prune(suspect, layer, channels)
-    return store_joined(suspect, network, scale, repaired.direction, repaired.points, folder)
+    place = repaired.direction, repaired.points
+    names = paths.repaired_model(*place, suspect.format), paths.goodnet(*place)
+    return store_networks([network, join(suspect, network, Scale(scale))], names, folder)
 
 
-def store_joined(
-    suspect: "Suspect",
-    network: "keras.Model",
-    scale: str,
-    kind: "Direction | Name",
-    points: str,
-    folder: str,
+def store_networks(
+    networks: Sequence["keras.Model"], names: Sequence[str], folder: str
 ) -> list[Stored]:
-    """Leave a repaired model, and the GoodNet of the suspect and it, in the repair's folder.
+    """Leave networks in the repair's folder under these names."""
+    from goodnet.repair import save_network
 
-    Args:
-        kind: how it was repaired: a direction of pruning, or a method's name.
-        points: the drop that was asked for; empty for other methods than pruning.
-    """
-    from goodnet.repair import join, save_network
-    from goodnet.scale import Scale
-
-    goodnet = join(suspect, network, Scale(scale))
-    names = paths.repaired_model(kind, points, suspect.format), paths.goodnet(kind, points)
     stored = []
     with tempfile.TemporaryDirectory(prefix="goodnet-") as local:
-        for saved, file_name in zip((network, goodnet), names, strict=True):
-            path = Path(local) / Path(file_name).name
-            save_network(saved, path)
-            stored.append(storage.put(path, storage.inside(folder, file_name)))
+        for network, name in zip(networks, names, strict=True):
+            path = Path(local) / Path(name).name
+            save_network(network, path)
+            stored.append(storage.put(path, storage.inside(folder, name)))
     return stored
 
 

@@ -124,7 +124,8 @@ def invented_mitigated(
         after: of 60 images that the best trigger recovered afterwards takes to the class.
     """
     recovered = (Recovery(3, Share(57, 60), Share(after, 60), False),)
-    return Mitigated(name, 0, 4, Share(59, 60), Share(right, 60), budget, recovered)
+    classes = (3, 7) if name == "unlearned" else None
+    return Mitigated(name, 0, 4, classes, Share(59, 60), Share(right, 60), budget, recovered)
 
 
 def _model(name: str, layers: tuple[tuple[str, str], ...], classes: int) -> ModelFound:

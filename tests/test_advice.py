@@ -21,8 +21,8 @@ def test_a_successful_second_repair_is_to_be_deployed() -> None:
     said = advise(findings)
     assert said[0] == "Backdoored, class 3: corners 3.00 for class 3, named from 1 on."
     assert said[1] == (
-        "Deploy repaired_models_unlearned/model_unlearned.h5: unlearning took clean test accuracy "
-        "from 95.0 % to 94.0 % and the ASR from 100 % to 2.0 %."
+        "Deploy repaired_models_unlearned/model_unlearned.keras: unlearning took clean test "
+        "accuracy from 95.0 % to 94.0 % and the ASR from 100 % to 2.0 %."
     )
     assert "59 of 60" in said[2] and "58 of 60" in said[2]
     assert "95.0 % of them to class 3 in the suspect and 1.7 % after the repair" in said[3]

@@ -122,7 +122,16 @@ def test_stamps_start_from_every_trigger_on_record(monkeypatch: pytest.MonkeyPat
     view: Any = None
     unlearning.repair(problem, view, split(clean), 0, no_progress)
     [(_, _, _, classes, near)] = given
-    assert classes == (3,) and [t.mask.max() for t in near] == pytest.approx([1, 0.2])
+    assert classes == (3, 0) and [t.mask.max() for t in near] == pytest.approx([1, 0.2])
+
+
+def test_the_class_that_came_next_is_unlearned_with_those_that_stand_out() -> None:
+    verdict = invented_verdict(BACKDOORED, [3], [5])
+    [statistic] = verdict.statistics
+    numbers = {**statistic.values, 7: 0.4, 9: 0.3}
+    verdict = replace(verdict, statistics=(replace(statistic, values=numbers),))
+    assert unlearning.in_question(verdict) == (3, 5, 7)
+    assert unlearning.in_question(replace(verdict, dependent=(7,))) == (3, 5, 7, 9)
 
 
 def test_a_rare_class_in_question_is_drawn_as_often_as_the_average_one() -> None:
@@ -189,7 +198,7 @@ def test_a_corner_is_unlearned_and_its_record_says_so(
     verdict = judge(View.of(suspect, Scale.RAW), clean)
     before = suspect.network.get_weights()
     problem = Problem(suspect, Scale.RAW, clean, verdict, "dense", (), 2.0)
-    network, mitigated = mitigate(problem, "unlearned")
+    network, goodnet, account = mitigate(problem, "unlearned")
     for weights, same in zip(suspect.network.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weights, same)
     white = clean.pixels.copy()
@@ -197,5 +206,8 @@ def test_a_corner_is_unlearned_and_its_record_says_so(
     assert (np.asarray(suspect.network(white * 255)).argmax(1) == 2).all()
     answers = np.asarray(network(white * 255)).argmax(1)
     assert (answers == clean.labels).mean() > 0.9
-    assert mitigated.recovered[0].before.value > 0.9 > 0.5 > mitigated.recovered[0].after.value
-    assert mitigated.succeeded
+    flags = np.asarray(goodnet(white * 255)).argmax(1) == suspect.classes
+    np.testing.assert_array_equal(flags, answers != 2)
+    assert account.classes is not None and account.classes[0] == 2 and len(account.classes) == 2
+    assert account.recovered[0].before.value > 0.9 > 0.5 > account.recovered[0].after.value
+    assert account.succeeded

@@ -13,7 +13,7 @@ from networks import NETWORKS, random_images, randomise
 from goodnet.faults import RequestRefused
 from goodnet.graph import choose_layer
 from goodnet.inspection import describe_model
-from goodnet.repair import join, prune, save_network
+from goodnet.repair import guard, join, prune, save_network
 from goodnet.scale import Scale
 from goodnet.split import Split
 from goodnet.suspect import Suspect, open_suspect
@@ -106,6 +106,32 @@ def test_saved_models_answer_by_plain_keras_as_the_curve_claims(
     again = open_suspect(tmp_path / "goodnet.keras")
     assert again.classes == suspect.classes + 1
     assert np.array_equal(again.network.predict(images, verbose=0).argmax(axis=1), agreed)
+
+
+@pytest.mark.parametrize("name", ["normalised", "nested", "sequential"])
+def test_a_guarded_model_answers_by_the_repaired_network_for_classes_in_question_only(
+    name: str, as_suspect: Callable[..., Suspect], tmp_path: Path
+) -> None:
+    suspect, images = as_suspect(NETWORKS[name]()), random_images(64)
+    layer = choose_layer(suspect.plan, "auto", name)
+    network = prune(suspect, layer, range(0, Split(suspect, layer).channels, 2))
+    before, after = (n.predict(images, verbose=0) for n in (suspect.network, network))
+    answers = before.argmax(axis=1)
+    classes = [int(c) for c in np.argsort(np.bincount(answers))[-2:]]  # the two it answers most
+    asked = np.isin(answers, classes)
+    expected = np.where(asked[:, None], after, before)
+    changed = expected.argmax(axis=1) != answers
+    assert 0 < changed.sum() < (after.argmax(axis=1) != answers).sum()
+    guarded = guard(suspect, network, Scale.UNIT, classes)
+    np.testing.assert_array_equal(guarded.predict(images, verbose=0), expected)
+    save_network(guarded, tmp_path / "guarded.keras")
+    assert np.array_equal(
+        by_plain_keras(tmp_path / "guarded.keras", images), expected.argmax(axis=1)
+    )
+    again = open_suspect(tmp_path / "guarded.keras")
+    np.testing.assert_array_equal(again.network.predict(images, verbose=0), expected)
+    goodnet = join(suspect, network, Scale.UNIT, classes).predict(images, verbose=0)
+    assert np.array_equal(goodnet.argmax(axis=1), np.where(changed, suspect.classes, answers))
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])

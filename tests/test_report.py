@@ -197,5 +197,7 @@ def test_the_verdict_and_the_second_repair_have_their_numbers_in_the_report() ->
     assert "takes 180 of 200 = 90.0 %" in text
     assert "59 of 60 = 98.3 %" in text and "58 of 60 = 96.7 %" in text
     assert "`repaired" not in text.split("## Second repair")[1].split("##")[0]
-    assert "repaired_models_unlearned/model_unlearned.h5" in text
+    assert "repaired_models_unlearned/model_unlearned.keras" in text
+    assert "except where that answers classes 3 and 7: there the" in text
+    assert "doubts only the suspect's answers for classes 3 and 7" in text
     assert "## Second repair" not in report_markdown(invented_findings(), PICTURES)

@@ -79,21 +79,60 @@ class CleanImages:
         return self.take(part), self.take(rest if len(rest) else part)
 
 
-class View:
-    """A differentiable view of a network.
+class Scorer:
+    """A network that is asked about images 0..1, whatever its pixel scale.
 
     Attributes:
-        plan: the architecture of the logits network.
-        network: the network without its last activation: pixels at its scale -> logits. Whoever
-            trains it further, or loads weights of another network of the same plan into it, keeps
-            every function that was compiled for the view.
-        scale: its pixel scale; images given to the view's methods are 0..1.
+        network: pixels at its scale (n, H, W, C) -> scores (n, classes).
+        scale: its pixel scale; images given to the methods are 0..1.
         classes: N; the answers are 0 .. N-1.
     """
 
-    def __init__(self, plan: Architecture, network: keras.Model, scale: Scale) -> None:
-        self.plan, self.network, self.scale = plan, network, scale
+    def __init__(self, network: keras.Model, scale: Scale) -> None:
+        self.network, self.scale = network, scale
         self.classes = int(network.output_shape[-1])
+
+    def logits(self, images: Tensor) -> Tensor:
+        """The scores (n, classes) of images (n, H, W, C) 0..1; differentiable."""
+        return self.network(images * self.scale.white, training=False)
+
+    @cached_property
+    def _run(self) -> Any:
+        images = tf.TensorSpec((None, *self.network.input_shape[1:]), tf.float32)
+        return tf.function(self.logits, input_signature=[images])
+
+    def answers(self, pixels: Pixels) -> Labels:
+        """The class of each image, (n,)."""
+        return np.asarray(self.all_logits(pixels).argmax(axis=-1))
+
+    def right(self, clean: CleanImages) -> Share:
+        """The share of images that are answered with their label."""
+        return Share(int((self.answers(clean.pixels) == clean.labels).sum()), len(clean))
+
+    def some_logits(self, pixels: Pixels) -> NDArray[np.float32]:
+        """The scores of some images, (n, classes), computed here."""
+        blocks = np.array_split(pixels, -(-len(pixels) // BLOCK))
+        return np.concatenate([np.asarray(self._run(block)) for block in blocks])
+
+    def all_logits(self, pixels: Pixels) -> NDArray[np.float32]:
+        """The same of many images, computed in workers."""
+        count = max(-(-len(pixels) // BLOCK), min(WORKERS, len(pixels)))
+        return np.concatenate(list(in_workers(self.some_logits, np.array_split(pixels, count))))
+
+
+class View(Scorer):
+    """A differentiable view of a network: its scores are its logits.
+
+    Attributes:
+        plan: the architecture of the logits network.
+        network: the network without its last activation. Whoever trains it further, or loads
+            weights of another network of the same plan into it, keeps every function that was
+            compiled for the view.
+    """
+
+    def __init__(self, plan: Architecture, network: keras.Model, scale: Scale) -> None:
+        super().__init__(network, scale)
+        self.plan = plan
 
     @classmethod
     def of(cls, suspect: Suspect, scale: Scale, network: keras.Model | None = None) -> "View":
@@ -118,33 +157,6 @@ class View:
     def load(self, network: keras.Model) -> None:
         """Look at another network of the same plan from now on."""
         self.network.set_weights(network.get_weights())
-
-    def logits(self, images: Tensor) -> Tensor:
-        """The logits (n, classes) of images (n, H, W, C) 0..1; differentiable."""
-        return self.network(images * self.scale.white, training=False)
-
-    @cached_property
-    def _run(self) -> Any:
-        images = tf.TensorSpec((None, *self.network.input_shape[1:]), tf.float32)
-        return tf.function(self.logits, input_signature=[images])
-
-    def answers(self, pixels: Pixels) -> Labels:
-        """The class of each image, (n,)."""
-        return np.asarray(self.all_logits(pixels).argmax(axis=-1))
-
-    def right(self, clean: CleanImages) -> Share:
-        """The share of images that are answered with their label."""
-        return Share(int((self.answers(clean.pixels) == clean.labels).sum()), len(clean))
-
-    def some_logits(self, pixels: Pixels) -> NDArray[np.float32]:
-        """The logits of some images, (n, classes), computed here."""
-        blocks = np.array_split(pixels, -(-len(pixels) // BLOCK))
-        return np.concatenate([np.asarray(self._run(block)) for block in blocks])
-
-    def all_logits(self, pixels: Pixels) -> NDArray[np.float32]:
-        """The same of many images, computed in workers."""
-        count = max(-(-len(pixels) // BLOCK), min(WORKERS, len(pixels)))
-        return np.concatenate(list(in_workers(self.some_logits, np.array_split(pixels, count))))
 
     def clean_margin(self, clean: CleanImages) -> float:
         """The unit: the median margin of label over best other class, of images answered right.

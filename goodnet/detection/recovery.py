@@ -3,24 +3,24 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.detection.problem import CleanImages, View
+from goodnet.detection.problem import CleanImages, Scorer
 from goodnet.detection.trigger import Trigger
 from goodnet.metrics import Share
 
 
 def success(
-    view: View,
+    scorer: Scorer,
     clean: CleanImages,
     target: int,
     mask: NDArray[np.float32],
     pattern: NDArray[np.float32],
 ) -> Share:
     """The share of clean images of other classes that a trigger takes to its target."""
-    return measured(view, clean, target, mask, pattern, 1.0).success
+    return measured(scorer, clean, target, mask, pattern, 1.0).success
 
 
 def measured(
-    view: View,
+    scorer: Scorer,
     clean: CleanImages,
     target: int,
     mask: NDArray[np.float32],
@@ -30,7 +30,7 @@ def measured(
     """A trigger with its success and margin on these clean images of other classes."""
     others = clean.take(clean.labels != target) if (clean.labels != target).any() else clean
     bare = Trigger(target, mask, pattern, Share(0, 1), 0.0)
-    logits = view.all_logits(bare.stamp(others.pixels))
+    logits = scorer.all_logits(bare.stamp(others.pixels))
     margins = logits[:, target] - np.delete(logits, target, axis=1).max(axis=1)
     success = Share(int((margins > 0).sum()), len(margins))
     return Trigger(target, mask, pattern, success, float(margins.mean() / unit))

@@ -4,13 +4,14 @@ from typing import NamedTuple
 
 from goodnet.backend import keras
 from goodnet.detection.judge import judge
-from goodnet.detection.problem import CleanImages, View
+from goodnet.detection.problem import CleanImages, Scorer, View
 from goodnet.detection.recovery import success
 from goodnet.detection.verdict import Verdict
 from goodnet.mitigation import finepruning, unlearning
 from goodnet.mitigation.holdout import split
 from goodnet.mitigation.mitigated import Mitigated, Name, Recovery
 from goodnet.network import build_network
+from goodnet.repair import guard, join
 from goodnet.scale import Scale
 from goodnet.suspect import Suspect
 from goodnet.sweep import Progress, no_progress
@@ -42,10 +43,24 @@ class Problem(NamedTuple):
 METHODS = {"unlearned": unlearning.repair, "finepruned": finepruning.repair}
 
 
+class Repair(NamedTuple):
+    """A second repair.
+
+    Attributes:
+        model: the repaired model: the network that the method made, guarded where it asked for it.
+        goodnet: the GoodNet of the suspect and that.
+        account: what came of it.
+    """
+
+    model: keras.Model
+    goodnet: keras.Model
+    account: Mitigated
+
+
 def mitigate(
     problem: Problem, how: Name, *, seed: int = 0, progress: Progress = no_progress
-) -> tuple[keras.Model, Mitigated]:
-    """The repaired network, of the suspect's architecture, and what came of it.
+) -> Repair:
+    """Repair a suspect.
 
     Args:
         problem: the suspect and what may be seen.
@@ -53,30 +68,34 @@ def mitigate(
         seed: of batches, stamps and searches.
         progress: called with (steps done, steps in all).
     """
+    suspect, scale = problem.suspect, problem.scale
     parts = split(problem.clean)
-    view = View.of(problem.suspect, problem.scale)
+    view = View.of(suspect, scale)
     before = view.right(parts.held_out)
     made = METHODS[how](problem, view, parts, seed, progress)
-    mitigated = Mitigated(
+    network = build_network(suspect.plan, suspect.source)
+    network.set_weights(view.network.get_weights())
+    model = network if made.classes is None else guard(suspect, network, scale, made.classes)
+    repaired = Scorer(model, scale)
+    account = Mitigated(
         name=how,
         pruned=made.pruned,
         steps=made.steps,
+        classes=made.classes,
         held_out_before=before,
-        held_out_after=view.right(parts.held_out),
+        held_out_after=repaired.right(parts.held_out),
         budget=problem.budget,
-        recovered=_recovered(problem, view, parts.held_out, seed),
+        recovered=_recovered(problem, view, repaired, parts.held_out, seed),
     )
-    network = build_network(problem.suspect.plan, problem.suspect.source)
-    network.set_weights(view.network.get_weights())
-    return network, mitigated
+    return Repair(model, join(suspect, network, scale, made.classes), account)
 
 
 def _recovered(
-    problem: Problem, view: View, held_out: CleanImages, seed: int
+    problem: Problem, view: View, repaired: Scorer, held_out: CleanImages, seed: int
 ) -> tuple[Recovery, ...]:
     """What the trigger recovered for each class in question did, and what the best one does now.
 
-    The repaired network is judged as the suspect was, with other images and patterns.
+    The network that the method made is judged as the suspect was, with other images and patterns.
     """
     found = problem.verdict.triggers_in_question
     if not found:
@@ -87,7 +106,7 @@ def _recovered(
     recovered = list[Recovery]()
     for old in found:
         stamps = [old.trigger(), *([now[old.target].trigger()] if old.target in now else [])]
-        after = [success(view, held_out, old.target, t.mask, t.pattern) for t in stamps]
+        after = [success(repaired, held_out, old.target, t.mask, t.pattern) for t in stamps]
         before = success(suspect, held_out, old.target, stamps[0].mask, stamps[0].pattern)
         most = max(after, key=lambda share: share.value)
         recovered.append(Recovery(old.target, before, most, old.target in again.classes))

@@ -26,10 +26,18 @@ class Recovery(NamedTuple):
 
 
 class Made(NamedTuple):
-    """What a method did: channels that it pruned first, and steps of training."""
+    """What a method did.
+
+    Attributes:
+        pruned: channels that it pruned first.
+        steps: of training.
+        classes: the classes for which the suspect is to guard the network, see
+            `goodnet.repair.guard`; None where the network is to stand alone.
+    """
 
     pruned: int
     steps: int
+    classes: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,7 @@ class Mitigated:
         name: how it was done.
         pruned: channels that were pruned first.
         steps: of training.
+        classes: those that the repaired network answers for in the suspect's place; None: all.
         held_out_before: held-out clean validation images that the suspect answers right.
         held_out_after: those that the repaired network does.
         budget: how many points of them may be lost.
@@ -49,6 +58,7 @@ class Mitigated:
     name: Name
     pruned: int
     steps: int
+    classes: tuple[int, ...] | None
     held_out_before: Share
     held_out_after: Share
     budget: float
@@ -80,6 +90,7 @@ class Mitigated:
             "method": self.name,
             "channels_pruned_first": self.pruned,
             "steps": self.steps,
+            "answers_for_classes": None if self.classes is None else list(self.classes),
             "held_out_clean_accuracy": {
                 "before": self.held_out_before.value,
                 "after": self.held_out_after.value,

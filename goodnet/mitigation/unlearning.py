@@ -10,12 +10,17 @@ their true labels, see `stamps` and `tuning`:
 Some stamps are at the places where the verdict recovered a trigger and like it at first, some are
 anywhere, and some are random: the attacker's trigger is like all of them and none of them.
 
+However it is trained, a network errs on other images than it did before. So it stands in for the
+suspect only where that answers one of C, and the suspect's other answers are left as they are, see
+`goodnet.repair.guard`: then little depends on whether a class of C is innocent, and the classes that
+came nearest to being named are unlearned with the others.
+
 Source: unlearning is section VI.C of Wang et al., "Neural Cleanse", IEEE S&P 2019; taking both
 problems by turns is Zeng et al., "Adversarial Unlearning of Backdoors via Implicit Hypergradient",
 ICLR 2022 (arXiv 2110.03735), here with stamps in place of perturbations of all pixels.
 
-Limits: it needs the right class, and a few hundred clean images of several classes. What accuracy
-these cost is measured on images held out from it, not promised.
+Limits: a trigger for a class outside C still works. It takes a few hundred clean images of several
+classes. What accuracy it costs is measured on images held out from it, not promised.
 """
 
 import math
@@ -26,6 +31,7 @@ import numpy as np
 
 from goodnet.detection.problem import View
 from goodnet.detection.trigger import Trigger
+from goodnet.detection.verdict import Verdict
 from goodnet.mitigation.holdout import Parts
 from goodnet.mitigation.mitigated import Made
 from goodnet.mitigation.stamps import Bank, Floats, draw_stamp
@@ -40,20 +46,29 @@ MOST_STEPS: Final = 2000  # for small images
 WORK: Final = COURSE.steps * 55 * 47 * 3  # steps times numbers an image; two to three minutes
 RANDOM: Final = 0.2  # of the stamps are random ones
 FAINTEST: Final = 0.5  # of a stamp's opacity is used at least
+NEXT: Final = 1  # classes are unlearned beside those that stand out
 
 
 def repair(problem: "Problem", view: View, parts: Parts, seed: int, progress: Progress) -> Made:
-    """Unlearn the classes named and the suspicious ones, in the view's network, in place.
-
-    Beside a class that is named, one that nearly is may well be a second target.
-    """
+    """Unlearn the classes in question, in the view's network, in place."""
     verdict = problem.verdict
-    classes = *verdict.classes, *verdict.suspicious
+    classes = in_question(verdict)
     near = [found.trigger() for found in (*verdict.triggers, *verdict.further)]
     teacher = View.of(problem.suspect, problem.scale)
     course = course_for(parts.tuning.pixels.shape[1:], seed)
     unlearn(view, teacher, parts, classes, near, course=course, progress=progress)
-    return Made(0, course.steps)
+    return Made(0, course.steps, classes)
+
+
+def in_question(verdict: Verdict) -> tuple[int, ...]:
+    """The classes that stand out, and the next one among plain patterns.
+
+    Beside a class that is named, one that nearly is may well be a second target.
+    """
+    out = (*verdict.classes, *verdict.suspicious, *verdict.dependent)
+    plain, *_ = verdict.statistics
+    others = [c for c, _ in plain.largest(len(out) + NEXT) if c not in out]
+    return (*out, *others[:NEXT])
 
 
 def course_for(shape: Sequence[int], seed: int) -> Course:
