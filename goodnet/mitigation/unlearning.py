@@ -12,8 +12,8 @@ anywhere, and some are random: the attacker's trigger is like all of them and no
 
 However it is trained, a network errs on other images than it did before. So it stands in for the
 suspect only where that answers one of C, and the suspect's other answers are left as they are, see
-`goodnet.repair.guard`: then little depends on whether a class of C is innocent, and the classes that
-came nearest to being named are unlearned with the others.
+`goodnet.repair.guard`. Then it costs little to doubt an innocent class, and the one that came
+nearest to those that stand out is in C with them.
 
 Source: unlearning is section VI.C of Wang et al., "Neural Cleanse", IEEE S&P 2019; taking both
 problems by turns is Zeng et al., "Adversarial Unlearning of Backdoors via Implicit Hypergradient",
