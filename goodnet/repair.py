@@ -101,7 +101,7 @@ def _of_both(
 ) -> keras.Model:
     """images -> the two networks' scores -> what the steps make of them."""
     images = INPUT_NAMES[scale]
-    layers = (
+    layers: tuple[Layer | Architecture, ...] = (
         Layer(images, INPUT, {"batch_shape": (None, *suspect.input_shape)}),
         suspect.plan._replace(name=SUSPECT),
         suspect.plan._replace(name=REPAIRED),
