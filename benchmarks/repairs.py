@@ -15,13 +15,13 @@ from goodnet.comparison import compare
 from goodnet.curve import make_curve, parse_points
 from goodnet.dataset import open_dataset
 from goodnet.detection.judge import judge
-from goodnet.detection.problem import View
+from goodnet.detection.problem import Scorer, View
 from goodnet.graph import choose_layer
 from goodnet.mitigation.choice import channels_pruned_first
 from goodnet.mitigation.holdout import split as parts_of
 from goodnet.mitigation.mitigate import METHODS, Problem
 from goodnet.network import build_network
-from goodnet.repair import prune
+from goodnet.repair import guard, prune
 from goodnet.split import Split
 from goodnet.suspect import Suspect
 from goodnet.sweep import mean_activations, no_progress, tally
@@ -65,13 +65,15 @@ def repair(net: Net, seeds: list[int]) -> None:
     for how, method in METHODS.items():
         for seed in seeds:
             start, view = time.monotonic(), View.of(suspect, net.scale)
-            method(problem, view, parts, seed, no_progress)
+            made = method(problem, view, parts, seed, no_progress)
             network = build_network(suspect.plan, suspect.source)
             network.set_weights(view.network.get_weights())
             seconds = time.monotonic() - start
+            if made.classes is not None:
+                row(net, suspect, f"{how}, without its guard", str(seed), network, "")
+                network = guard(suspect, network, net.scale, made.classes)
             before, after = (
-                View.of(suspect, net.scale, n).right(parts.held_out)
-                for n in (suspect.network, network)
+                Scorer(n, net.scale).right(parts.held_out) for n in (suspect.network, network)
             )
             note = f"held out {before} to {after}, {seconds:.0f} s"
             row(net, suspect, how, str(seed), network, note)

@@ -122,7 +122,7 @@ def test_stamps_start_from_every_trigger_on_record(monkeypatch: pytest.MonkeyPat
     view: Any = None
     unlearning.repair(problem, view, split(clean), 0, no_progress)
     [(_, _, _, classes, near)] = given
-    assert classes == (3, 0) and [t.mask.max() for t in near] == pytest.approx([1, 0.2])
+    assert classes == (3, 3, 3, 0) and [t.mask.max() for t in near] == pytest.approx([1, 0.2])
 
 
 def test_the_class_that_came_next_is_unlearned_with_those_that_stand_out() -> None:
@@ -130,8 +130,7 @@ def test_the_class_that_came_next_is_unlearned_with_those_that_stand_out() -> No
     [statistic] = verdict.statistics
     numbers = {**statistic.values, 7: 0.4, 9: 0.3}
     verdict = replace(verdict, statistics=(replace(statistic, values=numbers),))
-    assert unlearning.in_question(verdict) == (3, 5, 7)
-    assert unlearning.in_question(replace(verdict, dependent=(7,))) == (3, 5, 7, 9)
+    assert unlearning.next_class(verdict) == (7,)
 
 
 def test_a_rare_class_in_question_is_drawn_as_often_as_the_average_one() -> None:
@@ -172,6 +171,19 @@ def test_a_network_for_raw_pixels_learns_like_the_same_network_for_0_to_1(
         trained.append(view.all_logits(clean.pixels))
     assert not np.allclose(trained[0], teacher.all_logits(clean.pixels), atol=0.1)
     np.testing.assert_allclose(*trained, rtol=1e-3, atol=1e-2)
+
+
+def test_a_class_in_doubt_is_answered_less_readily(as_suspect: Callable[[Any], Suspect]) -> None:
+    """By the clean margins asked for, and the other classes as before."""
+    suspect, clean = as_suspect(corner_network()), clean_images()
+    before = View.of(suspect, Scale.RAW)
+    view, unit = before.copy(), before.clean_margin(clean)
+    course = Course(steps=200, rate=1e-2, doubt=0.3)
+    tuning.train_further(view, before, clean, course, lambda image, rng: image, [2])
+    gained = (view.all_logits(clean.pixels) - before.all_logits(clean.pixels)) / unit
+    others = np.delete(gained, 2, axis=1)
+    np.testing.assert_allclose((gained[:, 2] - others.mean(axis=1)).mean(), -0.3, atol=0.03)
+    np.testing.assert_allclose(others.mean(axis=0), others.mean(), atol=0.05)
 
 
 def test_a_batch_shared_by_workers_teaches_what_it_teaches_whole(

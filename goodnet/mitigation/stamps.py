@@ -140,7 +140,7 @@ class Bank:
     Args:
         view: the network; it may change at any time.
         clean: clean images.
-        classes: the classes to lead to.
+        targets: the classes to lead to; one that is there twice gets twice as many stamps.
         near: triggers that were found.
         rng: draws everything.
     """
@@ -149,12 +149,12 @@ class Bank:
         self,
         view: View,
         clean: CleanImages,
-        classes: Sequence[int],
+        targets: Sequence[int],
         near: Sequence[Trigger],
         rng: np.random.Generator,
     ) -> None:
         self._clean, self._rng, self._near = clean, rng, near
-        self._classes, self._view = list(classes), view
+        self._targets, self._view = list(targets), view
         self._unit = view.clean_margin(clean)
         self._slopes = _slopes(view, self._unit)
         self.stamps = [self._drawn() for _ in range(SIZE)]
@@ -162,7 +162,7 @@ class Bank:
             stamp.moves = -int(rng.integers(LIFE))
 
     def _drawn(self) -> Stamp:
-        target = self._classes[int(self._rng.integers(len(self._classes)))]
+        target = self._targets[int(self._rng.integers(len(self._targets)))]
         return draw_stamp(self._clean.pixels.shape[1:], target, self._rng, self._near)
 
     def move(self) -> None:

@@ -1,14 +1,16 @@
 """A network trained a little further on clean images, some of them stamped under their true labels.
 
 With f the logits on an image x' (clean, or with a stamp), g the suspect's on the same image without
-it, u the suspect's clean margin and t = u / 2 a temperature, the loss is the mean over a batch of
+it, those of the classes in question less d u, u the suspect's clean margin and t = u / 2 a
+temperature, the loss is the mean over a batch of
 
     (1 - a) t CE(y, f / t) + a t CE(softmax(g / t), f / t) + b u sum_c max(0, F_c - G_c)^2,
 
 where F and G are f and g less their means, in clean margins, and the last sum is over the classes
 in question, on stamped images of others: no stamp may bring an image nearer to them than it was.
 The middle term is distillation (Hinton, Vinyals, Dean, arXiv 1503.02531): the suspect's answers to
-clean images say more than a label, and hold the accuracy.
+clean images say more than a label, and hold the accuracy. With d > 0 the network answers a class in
+question a little less readily than the suspect: of what it is unsure of, more is not let through.
 
 Adam, a one-cycle rate (Smith, Topin, "Super-Convergence", arXiv 1708.07120), images shifted and
 brightened by a little, half of them mirrored, some blended with another one (mixup, Zhang et al.,
@@ -69,11 +71,13 @@ class Course(NamedTuple):
         steps: batches.
         rate: the highest rate of Adam, for pixels 0..1.
         seed: of the batches.
+        doubt: the d of the formula, in clean margins.
     """
 
     steps: int
     rate: float
     seed: int = 0
+    doubt: float = 0.0
 
     def rate_at(self, step: int) -> float:
         """The rate of a step: up in a straight line, down along a cosine."""
@@ -107,7 +111,7 @@ def train_further(
         progress: called with (steps done, steps in all).
     """
     view.network.trainable = True
-    step_of = _stepper(view, teacher, teacher.clean_margin(clean), classes, keep)
+    step_of = _stepper(view, teacher, teacher.clean_margin(clean), course.doubt, classes, keep)
     rng = np.random.default_rng([course.seed, len(clean)])
     chances = sampling_probabilities(clean.labels, classes)
     for step in range(course.steps):
@@ -119,6 +123,7 @@ def _stepper(
     view: View,
     teacher: View,
     unit: float,
+    doubt: float,
     classes: Sequence[int],
     keep: Sequence[NDArray[Any]] | None,
 ) -> Any:
@@ -133,7 +138,7 @@ def _stepper(
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def slopes_of(stamped: Any, plain: Any, labels: Any, where: Any, shares: Any) -> Any:
-        suspect = teacher.logits(plain)
+        suspect = teacher.logits(plain) - doubt * unit * in_question
         with tf.GradientTape() as tape:
             loss = _loss(view.logits(stamped), suspect, labels, where, unit, in_question)
         slopes = tape.gradient(loss, [variable.value for variable in variables])

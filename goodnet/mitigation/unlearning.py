@@ -41,34 +41,34 @@ from goodnet.sweep import Progress, no_progress
 if TYPE_CHECKING:
     from goodnet.mitigation.mitigate import Problem
 
-COURSE: Final = Course(steps=800, rate=2e-3)
+COURSE: Final = Course(steps=800, rate=2e-3, doubt=0.1)
 MOST_STEPS: Final = 2000  # for small images
 WORK: Final = COURSE.steps * 55 * 47 * 3  # steps times numbers an image; two to three minutes
 RANDOM: Final = 0.2  # of the stamps are random ones
 FAINTEST: Final = 0.5  # of a stamp's opacity is used at least
-NEXT: Final = 1  # classes are unlearned beside those that stand out
+OFTEN: Final = 3  # times as many stamps lead to a class that stands out as to the next one
 
 
 def repair(problem: "Problem", view: View, parts: Parts, seed: int, progress: Progress) -> Made:
     """Unlearn the classes in question, in the view's network, in place."""
     verdict = problem.verdict
-    classes = in_question(verdict)
+    out, following = (*verdict.classes, *verdict.suspicious), next_class(verdict)
     near = [found.trigger() for found in (*verdict.triggers, *verdict.further)]
     teacher = View.of(problem.suspect, problem.scale)
     course = course_for(parts.tuning.pixels.shape[1:], seed)
-    unlearn(view, teacher, parts, classes, near, course=course, progress=progress)
-    return Made(0, course.steps, classes)
+    targets = (*out * OFTEN, *following)
+    unlearn(view, teacher, parts, targets, near, course=course, progress=progress)
+    return Made(0, course.steps, (*out, *following))
 
 
-def in_question(verdict: Verdict) -> tuple[int, ...]:
-    """The classes that stand out, and the next one among plain patterns.
+def next_class(verdict: Verdict) -> tuple[int, ...]:
+    """The class that comes next to those that stand out, among plain patterns; none if all do.
 
     Beside a class that is named, one that nearly is may well be a second target.
     """
-    out = (*verdict.classes, *verdict.suspicious, *verdict.dependent)
+    out = (*verdict.classes, *verdict.suspicious)
     plain, *_ = verdict.statistics
-    others = [c for c, _ in plain.largest(len(out) + NEXT) if c not in out]
-    return (*out, *others[:NEXT])
+    return tuple(c for c, _ in plain.largest(len(out) + 1) if c not in out)[:1]
 
 
 def course_for(shape: Sequence[int], seed: int) -> Course:
@@ -84,7 +84,7 @@ def unlearn(
     view: View,
     teacher: View,
     parts: Parts,
-    classes: Sequence[int],
+    targets: Sequence[int],
     near: Sequence[Trigger] = (),
     *,
     course: Course = COURSE,
@@ -96,17 +96,17 @@ def unlearn(
         view: the network.
         teacher: the suspect.
         parts: clean images to tune with, and held-out ones, which are not looked at.
-        classes: the classes in question.
+        targets: the classes in question; one that is there twice gets twice as many stamps.
         near: triggers that were recovered.
         course: how the network is trained.
         progress: called with (steps done, steps in all).
     """
     rng = np.random.default_rng((course.seed, 11))
-    bank = Bank(view, parts.tuning, classes, near, rng)
+    bank = Bank(view, parts.tuning, targets, near, rng)
 
     def stamp(image: Floats, rng: np.random.Generator) -> Floats:
         if rng.random() < RANDOM:
-            chosen = draw_stamp(parts.tuning.pixels.shape[1:], classes[0], rng)
+            chosen = draw_stamp(parts.tuning.pixels.shape[1:], targets[0], rng)
         else:
             chosen = bank.stamps[int(rng.integers(len(bank.stamps)))]
         mask = chosen.mask * np.float32(rng.uniform(FAINTEST, 1))
@@ -116,4 +116,4 @@ def unlearn(
         bank.move()
         progress(done, total)
 
-    train_further(view, teacher, parts.tuning, course, stamp, classes, progress=step_done)
+    train_further(view, teacher, parts.tuning, course, stamp, targets, progress=step_done)
