@@ -21,7 +21,7 @@ class Second(NamedTuple):
     goodnet: Stored
 
 
-@cached_task(name="judge", run_name="judge", version=6)
+@cached_task(name="judge", run_name="judge", version=7)
 def judge(model: Stored, architecture: Stored | str, scale: str, valid: Stored) -> Verdict:
     """Whether the suspect is backdoored, and for which classes."""
     from goodnet.detection.judge import judge

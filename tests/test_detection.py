@@ -1,17 +1,19 @@
 """Triggers and the differentiable view, on images small enough to see."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from invented import invented_verdict
 
 from goodnet.backend import keras
 from goodnet.detection import dependence, maximum_margin, simple_triggers
 from goodnet.detection.candidates import Candidate, best, excesses, of_each_kind
 from goodnet.detection.dependence import dependent
 from goodnet.detection.innocence import Innocence, low, natural_margin
-from goodnet.detection.judge import decide, judge, judge_against
+from goodnet.detection.judge import decide, following, judge, judge_against
 from goodnet.detection.maximum_margin import maximum_margins
 from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.recovery import success
@@ -269,6 +271,14 @@ def bars_network(shared: bool) -> keras.Model:
     biases = [np.zeros(3, np.float32), np.array([6, -6, -25, -25], np.float32)]
     network.set_weights([kernel, biases[0], scores.reshape(-1, 4), biases[1]])
     return network
+
+
+def test_the_class_that_follows_is_the_first_one_that_does_not_stand_out() -> None:
+    verdict = invented_verdict(BACKDOORED, [3], [5])
+    [statistic] = verdict.statistics
+    numbers = {**statistic.values, 7: 0.4, 9: 0.3}
+    assert following(replace(verdict, statistics=(replace(statistic, values=numbers),))) == (7,)
+    assert following(replace(verdict, statistics=(replace(statistic, values={3: 3.0}),))) == ()
 
 
 def test_a_class_that_lives_on_another_one_s_trigger_is_dependent(

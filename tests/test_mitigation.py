@@ -113,7 +113,8 @@ def test_a_stamp_is_like_a_trigger_of_its_own_class_and_no_other() -> None:
 def test_stamps_start_from_every_trigger_on_record(monkeypatch: pytest.MonkeyPatch) -> None:
     white = np.ones((2, 2, 1), np.float32)
     faint = Trigger(3, 0.2 * white, white, Share(1, 1), 1.0)
-    verdict = replace(invented_verdict(BACKDOORED, [3]), further=(Recovered.of(faint),))
+    verdict = invented_verdict(BACKDOORED, [3])
+    verdict = replace(verdict, following=(0,), further=(Recovered.of(faint),))
     given: list[Any] = []
     monkeypatch.setattr(unlearning, "unlearn", lambda *args, **_: given.append(args))
     monkeypatch.setattr(unlearning.View, "of", lambda *_: None)
@@ -123,14 +124,6 @@ def test_stamps_start_from_every_trigger_on_record(monkeypatch: pytest.MonkeyPat
     unlearning.repair(problem, view, split(clean), 0, no_progress)
     [(_, _, _, classes, near)] = given
     assert classes == (3, 3, 3, 0) and [t.mask.max() for t in near] == pytest.approx([1, 0.2])
-
-
-def test_the_class_that_came_next_is_unlearned_with_those_that_stand_out() -> None:
-    verdict = invented_verdict(BACKDOORED, [3], [5])
-    [statistic] = verdict.statistics
-    numbers = {**statistic.values, 7: 0.4, 9: 0.3}
-    verdict = replace(verdict, statistics=(replace(statistic, values=numbers),))
-    assert unlearning.next_class(verdict) == (7,)
 
 
 def test_a_rare_class_in_question_is_drawn_as_often_as_the_average_one() -> None:

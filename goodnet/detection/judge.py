@@ -89,15 +89,25 @@ def judge_against(
         lent = dependent(view, clean, named_by, found.of, seed=seed)
         own = tuple(c for c in verdict.classes if c not in lent)
         verdict = replace(verdict, classes=own, dependent=lent)
+    if verdict.classes:
+        verdict = replace(verdict, following=following(verdict))
     best = found.strongest()
     strongest = [best[c] for c in (*verdict.classes, *verdict.suspicious) if c in best]
     named = [[best[c], *named_by[c]] for c in verdict.classes if c in best]
     further = [each for candidates in named for each in of_each_kind(candidates)[1:]]
+    further += [each for c in verdict.following for each in of_each_kind(found.of(c))]
     return replace(
         verdict,
         triggers=_recovered(view, clean, strongest),
         further=_recovered(view, clean, further),
     )
+
+
+def following(verdict: Verdict) -> tuple[int, ...]:
+    """The class with the largest number of the first method that does not stand out, if any."""
+    out = (*verdict.classes, *verdict.suspicious)
+    plain, *_ = verdict.statistics
+    return tuple(c for c, _ in plain.largest(len(out) + 1) if c not in out)[:1]
 
 
 def _imageless(view: View, seed: int) -> list[Statistic]:

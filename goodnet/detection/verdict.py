@@ -127,7 +127,10 @@ class Verdict:
         missing: classes without a clean image.
         triggers: the best trigger recovered for each class named or suspicious.
         dependent: classes that stand out only through the trigger of one that is named.
-        further: other triggers that methods named these classes by, at other kinds of places.
+        following: where a class is named, the one that follows those that stand out among plain
+            patterns.
+        further: other triggers at other kinds of places: those that methods named classes by, and
+            those of the class that follows.
     """
 
     verdict: Answer
@@ -138,6 +141,7 @@ class Verdict:
     missing: int
     triggers: tuple[Recovered, ...] = ()
     dependent: tuple[int, ...] = ()
+    following: tuple[int, ...] = ()
     further: tuple[Recovered, ...] = ()
 
     @property
@@ -157,6 +161,7 @@ class Verdict:
             "classes": list(self.classes),
             "suspicious": list(self.suspicious),
             "dependent": list(self.dependent),
+            "following": list(self.following),
             "references": self.referenced,
             "classes_without_clean_images": self.missing,
             "statistics": [

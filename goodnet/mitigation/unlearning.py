@@ -12,8 +12,8 @@ anywhere, and some are random: the attacker's trigger is like all of them and no
 
 However it is trained, a network errs on other images than it did before. So it stands in for the
 suspect only where that answers one of C, and the suspect's other answers are left as they are, see
-`goodnet.repair.guard`. Then it costs little to doubt an innocent class, and the one that came
-nearest to those that stand out is in C with them.
+`goodnet.repair.guard`. Then it costs little to doubt an innocent class, and the one that follows
+those that stand out is in C with them: it may well be a second target.
 
 Source: unlearning is section VI.C of Wang et al., "Neural Cleanse", IEEE S&P 2019; taking both
 problems by turns is Zeng et al., "Adversarial Unlearning of Backdoors via Implicit Hypergradient",
@@ -31,7 +31,6 @@ import numpy as np
 
 from goodnet.detection.problem import View
 from goodnet.detection.trigger import Trigger
-from goodnet.detection.verdict import Verdict
 from goodnet.mitigation.holdout import Parts
 from goodnet.mitigation.mitigated import Made
 from goodnet.mitigation.stamps import Bank, Floats, draw_stamp
@@ -46,29 +45,19 @@ MOST_STEPS: Final = 2000  # for small images
 WORK: Final = COURSE.steps * 55 * 47 * 3  # steps times numbers an image; two to three minutes
 RANDOM: Final = 0.2  # of the stamps are random ones
 FAINTEST: Final = 0.5  # of a stamp's opacity is used at least
-OFTEN: Final = 3  # times as many stamps lead to a class that stands out as to the next one
+OFTEN: Final = 3  # times as many stamps lead to a class that stands out as to the one that follows
 
 
 def repair(problem: "Problem", view: View, parts: Parts, seed: int, progress: Progress) -> Made:
     """Unlearn the classes in question, in the view's network, in place."""
     verdict = problem.verdict
-    out, following = (*verdict.classes, *verdict.suspicious), next_class(verdict)
+    out = (*verdict.classes, *verdict.suspicious)
     near = [found.trigger() for found in (*verdict.triggers, *verdict.further)]
     teacher = View.of(problem.suspect, problem.scale)
     course = course_for(parts.tuning.pixels.shape[1:], seed)
-    targets = (*out * OFTEN, *following)
+    targets = (*out * OFTEN, *verdict.following)
     unlearn(view, teacher, parts, targets, near, course=course, progress=progress)
-    return Made(0, course.steps, (*out, *following))
-
-
-def next_class(verdict: Verdict) -> tuple[int, ...]:
-    """The class that comes next to those that stand out, among plain patterns; none if all do.
-
-    Beside a class that is named, one that nearly is may well be a second target.
-    """
-    out = (*verdict.classes, *verdict.suspicious)
-    plain, *_ = verdict.statistics
-    return tuple(c for c, _ in plain.largest(len(out) + 1) if c not in out)[:1]
+    return Made(0, course.steps, (*out, *verdict.following))
 
 
 def course_for(shape: Sequence[int], seed: int) -> Course:
