@@ -122,8 +122,9 @@ def test_stamps_start_from_every_trigger_on_record(monkeypatch: pytest.MonkeyPat
     problem: Any = SimpleNamespace(verdict=verdict, suspect=None, scale=Scale.UNIT)
     view: Any = None
     unlearning.repair(problem, view, split(clean), 0, no_progress)
-    [(_, _, _, classes, near)] = given
-    assert classes == (3, 3, 3, 0) and [t.mask.max() for t in near] == pytest.approx([1, 0.2])
+    [(_, _, _, classes, near, doubt)] = given
+    assert classes == (3, 3, 3, 0) and set(doubt) == {3}
+    assert [t.mask.max() for t in near] == pytest.approx([1, 0.2])
 
 
 def test_a_rare_class_in_question_is_drawn_as_often_as_the_average_one() -> None:
@@ -171,8 +172,8 @@ def test_a_class_in_doubt_is_answered_less_readily(as_suspect: Callable[[Any], S
     suspect, clean = as_suspect(corner_network()), clean_images()
     before = View.of(suspect, Scale.RAW)
     view, unit = before.copy(), before.clean_margin(clean)
-    course = Course(steps=200, rate=1e-2, doubt=0.3)
-    tuning.train_further(view, before, clean, course, lambda image, rng: image, [2])
+    course, doubt = Course(steps=200, rate=1e-2), {2: 0.3}
+    tuning.train_further(view, before, clean, course, lambda image, rng: image, [1, 2], doubt)
     gained = (view.all_logits(clean.pixels) - before.all_logits(clean.pixels)) / unit
     others = np.delete(gained, 2, axis=1)
     np.testing.assert_allclose((gained[:, 2] - others.mean(axis=1)).mean(), -0.3, atol=0.03)

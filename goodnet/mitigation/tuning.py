@@ -1,7 +1,7 @@
 """A network trained a little further on clean images, some of them stamped under their true labels.
 
 With f the logits on an image x' (clean, or with a stamp), g the suspect's on the same image without
-it, those of the classes in question less d u, u the suspect's clean margin and t = u / 2 a
+it, each less d_k u (0 but for classes in doubt), u the suspect's clean margin and t = u / 2 a
 temperature, the loss is the mean over a batch of
 
     (1 - a) t CE(y, f / t) + a t CE(softmax(g / t), f / t) + b u sum_c max(0, F_c - G_c)^2,
@@ -9,8 +9,8 @@ temperature, the loss is the mean over a batch of
 where F and G are f and g less their means, in clean margins, and the last sum is over the classes
 in question, on stamped images of others: no stamp may bring an image nearer to them than it was.
 The middle term is distillation (Hinton, Vinyals, Dean, arXiv 1503.02531): the suspect's answers to
-clean images say more than a label, and hold the accuracy. With d > 0 the network answers a class in
-question a little less readily than the suspect: of what it is unsure of, more is not let through.
+clean images say more than a label, and hold the accuracy. With d_k > 0 the network answers class k
+a little less readily than the suspect: of what it is unsure of, more is not let through.
 
 Adam, a one-cycle rate (Smith, Topin, "Super-Convergence", arXiv 1708.07120), images shifted and
 brightened by a little, half of them mirrored, some blended with another one (mixup, Zhang et al.,
@@ -24,7 +24,7 @@ others, get a rate 255 times smaller, which is the same as training the network 
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,13 +71,11 @@ class Course(NamedTuple):
         steps: batches.
         rate: the highest rate of Adam, for pixels 0..1.
         seed: of the batches.
-        doubt: the d of the formula, in clean margins.
     """
 
     steps: int
     rate: float
     seed: int = 0
-    doubt: float = 0.0
 
     def rate_at(self, step: int) -> float:
         """The rate of a step: up in a straight line, down along a cosine."""
@@ -95,6 +93,7 @@ def train_further(
     course: Course,
     stamp: Stamper,
     classes: Sequence[int] = (),
+    doubt: Mapping[int, float] = {},
     keep: Sequence[NDArray[Any]] | None = None,
     progress: Progress = no_progress,
 ) -> None:
@@ -107,11 +106,12 @@ def train_further(
         course: how.
         stamp: called for each image that is to be stamped, after each step anew.
         classes: those in question.
+        doubt: the d of the formula for some classes, in clean margins; 0 for the others.
         keep: for each of the network's weights 1 where it may change and 0 where it may not.
         progress: called with (steps done, steps in all).
     """
     view.network.trainable = True
-    step_of = _stepper(view, teacher, teacher.clean_margin(clean), course.doubt, classes, keep)
+    step_of = _stepper(view, teacher, teacher.clean_margin(clean), classes, doubt, keep)
     rng = np.random.default_rng([course.seed, len(clean)])
     chances = sampling_probabilities(clean.labels, classes)
     for step in range(course.steps):
@@ -123,8 +123,8 @@ def _stepper(
     view: View,
     teacher: View,
     unit: float,
-    doubt: float,
     classes: Sequence[int],
+    doubt: Mapping[int, float],
     keep: Sequence[NDArray[Any]] | None,
 ) -> Any:
     """A function that trains on one batch, shared by the workers: (batch, rate, step)."""
@@ -135,10 +135,11 @@ def _stepper(
     masks = [tf.constant(kept.get(id(v), 1.0), tf.float32) for v in variables]
     moments = [tf.Variable(tf.zeros((2, *v.shape))) for v in variables]
     in_question = np.isin(np.arange(view.classes), list(classes)).astype(np.float32)
+    less = np.array([unit * doubt.get(k, 0.0) for k in range(view.classes)], np.float32)
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def slopes_of(stamped: Any, plain: Any, labels: Any, where: Any, shares: Any) -> Any:
-        suspect = teacher.logits(plain) - doubt * unit * in_question
+        suspect = teacher.logits(plain) - less
         with tf.GradientTape() as tape:
             loss = _loss(view.logits(stamped), suspect, labels, where, unit, in_question)
         slopes = tape.gradient(loss, [variable.value for variable in variables])

@@ -24,7 +24,7 @@ classes. What accuracy it costs is measured on images held out from it, not prom
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -40,11 +40,12 @@ from goodnet.sweep import Progress, no_progress
 if TYPE_CHECKING:
     from goodnet.mitigation.mitigate import Problem
 
-COURSE: Final = Course(steps=800, rate=2e-3, doubt=0.1)
+COURSE: Final = Course(steps=800, rate=2e-3)
 MOST_STEPS: Final = 2000  # for small images
 WORK: Final = COURSE.steps * 55 * 47 * 3  # steps times numbers an image; two to three minutes
 RANDOM: Final = 0.2  # of the stamps are random ones
 FAINTEST: Final = 0.5  # of a stamp's opacity is used at least
+DOUBT: Final = 0.1  # clean margins by which a class that stands out is answered less readily
 OFTEN: Final = 3  # times as many stamps lead to a class that stands out as to the one that follows
 
 
@@ -56,7 +57,8 @@ def repair(problem: "Problem", view: View, parts: Parts, seed: int, progress: Pr
     teacher = View.of(problem.suspect, problem.scale)
     course = course_for(parts.tuning.pixels.shape[1:], seed)
     targets = (*out * OFTEN, *verdict.following)
-    unlearn(view, teacher, parts, targets, near, course=course, progress=progress)
+    doubt = dict.fromkeys(out, DOUBT)
+    unlearn(view, teacher, parts, targets, near, doubt, course=course, progress=progress)
     return Made(0, course.steps, (*out, *verdict.following))
 
 
@@ -75,6 +77,7 @@ def unlearn(
     parts: Parts,
     targets: Sequence[int],
     near: Sequence[Trigger] = (),
+    doubt: Mapping[int, float] = {},
     *,
     course: Course = COURSE,
     progress: Progress = no_progress,
@@ -87,6 +90,7 @@ def unlearn(
         parts: clean images to tune with, and held-out ones, which are not looked at.
         targets: the classes in question; one that is there twice gets twice as many stamps.
         near: triggers that were recovered.
+        doubt: see `tuning.train_further`.
         course: how the network is trained.
         progress: called with (steps done, steps in all).
     """
@@ -105,4 +109,4 @@ def unlearn(
         bank.move()
         progress(done, total)
 
-    train_further(view, teacher, parts.tuning, course, stamp, targets, progress=step_done)
+    train_further(view, teacher, parts.tuning, course, stamp, targets, doubt, progress=step_done)
