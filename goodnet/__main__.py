@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--json", action="store_true", help="the verdict as one JSON object")
 
     screen = commands.add_parser("screen", help="the class of images, or that they are backdoored")
-    screen.add_argument("goodnet", metavar="GOODNET", help="a goodnet_drop_*.keras of a repair")
+    screen.add_argument("goodnet", metavar="GOODNET", help="a goodnet_*.keras of a repair")
     screen.add_argument("images", metavar="IMAGE", nargs="+", help="PNG, JPEG or HDF5 data sets")
     screen.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser

@@ -104,7 +104,7 @@ def judge_against(
 
 
 def following(verdict: Verdict) -> tuple[int, ...]:
-    """The class with the largest number of the first method that does not stand out, if any."""
+    """Of the classes that do not stand out, the one that plain patterns come nearest to, if any."""
     out = (*verdict.classes, *verdict.suspicious)
     plain, *_ = verdict.statistics
     return tuple(c for c, _ in plain.largest(len(out) + 1) if c not in out)[:1]

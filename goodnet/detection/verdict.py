@@ -122,7 +122,7 @@ class Verdict:
         verdict: the answer.
         classes: the classes named, the one with the most behind it first.
         suspicious: classes that are suspicious and not named.
-        statistics: all numbers, by method; the first one looks at every class.
+        statistics: all numbers, by method; the first is that of plain patterns.
         referenced: whether the clean images sufficed for references.
         missing: classes without a clean image.
         triggers: the best trigger recovered for each class named or suspicious.
