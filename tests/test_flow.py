@@ -97,6 +97,7 @@ def test_one_command_leaves_everything_and_a_manifest_that_is_true(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # minutes of training, longer where others use the machine as well
 def test_a_second_repair_stands_beside_the_pruned_ones(toy: Toy) -> None:
     """It is plain Keras and opened as the suspect is; it lowers the ASR of the poisoned set."""
     assert run(toy, "--order", "ascending", method="unlearning") == 0
