@@ -92,7 +92,7 @@ def judge_against(
     if verdict.classes:
         verdict = replace(verdict, following=following(verdict))
     best = found.strongest()
-    strongest = [best[c] for c in (*verdict.classes, *verdict.suspicious) if c in best]
+    strongest = [best[c] for c in verdict.standing_out if c in best]
     named = [[best[c], *named_by[c]] for c in verdict.classes if c in best]
     further = [each for candidates in named for each in of_each_kind(candidates)[1:]]
     further += [each for c in verdict.following for each in of_each_kind(found.of(c))]
@@ -105,7 +105,7 @@ def judge_against(
 
 def following(verdict: Verdict) -> tuple[int, ...]:
     """Of the classes that do not stand out, the one that plain patterns come nearest to, if any."""
-    out = (*verdict.classes, *verdict.suspicious)
+    out = verdict.standing_out
     plain, *_ = verdict.statistics
     return tuple(c for c, _ in plain.largest(len(out) + 1) if c not in out)[:1]
 

@@ -135,17 +135,11 @@ class View(Scorer):
         self.plan = plan
 
     @classmethod
-    def of(cls, suspect: Suspect, scale: Scale, network: keras.Model | None = None) -> "View":
-        """The view of a suspect, or of another network of its plan; neither is touched.
-
-        Args:
-            suspect: whose plan it is.
-            scale: the network's pixel scale.
-            network: for example a repaired model; the suspect's own by default.
-        """
+    def of(cls, suspect: Suspect, scale: Scale) -> "View":
+        """The view of a copy of a suspect's network, at its pixel scale."""
         plan = logits_plan(suspect.plan)
         bare = build_network(plan, suspect.source)
-        bare.set_weights((suspect.network if network is None else network).get_weights())
+        bare.set_weights(suspect.network.get_weights())
         return cls(plan, bare, scale)
 
     def copy(self) -> "View":

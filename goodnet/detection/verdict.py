@@ -145,8 +145,13 @@ class Verdict:
     further: tuple[Recovered, ...] = ()
 
     @property
+    def standing_out(self) -> tuple[int, ...]:
+        """The classes named, then the suspicious ones."""
+        return (*self.classes, *self.suspicious)
+
+    @property
     def in_question(self) -> tuple[int, ...]:
-        """The classes that a repair answers for: those named or, without any, the suspicious."""
+        """What a repair is held to account for: the classes named or, without any, the suspicious."""
         return self.classes or self.suspicious
 
     @property

@@ -52,7 +52,7 @@ OFTEN: Final = 3  # times as many stamps lead to a class that stands out as to t
 def repair(problem: "Problem", view: View, parts: Parts, seed: int, progress: Progress) -> Made:
     """Unlearn the classes in question, in the view's network, in place."""
     verdict = problem.verdict
-    out = (*verdict.classes, *verdict.suspicious)
+    out = verdict.standing_out
     near = [found.trigger() for found in (*verdict.triggers, *verdict.further)]
     teacher = View.of(problem.suspect, problem.scale)
     course = course_for(parts.tuning.pixels.shape[1:], seed)
