@@ -151,7 +151,7 @@ class Verdict:
 
     @property
     def in_question(self) -> tuple[int, ...]:
-        """What a repair is held to account for: the classes named or, without any, the suspicious."""
+        """What a repair is held to account for: the classes named, or else the suspicious ones."""
         return self.classes or self.suspicious
 
     @property
