@@ -60,7 +60,7 @@ def repair(net: Net, seeds: list[int]) -> None:
             row(net, suspect, f"pruning, drop {drop.points}", "", pruned, f"{drop.k} pruned")
     verdict = judge(View.of(suspect, net.scale), clean)
     channels = channels_pruned_first(curve)
-    problem = Problem(suspect, net.scale, clean, verdict, layer, channels, 2.0)
+    problem = Problem(suspect, net.scale, clean, verdict, layer, channels)
     parts = parts_of(clean)
     for how, method in METHODS.items():
         for seed in seeds:

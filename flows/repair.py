@@ -18,6 +18,7 @@ from goodnet import paths, storage
 from goodnet.faults import InputRefused, one_line
 from goodnet.findings import Findings
 from goodnet.inputs import find_data, find_models, find_output
+from goodnet.recommendation import recommend
 from goodnet.request import METHODS, ORDERS, SCALES, Request, parse_request
 from goodnet.storage import Stored
 from goodnet.tables import results_table
@@ -88,7 +89,7 @@ def repair(
         scale: the pixel scale the model was trained at, 0..255 (raw) or 0..1 (unit).
         architecture: for files that hold weights only: auto, deepid, or a Keras JSON file.
         method: what is done beside pruning: auto does what the verdict calls for, pruning nothing.
-        budget: how many points of held-out clean validation accuracy that may cost.
+        budget: how many points of clean test accuracy a model that is recommended may lose.
         task_runner: where a run's tasks run: threads of its process, dask (a cluster of processes
             on this machine), or the address of a Dask scheduler, tcp://host:8786.
         separately: start a run of the deployment repair/on-arrival for each model, which any
@@ -161,7 +162,7 @@ def repaired(outcomes: list[Outcome]) -> State[Any]:
         return Completed(message=f"repaired {len(outcomes)} models", data=outcomes)
     (only,) = outcomes
     if only.findings is not None:
-        tag_run(paths.model_tag(only.model), paths.verdict_tag(only.findings.verdict.verdict))
+        tag_run(paths.model_tag(only.model), paths.verdict_tag(recommend(only.findings).answer))
     return Completed(message=f"{only.message} See {only.folder}", data=outcomes)
 
 
@@ -212,7 +213,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--scale", choices=SCALES, default="auto", help="the pixels the model was trained on")
     add("--architecture", default="auto", help="auto, deepid or FILE.json, for weights only")
     add("--method", choices=METHODS, default="auto", help="what is done beside pruning")
-    add("--budget", type=float, default=2, metavar="X", help="points that may cost")
+    add("--budget", type=float, default=2, metavar="X", help="points of accuracy a model may lose")
     add("--task-runner", default="threads", help="threads, dask, or a scheduler's tcp://host:port")
     return parser
 

@@ -11,13 +11,13 @@ from prefect import flow, runtime
 from prefect.states import Completed, Failed
 
 from goodnet import paths, storage
-from goodnet.advice import headline
-from goodnet.channels import order_channels
+from goodnet.channels import Direction, order_channels
+from goodnet.conclusion import headline, recommended_files
 from goodnet.curve import Curve, make_curve
 from goodnet.detection.verdict import Verdict
 from goodnet.evaluation import Counts, Repaired, repaired_models, results_of
 from goodnet.faults import InputRefused
-from goodnet.findings import Findings, ModelFound
+from goodnet.findings import Findings, ModelFound, Recheck
 from goodnet.inputs import (
     CLEAN_TEST,
     CLEAN_VALID,
@@ -27,11 +27,12 @@ from goodnet.inputs import (
 )
 from goodnet.manifest import repair_key
 from goodnet.metrics import Share
-from goodnet.mitigation.choice import channels_pruned_first, choose_method
+from goodnet.mitigation.choice import FIRST, channels_pruned_first, choose_method
+from goodnet.recommendation import recommend
 from goodnet.request import Request
 from goodnet.storage import Stored
-from tasks.caching import Started
-from tasks.detection import Second, evaluate_second, judge, mitigate
+from tasks.caching import Folder, Started
+from tasks.detection import Second, evaluate_second, judge, mitigate, try_triggers
 from tasks.method import (
     describe_data,
     describe_suspect,
@@ -41,6 +42,7 @@ from tasks.method import (
     sweep,
 )
 from tasks.outputs import (
+    store_copy,
     store_figures,
     store_manifest,
     store_repaired,
@@ -50,6 +52,7 @@ from tasks.outputs import (
 )
 from tasks.runs import REFUSED
 from tasks.shown import show, tag_run
+from tasks.source import source_digest
 
 
 def _name_of_run() -> str:
@@ -68,11 +71,12 @@ def repair_model(uri: str, data: dict[str, Stored], request: Request, output: st
     """
     try:
         model = identify_model(uri)
-        key = repair_key(model, data, request)
+        method = source_digest(repair_model.fn)
+        key = repair_key(model, data, request, method)
         folder = storage.inside(output, paths.repair_folder(uri, key))
         findings, repaired = investigate(model, data, request, folder)
-        store(model, data, request, findings, repaired, folder)
-        tag_run(paths.verdict_tag(findings.verdict.verdict))
+        store(model, data, request, method, findings, repaired, folder)
+        tag_run(paths.verdict_tag(recommend(findings).answer))
     except InputRefused as refused:  # the state says it in one line
         return Failed(name=REFUSED, message=str(refused), data=refused)
     return Completed(message=headline(findings), data=(folder, findings))
@@ -81,7 +85,7 @@ def repair_model(uri: str, data: dict[str, Stored], request: Request, output: st
 def investigate(
     model: Stored, data: dict[str, Stored], request: Request, folder: str
 ) -> tuple[Findings, list[Stored]]:
-    """What there is to know of a suspect, and the repaired models made from it."""
+    """What there is to know of a suspect, and the networks made from it."""
     suspect = {"model": model, "architecture": request.architecture}
     found = describe_suspect(**suspect, layer=request.layer)
     sets = [describe_data.start(**suspect, data=stored, role=role) for role, stored in data.items()]
@@ -90,8 +94,8 @@ def investigate(
     scale = find_scale(**split, asked=request.scale, valid=valid)
     split["scale"] = scale.name
 
-    verdict = judge.start(**suspect, scale=scale.name, valid=valid)
-    curves = draw_curves(split, data, request)
+    judging = judge.start(**suspect, scale=scale.name, valid=valid)
+    curves = draw_curves(split, data, request.directions, request.points)
     models = repaired_models(curves)
     tests = {role: data[role] for role in (CLEAN_TEST, POISONED_TEST) if role in data}
     evaluated = [
@@ -99,11 +103,16 @@ def investigate(
         for role, test in tests.items()
     ]
     stored = [prune(found, split, curves, repaired, folder) for repaired in models]
-    second = repair_again(found, split, curves, verdict.result(), request, valid, folder)
+    verdict = judging.result()
+    rechecks = recheck_pruned(split, curves, models, verdict, valid)
+    second = repair_again(found, split, curves, verdict, request, valid, folder)
     counts = {role: task.result() for role, task in zip(tests, evaluated, strict=True)}
     networks = [file for task in stored for file in task.result()]
     if second:
-        models = (*models, Repaired(second.mitigated.name, "", second.mitigated.pruned))
+        mitigated = second.mitigated
+        repaired = Repaired(mitigated.name, "", mitigated.pruned)
+        models = (*models, repaired)
+        rechecks = (*rechecks, Recheck(repaired, mitigated.recovered, mitigated.named))
         for role, count in evaluate_again(second, split, tests).items():
             counts[role].append(count)
         networks += second.model, second.goodnet
@@ -116,19 +125,24 @@ def investigate(
         baseline_clean=Share(curves[0].clean_correct[0], curves[0].clean_count),
         baseline_attack=_baseline_attack(curves[0]),
         results=results_of(models, counts[CLEAN_TEST], counts.get(POISONED_TEST)),
-        verdict=verdict.result(),
+        verdict=verdict,
         method=request.method,
         mitigated=second.mitigated if second else None,
+        budget=request.budget,
+        rechecks=rechecks,
     )
     return findings, networks
 
 
 def draw_curves(
-    split: dict[str, Any], data: dict[str, Stored], request: Request
+    split: dict[str, Any],
+    data: dict[str, Stored],
+    directions: Sequence[Direction],
+    points: Sequence[str],
 ) -> tuple[Curve, ...]:
-    """The curve of each order asked for."""
+    """The curve of each order, on the validation sets that there are."""
     activations = np.array(measure_activations(**split, valid=data[CLEAN_VALID]))
-    orders = [order_channels(activations, direction) for direction in request.directions]
+    orders = [order_channels(activations, direction) for direction in directions]
     swept = {
         role: sweep.start(**split, orders=orders, data=data[role], role=role)
         for role in (CLEAN_VALID, POISONED_VALID)
@@ -137,7 +151,7 @@ def draw_curves(
     clean = swept[CLEAN_VALID].result()
     poisoned = swept[POISONED_VALID].result() if POISONED_VALID in swept else [None] * len(orders)
     return tuple(
-        make_curve(order, *counts, request.points)
+        make_curve(order, *counts, points)
         for order, *counts in zip(orders, clean, poisoned, strict=True)
     )
 
@@ -150,14 +164,34 @@ def prune(
     folder: str,
 ) -> Started[list[Stored]]:
     """The making of a repaired model and its GoodNet, begun."""
-    order = next(c.order for c in curves if c.order.direction == repaired.direction)
     return store_repaired.start(
         **split,
         name=found.name,
         repaired=repaired,
-        channels=order.channels[: repaired.k],
+        channels=channels_of(curves, repaired),
         folder=folder,
     )
+
+
+def channels_of(curves: Sequence[Curve], repaired: Repaired) -> tuple[int, ...]:
+    """The channels that are pruned in a repaired model."""
+    order = next(c.order for c in curves if c.order.direction == repaired.direction)
+    return order.channels[: repaired.k]
+
+
+def recheck_pruned(
+    split: dict[str, Any],
+    curves: Sequence[Curve],
+    models: Sequence[Repaired],
+    verdict: Verdict,
+    valid: Stored,
+) -> tuple[Recheck, ...]:
+    """What the verdict's triggers do to the pruned models; nothing where there is none of both."""
+    if not models or not verdict.triggers:
+        return ()
+    pruned = [channels_of(curves, repaired) for repaired in models]
+    tried = try_triggers(**split, verdict=verdict, pruned=pruned, valid=valid)
+    return tuple(Recheck(m, recovered, None) for m, recovered in zip(models, tried, strict=True))
 
 
 def repair_again(
@@ -173,16 +207,35 @@ def repair_again(
     how = choose_method(request.method, verdict)
     if how is None:
         return None
-    return mitigate(
+    pruned_first = quietest_channels(split, curves, valid) if how == "finepruned" else ()
+    second = mitigate(
         **split,
-        name=found.name,
         how=how,
         verdict=verdict,
-        channels=channels_pruned_first(curves[0]),
-        budget=request.budget,
+        channels=pruned_first,
         valid=valid,
-        folder=folder,
+        folder=Folder(folder),
     )
+    model = put_in_place(second.model, folder, paths.repaired_model(how, "", found.format))
+    return Second(
+        second.mitigated, model, put_in_place(second.goodnet, folder, paths.goodnet(how, ""))
+    )
+
+
+def quietest_channels(
+    split: dict[str, Any], curves: Sequence[Curve], valid: Stored
+) -> tuple[int, ...]:
+    """The channels that fine-pruning prunes first, whichever orders were asked for."""
+    ascending = [curve for curve in curves if curve.order.direction == "ascending"]
+    if not ascending:
+        ascending = [*draw_curves(split, {CLEAN_VALID: valid}, ["ascending"], [FIRST])]
+    return channels_pruned_first(ascending[0])
+
+
+def put_in_place(file: Stored, folder: str, name: str) -> Stored:
+    """The file under its name in the folder, copied if an earlier repair left it in another one."""
+    uri = storage.inside(folder, name)
+    return file if file.uri == uri else store_copy(file=file, uri=uri)
 
 
 def evaluate_again(
@@ -196,10 +249,20 @@ def evaluate_again(
     }
 
 
+def store_recommended(findings: Findings, networks: Sequence[Stored], folder: str) -> list[Stored]:
+    """Copies of what is recommended, where a script finds them; none where nothing is."""
+    stored = {network.uri: network for network in networks}
+    return [
+        store_copy(file=stored[storage.inside(folder, source)], uri=storage.inside(folder, name))
+        for name, source in recommended_files(findings).items()
+    ]
+
+
 def store(
     model: Stored,
     data: dict[str, Stored],
     request: Request,
+    method: str,
     findings: Findings,
     networks: Sequence[Stored],
     folder: str,
@@ -214,10 +277,17 @@ def store(
         **suspect, verdict=findings.verdict, valid=data[CLEAN_VALID], folder=folder
     )
     pictures = [*samples.result(), *figures.result(), *triggers.result()]
+    networks = [*networks, *store_recommended(findings, networks, folder)]
     report = store_report(findings=findings, figures=pictures, folder=folder)
     files = [*networks, *pictures, *report]
     written = store_manifest(
-        model=model, data=data, request=request, findings=findings, files=files, folder=folder
+        model=model,
+        data=data,
+        request=request,
+        method=method,
+        findings=findings,
+        files=files,
+        folder=folder,
     )
     show(findings, pictures, [*report, *pictures, *networks, *written], folder)
 

@@ -15,12 +15,14 @@ from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
+from flows.repair_model import repair_model
 from goodnet import inbox as inboxes
 from goodnet.faults import InputRefused, one_line
 from goodnet.inbox import Seen
 from goodnet.inputs import find_data
 from goodnet.paths import safe_name
 from tasks import runs
+from tasks.source import source_digest
 
 
 @flow(name="watch", flow_run_name="look into {inbox}")
@@ -30,7 +32,8 @@ def watch(
     """Start one repair for each model that has arrived, once for each content.
 
     A file that still grows waits for the next look. A model that was refused is not tried again;
-    a repair that crashed is, three times in all. A new version of the method repairs all again.
+    a repair that crashed is, three times in all. Where the code of a repair has changed, all are
+    repaired again.
 
     Args:
         inbox: the folder that models arrive in; a path or an s3:// URI.
@@ -64,7 +67,7 @@ def start_due(seen: Mapping[str, Seen], data: str, output: str) -> dict[str, str
         InputRefused: there are no data sets to repair with, or no deployment.
     """
     by_content = {s.sha256: uri for uri, s in sorted(seen.items(), reverse=True) if s.sha256}
-    keys = runs.due(by_content)
+    keys = runs.due(by_content, source_digest(repair_model.fn))
     if keys:
         find_data(data)
     return {

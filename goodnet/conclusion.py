@@ -1,315 +1,233 @@
-"""What a repair's numbers say, in plain sentences: the conclusion, and what to be careful about.
+"""What a repair comes to, in plain sentences: the recommendation first, then what it rests on.
 
-What is said of pruning speaks of the test sets only. It claims no more than the 95 % intervals
-carry, and nothing about triggers that are not in the poisoned set.
+The first sentence is for somebody who has read nothing else: what the suspect is, what to use, why.
 """
 
-from collections.abc import Sequence
-from fractions import Fraction
-from math import ceil
+from collections.abc import Iterator
 
-from goodnet.advice import TRIGGERED, advise
-from goodnet.curve import Curve
-from goodnet.evaluation import Repaired, Result
+from goodnet import paths
+from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE
+from goodnet.evaluation import Result
 from goodnet.findings import Findings
 from goodnet.metrics import Share
-from goodnet.paths import goodnet, repaired_model
-from goodnet.tables import SHARES, counted, interval, not_reached, percent, points
+from goodnet.mitigation.mitigated import Recovery
+from goodnet.observations import observations
+from goodnet.recommendation import WORKS, Candidate, Recommendation, recommend
+from goodnet.tables import classes_in_words, counted, percent, points
+from goodnet.verdict_sentence import verdict_sentence
 
-REMOVED = 0.05  # a backdoor is removed where the upper end of the ASR's interval is no higher
-REDUCED = 0.50  # it is reduced where the ASR is at most this part of the suspect's
-USEFUL = 0.50  # a GoodNet that flags more poisoned images than this is worth putting in front
-COSTLY = 0.10  # a larger loss of clean accuracy is pointed out
-WIDE = 0.10  # an interval wider than this calls for a larger set
+
+def headline(findings: Findings) -> str:
+    """What the suspect is, what to use and why, in a sentence or two."""
+    return " ".join(recommendation_sentences(findings)[:2])
 
 
 def conclude(findings: Findings) -> list[str]:
-    """The conclusion, as sentences: the verdict first, then what to do, then what pruning did."""
-    return [*advise(findings), *pruning_conclusion(findings)]
+    """The conclusion, as sentences: the recommendation, the verdict, what each method did."""
+    verdict = verdict_sentence(findings.verdict)
+    return [
+        *recommendation_sentences(findings),
+        f"From clean validation images alone, the verdict is {verdict[0].lower()}{verdict[1:]}",
+        *observations(findings),
+    ]
 
 
-def pruning_conclusion(findings: Findings) -> list[str]:
-    """What pruning did to the backdoor, as sentences."""
-    pruned = [r for r in findings.results if r.repaired and r.repaired.by_pruning]
-    repaired = [result for result in pruned if result.model == "repaired"]
-    goodnets = [result for result in pruned if result.model == "goodnet"]
-    suspect = findings.results[0]
-    attack = suspect.attack_success
-    if attack is None:
-        said = _unknown(findings, repaired)
-    elif attack.value < TRIGGERED or attack.low <= 1 / findings.model.classes:
-        said = _not_triggered(findings, attack, suspect, repaired)
-    elif not repaired:
-        return [_nothing_repaired(findings), f"The suspect's ASR is {counted(attack)}."]
+def recommendation_sentences(findings: Findings) -> list[str]:
+    """The recommendation, or why there is none, and its limits."""
+    chosen = recommend(findings)
+    if chosen.answer != BACKDOORED:
+        return [_nothing_known(findings, chosen)]
+    if chosen.model:
+        said = [_use_model(findings, chosen, chosen.model)]
+    elif chosen.goodnet:
+        said = [_use_goodnet(findings, chosen, chosen.goodnet)]
     else:
-        said = _verdict(findings, suspect, attack, repaired)
-        said += [*_goodnet(goodnets), *_directions(repaired)]
-    return said + (not_reached(findings.curves) if repaired else [])
+        return [f"{_what_it_is(findings, chosen)}, and {_why_not(findings, chosen)}."]
+    return [*said, *_goodnet_beside(chosen), _made_by(findings, chosen)]
 
 
-def _place(model: Repaired | None) -> str:
-    return f"drop {model.points} ({model.direction})" if model else ""
-
-
-def _nothing_repaired(findings: Findings) -> str:
-    largest = max(drop.largest for curve in findings.curves for drop in curve.drops)
+def _nothing_known(findings: Findings, chosen: Recommendation) -> str:
+    """What is said where neither poisoned nor clean images show a backdoor."""
+    if chosen.answer == INCONCLUSIVE:
+        return (
+            "Whether this network has a backdoor could not be told, so nothing is recommended, "
+            "neither this network nor one made from it."
+        )
+    poisoned = findings.results[0].attack_success
+    looked = " nor does the poisoned test set trigger one" if poisoned else ""
     return (
-        f"Nothing was repaired: pruning never costs {findings.points[0]} points of clean "
-        f"validation accuracy ({points(largest)} at most), so there is no repaired model and no "
-        "GoodNet."
+        f"No backdoor was found in this network{',' * bool(looked)}{looked}. That is no proof that "
+        "there is none, so nothing is recommended: trust it as far as you trust where it is from."
     )
 
 
-def _unknown(findings: Findings, repaired: Sequence[Result]) -> list[str]:
-    """What can be said without a poisoned test set."""
-    said = [
-        "What pruning did to a backdoor is unknown: no poisoned test set was given, so there are "
-        "no attack success rates."
-    ]
-    if not repaired:
-        return [*said, _nothing_repaired(findings)]
-    before = findings.results[0].clean_accuracy
-    shares = sorted(result.clean_accuracy.value for result in repaired)
-    said.append(
-        f"Clean test accuracy is {percent(before.value)} for the suspect and "
-        f"{_range(shares)} for the repaired models."
+def _what_it_is(findings: Findings, chosen: Recommendation) -> str:
+    """ "This network has a backdoor", as surely as it is known."""
+    if chosen.basis == "measured":
+        return "This network has a backdoor"
+    return (
+        "This network seems, from clean images alone, to have a backdoor for "
+        f"{classes_in_words(findings.verdict.classes)}"
     )
-    flagged = [
-        r.clean_flagged.value
-        for r in findings.results
-        if r.clean_flagged is not None and r.repaired and r.repaired.by_pruning
-    ]
-    said.append(
-        f"The GoodNets flag {_range(sorted(flagged))} of the clean test images; what they catch "
-        "is unknown."
+
+
+def _use_model(findings: Findings, chosen: Recommendation, model: Candidate) -> str:
+    use = f"{_what_it_is(findings, chosen)}; use {recommended_model(findings, model)} in its place"
+    before, after = findings.results[0], model.result
+    right = (
+        f"answers {percent(after.clean_accuracy.value)} of the clean test images right "
+        f"({percent(before.clean_accuracy.value)} before)"
     )
-    return [*said, *_on_validation(findings.curves)]
-
-
-def _on_validation(curves: Sequence[Curve]) -> list[str]:
-    """The validation ASR at the last drop reached, where that is all there is."""
-    said = []
-    for curve in curves:
-        reached = [drop for drop in curve.drops if drop.k is not None]
-        if curve.attack_success and reached:
-            drop = reached[-1]
-            said.append(
-                f"On the poisoned validation images the ASR is {percent(curve.attack_success[0])} "
-                f"for the suspect and {percent(curve.attack_success[drop.k or 0])} at drop "
-                f"{drop.points} ({curve.order.direction})."
-            )
-    return said
-
-
-def _range(values: Sequence[float]) -> str:
-    """The span of sorted shares, or the one share they all are."""
-    low, high = percent(values[0]), percent(values[-1])
-    return high if low == high else f"{low.removesuffix(' %')} to {high}"
-
-
-def _not_triggered(
-    findings: Findings, attack: Share, suspect: Result, repaired: Sequence[Result]
-) -> list[str]:
-    said = [
-        "The poisoned set given does not trigger a backdoor in this model: the suspect answers "
-        f"only {counted(attack)} of it with the set's label"
-        f"{', no more than chance' if attack.value >= TRIGGERED else ''}.",
-        "This says nothing about other triggers. Check that set and model belong together.",
-    ]
-    if not repaired:
-        said.append(_nothing_repaired(findings))
-    else:
-        best = max(repaired, key=lambda result: result.clean_accuracy.value)
-        said.append(
-            "Pruning has nothing to remove here and costs clean test accuracy: "
-            f"{percent(suspect.clean_accuracy.value)} becomes "
-            f"{percent(best.clean_accuracy.value)} at best, at {_place(best.repaired)}."
-        )
-    return said
-
-
-def _verdict(
-    findings: Findings, suspect: Result, before: Share, repaired: Sequence[Result]
-) -> list[str]:
-    """Whether pruning removed, reduced or left the backdoor, at the best trade-off of those."""
-    removed = [r for r in repaired if _attack(r).high <= REMOVED]
-    reduced = [r for r in repaired if _attack(r).value <= REDUCED * before.value]
-    if not reduced and not removed:
-        return _still_there(repaired)
-    best = _best(removed or reduced)
-    attack, true = _attack(best), best.poisoned_accuracy
-    change = (
-        f"at {_place(best.repaired)}, ASR fell from {percent(before.value)} to "
-        f"{percent(attack.value)} (95 % interval {interval(attack)}) while clean test accuracy "
-        f"went from {percent(suspect.clean_accuracy.value)} to "
-        f"{percent(best.clean_accuracy.value)}."
-    )
-    if removed:
-        said = [f"Pruning removed this backdoor, as far as the poisoned test set shows: {change}"]
-        path = _file(findings, best.repaired)
-        said.append(f"The best trade-off is {path}; other triggers were not tested.")
-    else:
-        said = [f"Pruning reduced this backdoor but is not shown to have removed it: {change}"]
-        said.append(_remainder(attack, findings.model.classes))
-    cost = suspect.clean_accuracy.value - best.clean_accuracy.value
-    if cost > COSTLY:
-        said.append(f"The price is high: {points(100 * cost)} points of clean test accuracy.")
-    if true:
-        said.append(f"It answers {percent(true.value)} of the poisoned images right.")
-    return said
-
-
-def _still_there(repaired: Sequence[Result]) -> list[str]:
-    drops = {r: Fraction(r.repaired.points) for r in repaired if r.repaired}
-    lowest = min(drops, key=lambda result: (_attack(result).value, -drops[result]))
-    model = lowest.repaired
-    at = f"at drop {model.points}" if model else ""
-    order = f" ({model.direction})" if model else ""
-    return [
-        f"Pruning did not remove this backdoor: {at} the ASR is still "
-        f"{percent(_attack(lowest).value)}{order}; no repaired model has a lower one.",
-        "Use neither the suspect nor any of its pruned models.",
-    ]
-
-
-def _remainder(attack: Share, classes: int) -> str:
-    """What the ASR that is left may be."""
-    if attack.value <= REMOVED:
+    if before.attack_success and after.attack_success and chosen.basis == "measured":
         return (
-            f"The set is too small to be sure: {attack.hits} of {attack.count} images. Test the "
-            "repaired model on more poisoned images before it is used."
+            f"{use}: it gives the attacker's answer to {_of(after.attack_success)} poisoned test "
+            f"images, where this network gives it to {_of(before.attack_success)}, and {right}."
         )
-    if attack.low <= 1 / classes:
-        return (
-            f"With {classes} classes, about {percent(1 / classes)} is what a model without any "
-            "backdoor scores if the poisoned set shows all classes alike, the target's own among "
-            "them: check which images are left before the repaired model is used."
-        )
-    return "Use no repaired model on its own."
+    recovered = "; ".join(map(_estimate, _recovered(findings, model.result)))
+    return f"{use}: it {right}, and, by an estimate without any poisoned image, {recovered}."
 
 
-def _attack(result: Result) -> Share:
-    """A result's ASR, where there is a poisoned test set."""
-    if result.attack_success is None:
-        raise ValueError(f"no ASR was measured: {result}")
-    return result.attack_success
-
-
-def _best(results: Sequence[Result]) -> Result:
-    """The best trade-off: the largest clean accuracy less ASR, the smaller drop on a tie."""
-    return max(results, key=lambda result: result.clean_accuracy.value - _attack(result).value)
-
-
-def _file(findings: Findings, model: Repaired | None) -> str:
-    return repaired_model(model.direction, model.points, findings.model.format) if model else ""
-
-
-def _goodnet(goodnets: Sequence[Result]) -> list[str]:
-    """The GoodNet that tells poisoned from clean images best."""
-    told = [(g, g.poisoned_flagged, g.clean_flagged) for g in goodnets if g.repaired]
-    rated = [(p.value - c.value, g, p, c) for g, p, c in told if p is not None and c is not None]
-    _, best, poisoned, clean = max(rated, key=lambda entry: entry[0])
-    flags = (
-        f"{_place(best.repaired)}, flags {percent(poisoned.value)} of the poisoned and "
-        f"{percent(clean.value)} of the clean test images"
-    )
-    if poisoned.low <= clean.high:
-        return [
-            "No pruned model's GoodNet flags poisoned images clearly more often than clean ones: "
-            f"do not rely on any of them against this trigger. The best, at {flags}."
-        ]
-    said = [
-        f"The best GoodNet, at {flags}. It answers {percent(best.clean_accuracy.value)} of the "
-        f"clean images right, and its ASR is {percent(_attack(best).value)}."
-    ]
-    if best.repaired and poisoned.value > USEFUL:
-        path = goodnet(best.repaired.direction, best.repaired.points)
-        said.append(f"To screen inputs for this trigger, put {path} in front of the model.")
-    return said
-
-
-def _directions(repaired: Sequence[Result]) -> list[str]:
-    """Ascending against descending at the largest drop that both reach."""
-    found = {(r.repaired.points, r.repaired.direction): r for r in repaired if r.repaired}
-    both = [p for p, direction in found if direction == "ascending" and (p, "descending") in found]
-    if not both:
-        return []
-    drop = max(both, key=Fraction)
-    up, down = found[drop, "ascending"], found[drop, "descending"]
-    pruned = [result.repaired.k for result in (up, down) if result.repaired]
-    said = (
-        f"At drop {drop}, ascending prunes {pruned[0]} channels and descending {pruned[1]}; clean "
-        f"test accuracy is {percent(up.clean_accuracy.value)} and "
-        f"{percent(down.clean_accuracy.value)}"
-    )
-    if up.attack_success is None or down.attack_success is None:
-        return [f"{said}."]
-    asr = f"ASR {percent(up.attack_success.value)} and {percent(down.attack_success.value)}"
-    return [f"{said}, {asr}: {_better(up.attack_success, down.attack_success)}."]
-
-
-def _better(up: Share, down: Share) -> str:
-    if up.high < down.low:
-        return "against this backdoor ascending does better"
-    if down.high < up.low:
-        return "against this backdoor descending does better"
-    return "the ASRs' 95 % intervals overlap, so neither order is clearly better against it"
-
-
-def cautions(findings: Findings) -> list[str]:
-    """What weakens this repair's numbers, as sentences with the numbers in them."""
-    return [*_lacking_classes(findings), *_same_sets(findings), *_small_sets(findings)]
-
-
-def _lacking_classes(findings: Findings) -> list[str]:
-    classes = findings.model.classes
-    blind = {
-        "clean valid": " Channels that only the others use look unused, and what a second repair "
-        "did to them is unknown."
-    }
+def _recovered(findings: Findings, result: Result) -> list[Recovery]:
+    """What triggers of the classes named do to a candidate."""
     return [
-        f"The {set_name(found.role)} shows {found.labels_present} of the model's {classes} "
-        f"classes: it says nothing about the others.{blind.get(found.role, '')}"
-        for found in findings.sets
-        if found.role.startswith("clean") and found.labels_present < classes
+        recovery
+        for recheck in findings.rechecks
+        if recheck.repaired == result.repaired
+        for recovery in recheck.recovered
+        if recovery.target in findings.verdict.classes
     ]
 
 
-def set_name(role: str) -> str:
-    """A data set's role in words: "clean validation set"."""
-    return f"{role.replace('valid', 'validation')} set"
+def _estimate(recovery: Recovery) -> str:
+    return (
+        f"a trigger for class {recovery.target} takes {percent(recovery.after.value)} of images "
+        f"there, no longer {percent(recovery.before.value)}"
+    )
 
 
-def _same_sets(findings: Findings) -> list[str]:
-    """Sets that were given twice: then the test is no test."""
-    roles: dict[str, list[str]] = {}
-    for found in findings.sets:
-        roles.setdefault(found.sha256, []).append(set_name(found.role))
-    return [
-        f"The same file was given as {' and '.join(same)}: what was measured on it is not "
-        "independent."
-        for same in roles.values()
-        if len(same) > 1
-    ]
+def _use_goodnet(findings: Findings, chosen: Recommendation, goodnet: Candidate) -> str:
+    result = goodnet.result
+    flags = f"flags {_flags(result)}"
+    left = ""
+    if result.attack_success and chosen.basis == "measured":
+        left = f", and lets the attacker's answer through for {_of(result.attack_success)}"
+    return (
+        f"{_what_it_is(findings, chosen)}; use {paths.RECOMMENDED_GOODNET} in its place, which "
+        f"{flags}{left}. No repaired model can be used on its own."
+    )
 
 
-def _small_sets(findings: Findings) -> list[str]:
-    count = findings.baseline_clean.count
-    images = [ceil(Fraction(asked) * count / 100) for asked in findings.points]
-    said = []
-    if images[0] < 10:
-        said.append(
-            f"With {count} clean validation images, one image is {100 / count:.2f} points; the "
-            f"drops of {', '.join(findings.points)} points are {', '.join(map(str, images))} "
-            "images, so where they fall is partly luck."
+def _goodnet_beside(chosen: Recommendation) -> Iterator[str]:
+    """What the GoodNet adds to a model that is recommended."""
+    if chosen.model and chosen.goodnet:
+        unknown = "" if chosen.goodnet.result.poisoned_flagged else "; what it catches is unknown"
+        yield (
+            f"To be told when somebody tries the backdoor, use {paths.RECOMMENDED_GOODNET}, which "
+            f"flags {_flags(chosen.goodnet.result)}{unknown}."
         )
-    shares = [
-        share
-        for result in findings.results
-        for share in (getattr(result, name) for name in SHARES)
-        if share is not None
+
+
+def _flags(result: Result) -> str:
+    clean, poisoned = result.clean_flagged, result.poisoned_flagged
+    caught = f"{percent(poisoned.value)} of the poisoned and " if poisoned else ""
+    return f"{caught}{percent(clean.value) if clean else 'some'} of the clean test images"
+
+
+def _made_by(findings: Findings, chosen: Recommendation) -> str:
+    """Where what is recommended comes from, and what is not known of it."""
+    what = [
+        f"{name} is {path}"
+        for name, path in (
+            ("The model", model_file(findings, chosen.model) if chosen.model else ""),
+            ("the GoodNet", goodnet_file(chosen.goodnet) if chosen.goodnet else ""),
+        )
+        if path
     ]
-    widest = max(shares, key=lambda share: share.high - share.low)
-    if widest.high - widest.low > WIDE:
-        said.append(f"The test sets are small: 95 % intervals are as wide as {interval(widest)}.")
-    return said
+    tested = "the trigger of the poisoned test set was tested"
+    if chosen.basis == "estimated":
+        tested = "triggers recovered from clean images were tried"
+    said = " and ".join(what)
+    return f"{said[0].upper()}{said[1:]}; only {tested}, and another trigger may still work."
+
+
+def _why_not(findings: Findings, chosen: Recommendation) -> str:
+    """Why nothing is recommended, after the best there is."""
+    nearest = chosen.nearest
+    if nearest is None:
+        return "there is no repaired model: use neither this network nor one made from it"
+    faults = list(_faults(findings, nearest))
+    where = model_file(findings, nearest)
+    if nearest.result.model == "goodnet":
+        where = goodnet_file(nearest)
+    return (
+        "nothing can be recommended in its place; what comes nearest, "
+        f"{where}, {'; '.join(faults) or 'does not tell poisoned images from clean ones'}"
+    )
+
+
+def _faults(findings: Findings, candidate: Candidate) -> Iterator[str]:
+    """What speaks against a candidate."""
+    attack = candidate.result.attack_success
+    if candidate.attacked and attack:
+        yield f"still gives the attacker's answer to {counted(attack)} of the poisoned test images"
+    if candidate.doubted:
+        yield f"is not shown to be rid of {classes_in_words(candidate.doubted)}" + (
+            _why_doubted(findings, candidate)
+        )
+    if candidate.costly:
+        yield (
+            f"loses {points(100 * candidate.loss.value)} points of clean test accuracy, at least "
+            f"{points(100 * candidate.loss.low)}, where {findings.budget:g} may be lost"
+        )
+
+
+def _why_doubted(findings: Findings, candidate: Candidate) -> str:
+    """Why triggers do not show that a class is gone: a clause, or nothing."""
+    recheck = next((r for r in findings.rechecks if r.repaired == candidate.result.repaired), None)
+    if recheck is None:
+        return " (no trigger was recovered to try)"
+    if recheck.named is None:
+        return " (pruned models are not judged again; --method unlearning makes one that is)"
+    again = [c for c in candidate.doubted if c in recheck.named]
+    if again:
+        return " (judged again, it is called backdoored)"
+    weak = [r for r in recheck.recovered if r.target in candidate.doubted]
+    if any(r.before.low <= WORKS for r in weak):
+        return " (no trigger was recovered that works well enough in this network to tell)"
+    return " (a recovered trigger still works)" if weak else " (no trigger was recovered to try)"
+
+
+def recommended_files(findings: Findings) -> dict[str, str]:
+    """What is recommended: each copy's name -> the file it is of, below the repair's folder."""
+    chosen, files = recommend(findings), dict[str, str]()
+    if chosen.model:
+        files[recommended_model(findings, chosen.model)] = model_file(findings, chosen.model)
+    if chosen.goodnet:
+        files[paths.RECOMMENDED_GOODNET] = goodnet_file(chosen.goodnet)
+    return files
+
+
+def _of(share: Share) -> str:
+    return f"{share.hits:,} of {share.count:,}"
+
+
+def model_file(findings: Findings, candidate: Candidate) -> str:
+    """The file of a candidate's repaired model, below the repair's folder."""
+    repaired = candidate.result.repaired
+    if repaired is None:
+        raise ValueError("the suspect is no candidate")
+    return paths.repaired_model(repaired.direction, repaired.points, findings.model.format)
+
+
+def goodnet_file(candidate: Candidate) -> str:
+    """The file of a candidate's GoodNet, below the repair's folder."""
+    repaired = candidate.result.repaired
+    if repaired is None:
+        raise ValueError("the suspect is no candidate")
+    return paths.goodnet(repaired.direction, repaired.points)
+
+
+def recommended_model(findings: Findings, candidate: Candidate) -> str:
+    """Where the copy of the recommended model is, below the repair's folder."""
+    _, _, suffix = model_file(findings, candidate).rpartition(".")
+    return paths.recommended_model(f".{suffix}")

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from goodnet.curve import Curve
 from goodnet.detection.verdict import Verdict
-from goodnet.evaluation import Result
+from goodnet.evaluation import Repaired, Result
 from goodnet.metrics import Share
-from goodnet.mitigation.mitigated import Mitigated
+from goodnet.mitigation.mitigated import Mitigated, Recovery
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,20 @@ class ScaleUsed:
     tried: Mapping[str, Share]
 
 
+class Recheck(NamedTuple):
+    """What recovered triggers do to a repaired model, an estimate from clean images alone.
+
+    Attributes:
+        repaired: the repaired model.
+        recovered: for each class that a trigger was recovered for.
+        named: the classes named when the model was judged again; None where it was not.
+    """
+
+    repaired: Repaired
+    recovered: tuple[Recovery, ...]
+    named: tuple[int, ...] | None
+
+
 @dataclass(frozen=True)
 class Findings:
     """One repair, from what was given to the evaluation.
@@ -75,6 +90,8 @@ class Findings:
         verdict: whether the suspect is backdoored, from clean validation images alone.
         method: what was asked for beside pruning.
         mitigated: what came of that; None where nothing was done beside pruning.
+        budget: how many points of clean accuracy a model that is recommended may have lost.
+        rechecks: of the repaired models, where any trigger was recovered.
     """
 
     model: ModelFound
@@ -88,3 +105,5 @@ class Findings:
     verdict: Verdict
     method: str
     mitigated: Mitigated | None
+    budget: float
+    rechecks: tuple[Recheck, ...]

@@ -24,6 +24,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from goodnet import reader
 from goodnet.faults import DataRefused, InputRefused, ModelRefused, one_line
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ LARGEST_FILE = {"model": 4096 * MIB, "dataset": 65536 * MIB}
 PROJECT = Path(__file__).resolve().parent.parent
 START = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
-    "runpy.run_module('goodnet.reader', run_name='__main__')"
+    f"runpy.run_module({reader.__name__!r}, run_name='__main__')"
 )
 BROKEN = "is damaged: it broke the reader process"
 REFUSAL: dict[Kind, type[InputRefused]] = {"model": ModelRefused, "dataset": DataRefused}

@@ -10,10 +10,10 @@ from typing import Any
 
 from goodnet.findings import Findings
 from goodnet.metrics import Share
+from goodnet.recommendation import recommend
 from goodnet.request import Request
 from goodnet.storage import Stored
 
-METHOD = 3  # raised whenever the same inputs and parameters would give another result
 PACKAGES = (
     "goodnet",
     "tensorflow-cpu",
@@ -26,11 +26,18 @@ PACKAGES = (
 )
 
 
-def repair_key(model: Stored, data: Mapping[str, Stored], request: Request) -> str:
-    """A digest of all inputs and parameters: the same repair lands in the same place."""
+def repair_key(model: Stored, data: Mapping[str, Stored], request: Request, method: str) -> str:
+    """A digest of all inputs, parameters and code: the same repair lands in the same place.
+
+    Args:
+        model: the suspect's file.
+        data: the data sets by role.
+        request: what was asked for.
+        method: a digest of the source that a repair computes with.
+    """
     architecture = request.architecture
     content = {
-        "method": METHOD,
+        "method": method,
         "model": model.sha256,
         "data": {role: stored.sha256 for role, stored in data.items()},
         "parameters": {
@@ -46,6 +53,7 @@ def manifest(
     model: Stored,
     data: Mapping[str, Stored],
     request: Request,
+    method: str,
     findings: Findings,
     files: Sequence[Stored],
 ) -> bytes:
@@ -56,19 +64,21 @@ def manifest(
         model: the suspect's file.
         data: the data sets by role.
         request: what was asked for.
+        method: a digest of the source that the repair computed with.
         findings: what was found.
         files: everything else in the folder.
     """
     content = {
         "inputs": {"model": _input(model), **{role: _input(s) for role, s in data.items()}},
         "parameters": _parameters(request, findings),
-        "versions": {"method": METHOD, **_versions()},
+        "versions": {"method": method, **_versions()},
         "baseline": {
             "clean_accuracy": _share(findings.baseline_clean),
             "attack_success": _share(findings.baseline_attack),
         },
         "verdict": findings.verdict.as_json(),
         "second_repair": findings.mitigated.as_json() if findings.mitigated else None,
+        "recommendation": recommend(findings).as_json(),
         "results": [_result(result) for result in findings.results],
         "files": {
             file.uri.removeprefix(folder).lstrip("/"): {"sha256": file.sha256, "bytes": file.bytes}

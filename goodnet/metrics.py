@@ -39,3 +39,51 @@ class Share:
 
     def __str__(self) -> str:
         return f"{self.value:.1%} ({self.hits} of {self.count})"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A share of images lost: what one network answers right less what another one does.
+
+    Both were asked about the same images, so the interval is one of paired shares.
+
+    Attributes:
+        before: images that the first one answers right.
+        after: images that the second one does.
+        both: images that both do.
+        count: all images.
+    """
+
+    before: int
+    after: int
+    both: int
+    count: int
+
+    @property
+    def value(self) -> float:
+        """The loss, -1..1; negative where the second network is right more often."""
+        return (self.before - self.after) / self.count
+
+    @property
+    def low(self) -> float:
+        """Lower end of the loss's 95 % interval."""
+        before, after = Share(self.before, self.count), Share(self.after, self.count)
+        return self.value - self._reach(before.value - before.low, after.high - after.value)
+
+    @property
+    def high(self) -> float:
+        """Upper end of the loss's 95 % interval."""
+        before, after = Share(self.before, self.count), Share(self.after, self.count)
+        return self.value + self._reach(before.high - before.value, after.value - after.low)
+
+    def _reach(self, first: float, second: float) -> float:
+        """Newcombe, "Improved confidence intervals for the difference between binomial
+        proportions based on paired data", Statistics in Medicine 17 (1998), method 10."""
+        neither = self.count - self.before - self.after + self.both
+        alike = float(self.both * neither - (self.before - self.both) * (self.after - self.both))
+        if alike > 0:
+            alike = max(0.0, alike - self.count / 2)
+        sides = self.before, self.count - self.before, self.after, self.count - self.after
+        scale = math.sqrt(math.prod(sides))
+        correlation = alike / scale if scale else 0.0
+        return math.sqrt(max(0.0, first**2 - 2 * correlation * first * second + second**2))

@@ -18,7 +18,7 @@ MANIFEST = "manifest.json"
 
 MODEL_SUFFIXES = (".h5", ".hdf5", ".keras")
 SHORT: dict[str, str] = {"ascending": "asc", "descending": "desc"}
-MITIGATED = "repaired_models_unlearned"  # the folder of second repairs, however they were made
+RECOMMENDED_GOODNET = "recommended/goodnet.keras"
 
 
 def curve_figure(direction: Direction) -> str:
@@ -30,15 +30,20 @@ def repaired_model(direction: Direction | Name, points: str, suffix: str) -> str
     """A repaired model: of a direction at a drop, or of a second repair (points are empty)."""
     if direction not in SHORT:
         guarded = direction == "unlearned"  # then two networks in one, beyond Keras' HDF5 format
-        return f"{MITIGATED}/model_{direction}{'.keras' if guarded else suffix}"
+        return f"repaired_models_{direction}/model_{direction}{'.keras' if guarded else suffix}"
     return f"repaired_models_{SHORT[direction]}/model_drop_{points}{suffix}"
 
 
 def goodnet(direction: Direction | Name, points: str) -> str:
     """The GoodNet of a repaired model."""
     if direction not in SHORT:
-        return f"{MITIGATED}/goodnet_{direction}.keras"
+        return f"repaired_models_{direction}/goodnet_{direction}.keras"
     return f"goodnets_{SHORT[direction]}/goodnet_drop_{points}.keras"
+
+
+def recommended_model(suffix: str) -> str:
+    """The copy of the repaired model that the report recommends; `suffix` is that model's."""
+    return f"recommended/model{suffix}"
 
 
 def safe_name(name: str) -> str:

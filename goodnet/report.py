@@ -15,13 +15,14 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from goodnet import paths
-from goodnet.conclusion import cautions, conclude, set_name
+from goodnet.caveats import caveats, set_name
+from goodnet.conclusion import conclude
 from goodnet.curve import Curve
 from goodnet.evaluation import Result
 from goodnet.faults import one_line
 from goodnet.findings import Findings
 from goodnet.metrics import Share
-from goodnet.second_report import mitigated_contents, verdict_contents
+from goodnet.second_report import estimates_contents, mitigated_contents, verdict_contents
 from goodnet.tables import NAMES, WORDS, counted, not_reached, percent
 
 TEMPLATES = FileSystemLoader(Path(__file__).parent / "templates")
@@ -86,7 +87,7 @@ def _contents(findings: Findings) -> dict[str, Any]:
         "scale": findings.scale,
         "scale_words": SCALES.get(findings.scale.name, findings.scale.name),
         "conclusion": conclude(findings),
-        "cautions": cautions(findings),
+        "caveats": caveats(findings),
         "shape": " x ".join("any" if side is None else str(side) for side in model.input_shape),
         "chosen": LAYER_CHOSEN.get(model.layer_chosen, model.layer_chosen),
         "swept": SWEPT[model.swept_by],
@@ -97,6 +98,7 @@ def _contents(findings: Findings) -> dict[str, Any]:
         "missed": not_reached(findings.curves),
         "verdict": verdict_contents(findings.verdict),
         "mitigated": mitigated_contents(findings),
+        "estimates": estimates_contents(findings),
         "evaluation": [_evaluated(result) for result in results],
         "compared": _compared(results),
         "attacked": results[0].attack_success is not None,

@@ -25,7 +25,7 @@ class Request:
         scale: the pixel scale, or "auto".
         architecture: "auto", "deepid" or a file, for suspects that are weights only.
         method: what is done beside pruning, or "auto": what the verdict calls for.
-        budget: how much held-out clean validation accuracy that may cost, in points.
+        budget: how much clean test accuracy a model that is recommended may lose, in points.
     """
 
     directions: tuple[Direction, ...]

@@ -3,10 +3,11 @@
 from typing import Any
 
 from goodnet import paths
-from goodnet.advice import HOW, verdict_sentence
 from goodnet.detection.verdict import Statistic, Verdict
 from goodnet.findings import Findings
-from goodnet.tables import classes_in_words, counted, percent
+from goodnet.mitigation.mitigated import Mitigated
+from goodnet.tables import HOW, classes_in_words, counted, percent
+from goodnet.verdict_sentence import verdict_sentence
 
 LARGEST = 3  # classes of a method that are named with their number
 
@@ -55,12 +56,33 @@ def mitigated_contents(findings: Findings) -> dict[str, Any] | None:
         "held_out": found.held_out_after.count,
         "before": counted(found.held_out_before),
         "after": counted(found.held_out_after),
-        "recovered": [
-            {"target": r.target, "before": counted(r.before), "after": counted(r.after)}
-            for r in found.recovered
-        ],
+        "again": _again(found),
         "account": f"{pruned}{found.steps} steps of training were done.",
         "guarded": classes_in_words(found.classes) if found.classes else "",
         "file": paths.repaired_model(found.name, "", findings.model.format),
         "goodnet": paths.goodnet(found.name, ""),
     }
+
+
+def _again(mitigated: Mitigated) -> str:
+    """What came of judging the network again, if that was done."""
+    if mitigated.named is None:
+        return ""
+    if not mitigated.named:
+        return "Judged again, as the suspect was, the trained network has no class that is named."
+    return f"Judged again, the trained network is backdoored, {classes_in_words(mitigated.named)}."
+
+
+def estimates_contents(findings: Findings) -> list[dict[str, Any]]:
+    """A row for each repaired model and class that a trigger was tried for."""
+    return [
+        {
+            "direction": recheck.repaired.direction,
+            "points": recheck.repaired.points,
+            "target": recovery.target,
+            "before": counted(recovery.before),
+            "after": counted(recovery.after),
+        }
+        for recheck in findings.rechecks
+        for recovery in recheck.recovered
+    ]

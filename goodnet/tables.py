@@ -27,6 +27,7 @@ MITIGATED_WORDS = {
     "unlearned": "Unlearned",
     "finepruned": "Fine-pruned",
 }
+HOW = {"unlearned": "unlearning", "finepruned": "fine-pruning"}
 
 Cell = str | int | float
 

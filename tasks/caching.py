@@ -1,8 +1,9 @@
 """How tasks are cached, retried and refused.
 
-A task's cache key is its name, its version and the content of its inputs: wherever a file is
-passed it counts with its sha256, not with its path. Results are records, kept as JSON. A result
-that names files which are gone, or are not what they were, is made anew.
+A task's cache key is its name, a digest of the source that it computes with, see `source`, and the
+content of its inputs: wherever a file is passed it counts with its sha256, and with its path only
+if the task's record says where the file is. Results are records, kept as JSON. A result that names
+files which are gone, or are not what they were, is made anew.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
-from typing import Any, Generic, TypeVar, get_type_hints
+from typing import Any, Generic, NamedTuple, TypeVar, get_type_hints
 
 from prefect import Task, task
 from prefect.cache_policies import CachePolicy
@@ -25,21 +26,31 @@ from pydantic_core import to_jsonable_python
 from goodnet import storage
 from goodnet.faults import InputRefused
 from goodnet.storage import Stored
+from tasks.source import source_digest
 
 R = TypeVar("R")
 
 HOPELESS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 
-@dataclass
-class ByContent(CachePolicy):
-    """A cache key from the task's name, its version, and its inputs' content.
+class Folder(NamedTuple):
+    """Where a task writes, if that is all it needs to know of the place: no part of its key.
 
-    Args:
-        version: raised whenever the task would answer otherwise than before.
+    The record names the files where they were first written, maybe in another folder.
     """
 
-    version: int = 1
+    uri: str
+
+
+@dataclass
+class ByContent(CachePolicy):
+    """A cache key from the task's name, its source, and its inputs' content.
+
+    Args:
+        places: the inputs whose files count with their place, too.
+    """
+
+    places: tuple[str, ...] = ()
 
     def compute_key(
         self,
@@ -48,21 +59,30 @@ class ByContent(CachePolicy):
         flow_parameters: dict[str, Any],
         **kwargs: Any,
     ) -> str:
-        content = json.dumps(to_jsonable_python(by_digest(inputs)), sort_keys=True)
-        digest = hashlib.sha256(content.encode()).hexdigest()
-        return f"{task_ctx.task.name}-{self.version}-{digest}"
+        counted = {name: by_digest(value, name in self.places) for name, value in inputs.items()}
+        content = [source_digest(task_ctx.task.fn), counted]
+        text = json.dumps(to_jsonable_python(content), sort_keys=True)
+        return f"{task_ctx.task.name}-{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def by_digest(value: Any) -> Any:
-    """The same as plain lists and dictionaries, each stored file replaced by its digest."""
+def by_digest(value: Any, places: bool = False) -> Any:
+    """The same as plain lists and dictionaries, each stored file replaced by its digest.
+
+    Args:
+        value: an input of a task, or all of them.
+        places: whether a file's URI stays beside its digest.
+    """
     if isinstance(value, Stored):
-        return value.sha256
+        return [value.sha256, value.uri] if places else value.sha256
+    if isinstance(value, Folder):
+        return None
     if is_dataclass(value):
-        return {field.name: by_digest(getattr(value, field.name)) for field in fields(value)}
+        items = {field.name: getattr(value, field.name) for field in fields(value)}
+        return by_digest(items, places)
     if isinstance(value, dict):
-        return {str(key): by_digest(item) for key, item in value.items()}
+        return {str(key): by_digest(item, places) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [by_digest(item) for item in value]
+        return [by_digest(item, places) for item in value]
     return value
 
 
@@ -101,14 +121,14 @@ class CachedTask(Generic[R]):
 
 
 def cached_task(
-    *, name: str, run_name: str, version: int = 1
+    *, name: str, run_name: str, places: tuple[str, ...] = ()
 ) -> Callable[[Callable[..., R]], CachedTask[R]]:
     """A decorator: a task with our cache policy, retries and one-line refusals.
 
     Args:
         name: the task's name in the UI and in its cache key.
         run_name: the task run's name; may use the parameters.
-        version: see `ByContent`.
+        places: the inputs of which the record says where they are; then the key does, too.
     """
 
     def decorate(function: Callable[..., R]) -> CachedTask[R]:
@@ -123,7 +143,7 @@ def cached_task(
             recorded,
             name=name,
             task_run_name=run_name,
-            cache_policy=ByContent(version=version),
+            cache_policy=ByContent(places=places),
             persist_result=True,
             result_serializer="json",
             retries=3,

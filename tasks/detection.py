@@ -1,14 +1,15 @@
 """The verdict, and what it calls for, as cached tasks: from clean validation images alone."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from goodnet.detection.verdict import Verdict
 from goodnet.evaluation import Counts
-from goodnet.mitigation.mitigated import Mitigated, Name
+from goodnet.mitigation.mitigated import Mitigated, Name, Recovery
 from goodnet.paths import goodnet, repaired_model
 from goodnet.storage import Stored
 from tasks import opened
-from tasks.caching import cached_task
+from tasks.caching import Folder, cached_task
 from tasks.outputs import store_networks
 from tasks.progress import reporter
 
@@ -21,7 +22,7 @@ class Second(NamedTuple):
     goodnet: Stored
 
 
-@cached_task(name="judge", run_name="judge", version=7)
+@cached_task(name="judge", run_name="judge")
 def judge(model: Stored, architecture: Stored | str, scale: str, valid: Stored) -> Verdict:
     """Whether the suspect is backdoored, and for which classes."""
     from goodnet.detection.judge import judge
@@ -34,9 +35,8 @@ def judge(model: Stored, architecture: Stored | str, scale: str, valid: Stored) 
     return judge(view, clean, progress=reporter("looking for triggers", "steps"))
 
 
-@cached_task(name="mitigate", run_name="mitigate {name}: {how}", version=7)
+@cached_task(name="mitigate", run_name="mitigate: {how}")
 def mitigate(
-    name: str,
     model: Stored,
     architecture: Stored | str,
     layer: str,
@@ -44,19 +44,16 @@ def mitigate(
     how: Name,
     verdict: Verdict,
     channels: tuple[int, ...],
-    budget: float,
     valid: Stored,
-    folder: str,
+    folder: Folder,
 ) -> Second:
     """A network without the backdoor, and its GoodNet.
 
     Args:
-        name: the suspect's name, for the task run's name.
         how: the method.
         verdict: says which classes are in question.
         channels: those of the layer that fine-pruning prunes first.
-        budget: points of held-out clean validation accuracy that it may cost.
-        folder: the repair's folder.
+        folder: where they are left.
     """
     from goodnet.detection.problem import CleanImages
     from goodnet.mitigation.mitigate import Problem, mitigate
@@ -64,10 +61,43 @@ def mitigate(
 
     suspect = opened.suspect(model, architecture)
     clean = CleanImages.of(opened.dataset(valid, suspect))
-    problem = Problem(suspect, Scale(scale), clean, verdict, layer, channels, budget)
+    problem = Problem(suspect, Scale(scale), clean, verdict, layer, channels)
     repair = mitigate(problem, how, progress=reporter(f"{how} network", "steps"))
     paths = repaired_model(how, "", suspect.format), goodnet(how, "")
-    return Second(repair.account, *store_networks([repair.model, repair.goodnet], paths, folder))
+    return Second(
+        repair.account, *store_networks([repair.model, repair.goodnet], paths, folder.uri)
+    )
+
+
+@cached_task(name="try triggers", run_name="try recovered triggers on pruned models")
+def try_triggers(
+    model: Stored,
+    architecture: Stored | str,
+    layer: str,
+    scale: str,
+    verdict: Verdict,
+    pruned: Sequence[Sequence[int]],
+    valid: Stored,
+) -> list[tuple[Recovery, ...]]:
+    """What the triggers of the verdict do to each pruned model, on the held-out clean images.
+
+    Args:
+        verdict: has the triggers.
+        pruned: the channels that are pruned in each model.
+    """
+    from goodnet.detection.problem import CleanImages, Scorer
+    from goodnet.mitigation.holdout import split
+    from goodnet.mitigation.recheck import recheck
+    from goodnet.repair import prune
+    from goodnet.scale import Scale
+
+    suspect = opened.suspect(model, architecture)
+    images = split(CleanImages.of(opened.dataset(valid, suspect))).held_out
+    before, triggers = Scorer(suspect.network, Scale(scale)), verdict.recovered_triggers()
+    return [
+        recheck(before, Scorer(prune(suspect, layer, channels), Scale(scale)), images, triggers)
+        for channels in pruned
+    ]
 
 
 @cached_task(name="evaluate second repair", run_name="evaluate second repair on {role}")

@@ -15,7 +15,7 @@ from tasks.caching import cached_task
 from tasks.progress import reporter
 
 
-@cached_task(name="open suspect", run_name="open suspect", version=2)
+@cached_task(name="open suspect", run_name="open suspect", places=("model", "architecture"))
 def describe_suspect(model: Stored, architecture: Stored | str, layer: str) -> ModelFound:
     """The suspect, opened under every check."""
     from goodnet.inspection import describe_model
@@ -24,7 +24,7 @@ def describe_suspect(model: Stored, architecture: Stored | str, layer: str) -> M
     return describe_model(suspect, layer=layer, uri=model.uri)
 
 
-@cached_task(name="open data set", run_name="open {role}")
+@cached_task(name="open data set", run_name="open {role}", places=("data",))
 def describe_data(model: Stored, architecture: Stored | str, data: Stored, role: str) -> SetFound:
     """The data set, opened under every check."""
     from goodnet.inspection import describe_set

@@ -64,6 +64,16 @@ def store_networks(
     return stored
 
 
+@cached_task(name="copy", run_name="copy to {uri}")
+def store_copy(file: Stored, uri: str) -> Stored:
+    """The copy of a stored file at another place."""
+    with storage.local_file(file.uri) as path:
+        copy = storage.put(path, uri)
+    if copy.sha256 != file.sha256:
+        raise OSError(f"{file.uri}: changed while it was copied")
+    return copy
+
+
 @cached_task(name="draw samples", run_name="draw samples of {name}")
 def store_samples(
     name: str,
@@ -115,11 +125,7 @@ def store_triggers(
     return _put_all(drawn, folder)
 
 
-@cached_task(
-    name="draw figures",
-    run_name="draw curves and evaluation of {findings.model.name}",
-    version=2,
-)
+@cached_task(name="draw figures", run_name="draw curves and evaluation of {findings.model.name}")
 def store_figures(findings: Findings, folder: str) -> list[Stored]:
     """The curve of each order, and the evaluation as bars."""
     from goodnet.charts import curve_figure, evaluation_figure
@@ -133,11 +139,7 @@ def store_figures(findings: Findings, folder: str) -> list[Stored]:
     return _put_all(drawn, folder)
 
 
-@cached_task(
-    name="write report",
-    run_name="write tables and report of {findings.model.name}",
-    version=2,
-)
+@cached_task(name="write report", run_name="write tables and report of {findings.model.name}")
 def store_report(findings: Findings, figures: Sequence[Stored], folder: str) -> list[Stored]:
     """The tables, and the report as Markdown and as one self-contained page."""
     from goodnet.report import report_html, report_markdown
@@ -154,11 +156,16 @@ def store_report(findings: Findings, figures: Sequence[Stored], folder: str) -> 
     return _put_all(written, folder)
 
 
-@cached_task(name="write manifest", run_name="write manifest of {findings.model.name}")
+@cached_task(
+    name="write manifest",
+    run_name="write manifest of {findings.model.name}",
+    places=("model", "data", "request"),
+)
 def store_manifest(
     model: Stored,
     data: Mapping[str, Stored],
     request: Request,
+    method: str,
     findings: Findings,
     files: Sequence[Stored],
     folder: str,
@@ -166,7 +173,7 @@ def store_manifest(
     """The manifest, last of all: from then on the folder is a result."""
     from goodnet.manifest import manifest
 
-    text = manifest(folder, model, data, request, findings, files)
+    text = manifest(folder, model, data, request, method, findings, files)
     return [storage.put(text, storage.inside(folder, paths.MANIFEST))]
 
 

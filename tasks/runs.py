@@ -11,7 +11,6 @@ from prefect.exceptions import ObjectNotFound
 
 from goodnet import paths
 from goodnet.faults import RequestRefused
-from goodnet.manifest import METHOD
 
 ON_ARRIVAL = "repair/on-arrival"
 REFUSED = "Refused"  # the name of the state of a run whose model cannot be used
@@ -19,9 +18,9 @@ ATTEMPTS = 3
 PAGE = 200  # runs that the server names in one answer
 
 
-def key_of(sha256: str, attempt: int = 0) -> str:
+def key_of(sha256: str, method: str, attempt: int = 0) -> str:
     """What the server starts no more than one run for: a content, the method, the attempt."""
-    return f"{sha256}:{METHOD}" + (f":{attempt}" if attempt else "")
+    return f"{sha256}:{method}" + (f":{attempt}" if attempt else "")
 
 
 def start_repair(uri: str, key: str, parameters: dict[str, Any]) -> FlowRun:
@@ -46,7 +45,7 @@ def start_repair(uri: str, key: str, parameters: dict[str, Any]) -> FlowRun:
         ) from None
 
 
-def due(contents: Collection[str]) -> dict[str, str]:
+def due(contents: Collection[str], method: str) -> dict[str, str]:
     """The contents that a run is to be started for, each with that run's key.
 
     One that ended by a crash, or by a fault that may have passed, is due again, `ATTEMPTS` times
@@ -54,12 +53,13 @@ def due(contents: Collection[str]) -> dict[str, str]:
 
     Args:
         contents: sha256 of models.
+        method: a digest of the source that a repair computes with.
     """
-    runs = {run.idempotency_key: run for run in _runs(contents)}
+    runs = {run.idempotency_key: run for run in _runs(contents, method)}
     found = {}
     for sha256 in contents:
         for attempt in range(ATTEMPTS):
-            key = key_of(sha256, attempt)
+            key = key_of(sha256, method, attempt)
             if key not in runs:
                 found[sha256] = key
                 break
@@ -72,8 +72,8 @@ def _worth_another(run: FlowRun) -> bool:
     return run.state_name != REFUSED and run.state_type in (StateType.CRASHED, StateType.FAILED)
 
 
-def _runs(contents: Collection[str]) -> Iterator[FlowRun]:
-    keys = [key_of(sha256, attempt) for sha256 in contents for attempt in range(ATTEMPTS)]
+def _runs(contents: Collection[str], method: str) -> Iterator[FlowRun]:
+    keys = [key_of(sha256, method, attempt) for sha256 in contents for attempt in range(ATTEMPTS)]
     with get_client(sync_client=True) as client:
         for start in range(0, len(keys), PAGE):
             wanted = FlowRunFilterIdempotencyKey(any_=keys[start : start + PAGE])

@@ -10,7 +10,7 @@ from goodnet.curve import Curve, find_drop
 from goodnet.detection.trigger import Trigger
 from goodnet.detection.verdict import NOTHING, Answer, Recovered, Statistic, Verdict
 from goodnet.evaluation import Counts, Repaired, repaired_models, results_of
-from goodnet.findings import Findings, ModelFound, ScaleUsed, SetFound
+from goodnet.findings import Findings, ModelFound, Recheck, ScaleUsed, SetFound
 from goodnet.metrics import Share
 from goodnet.mitigation.mitigated import Mitigated, Name, Recovery
 
@@ -58,6 +58,8 @@ def invented_findings(
     labels_present: int = 12,
     verdict: Verdict | None = None,
     mitigated: Mitigated | None = None,
+    budget: float = 2,
+    target: int = 0,
 ) -> Findings:
     """Findings with a value of its own for whatever a test is about.
 
@@ -72,14 +74,18 @@ def invented_findings(
         count: images in each test set.
         verdict: by default no backdoor was found.
         mitigated: the second repair, whose counts are then the last of `clean` and `attack`.
+        budget: points of clean accuracy.
+        target: the label of the poisoned sets.
     """
     curves = tuple(
         invented_curve(direction, correct=correct, poisoned=poisoned, points=points)
         for direction in directions
     )
-    models = repaired_models(curves)
+    models, rechecks = repaired_models(curves), ()
     if mitigated:
-        models = (*models, Repaired(mitigated.name, "", mitigated.pruned))
+        second = Repaired(mitigated.name, "", mitigated.pruned)
+        models = (*models, second)
+        rechecks = (Recheck(second, mitigated.recovered, mitigated.named),)
     clean = clean or [190, *(186 - 2 * place for place in range(len(models)))]
     attack = attack or [200] * (1 + len(models))
     clean_counts = [Counts(count, n, n, flagged_clean, None, None) for n in clean]
@@ -89,7 +95,7 @@ def invented_findings(
     ]
     return Findings(
         model=_model(name, layers, classes),
-        sets=_sets(poisoned, classes, labels_present),
+        sets=_sets(poisoned, classes, labels_present, target),
         scale=ScaleUsed("raw", "found", {"raw": Share(190, COUNT), "unit": Share(9, COUNT)}),
         points=tuple(points),
         curves=curves,
@@ -99,6 +105,8 @@ def invented_findings(
         verdict=verdict or invented_verdict(),
         method="auto",
         mitigated=mitigated,
+        budget=budget,
+        rechecks=rechecks,
     )
 
 
@@ -116,16 +124,23 @@ def invented_verdict(
 
 
 def invented_mitigated(
-    *, name: Name = "unlearned", right: int = 58, after: int = 1, budget: float = 2
+    *,
+    name: Name = "unlearned",
+    right: int = 58,
+    before: int = 57,
+    after: int = 1,
+    named: tuple[int, ...] = (),
 ) -> Mitigated:
     """A second repair for class 3, with `right` of 60 held-out images, 59 before.
 
     Args:
-        after: of 60 images that the best trigger recovered afterwards takes to the class.
+        before: of 60 images that the trigger recovered for the class takes there in the suspect.
+        after: those that the best one takes there afterwards.
+        named: classes that are named again.
     """
-    recovered = (Recovery(3, Share(57, 60), Share(after, 60), False),)
+    recovered = (Recovery(3, Share(before, 60), Share(after, 60)),)
     classes = (3, 7) if name == "unlearned" else None
-    return Mitigated(name, 0, 4, classes, Share(59, 60), Share(right, 60), budget, recovered)
+    return Mitigated(name, 0, 4, classes, Share(59, 60), Share(right, 60), recovered, named)
 
 
 def _model(name: str, layers: tuple[tuple[str, str], ...], classes: int) -> ModelFound:
@@ -147,7 +162,7 @@ def _model(name: str, layers: tuple[tuple[str, str], ...], classes: int) -> Mode
     )
 
 
-def _sets(poisoned: bool, classes: int, labels_present: int) -> tuple[SetFound, ...]:
+def _sets(poisoned: bool, classes: int, labels_present: int, target: int) -> tuple[SetFound, ...]:
     clean = SetFound(
         "clean valid",
         "data/clean/valid.h5",
@@ -161,7 +176,7 @@ def _sets(poisoned: bool, classes: int, labels_present: int) -> tuple[SetFound, 
     )
     found = [clean, replace(clean, role="clean test", uri="data/clean/test.h5", sha256="02" * 32)]
     if poisoned:
-        bad = replace(clean, highest_label=0, labels_present=1)
+        bad = replace(clean, lowest_label=target, highest_label=target, labels_present=1)
         found.append(replace(bad, role="poisoned valid", uri="data/bd/v.h5", sha256="03" * 32))
         found.append(replace(bad, role="poisoned test", uri="data/bd/t.h5", sha256="04" * 32))
     return tuple(found)

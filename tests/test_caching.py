@@ -7,7 +7,7 @@ import pytest
 from prefect.serializers import PickleSerializer
 
 from goodnet.storage import Stored
-from tasks.caching import by_digest
+from tasks.caching import Folder, by_digest
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ def test_files_count_with_their_content_and_not_with_their_place() -> None:
         assert by_digest(make(one)) == by_digest(make(moved))
         assert by_digest(make(one)) != by_digest(make(other))
     assert by_digest(Record(one, ("2",))) != by_digest(Record(one, ("4",)))
+    assert by_digest({"model": one}, places=True) != by_digest({"model": moved}, places=True)
+    assert by_digest({"to": Folder("a")}) == by_digest({"to": Folder("b")})
 
 
 def test_a_planted_result_is_not_unpickled(tmp_path: Path) -> None:

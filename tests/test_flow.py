@@ -4,24 +4,37 @@ import base64
 import csv
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import PROJECT, Toy
+from invented import invented_mitigated, invented_verdict
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
+from flows import repair_model as repair_model_module
 from flows.repair import NOTHING_STARTED, SOME_FAILED, main
 from goodnet import storage
+from goodnet.dataset import open_dataset
+from goodnet.detection.verdict import BACKDOORED
+from goodnet.mitigation.mitigate import Repair
+from goodnet.repair import guard, join, prune, save_network
+from goodnet.split import Split
 from goodnet.suspect import open_suspect
+from goodnet.sweep import mean_activations
 from goodnet.tables import CURVE_COLUMNS, EVALUATION_COLUMNS
+from tasks import caching
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
+WRITTEN = ("tables and report", "manifest")
+COMPUTES = ("judge", "mitigate", "sweep", "measure", "find", "evaluate")  # the tasks that do
 EVERYTHING = {
     "report.md",
     "report.html",
@@ -143,13 +156,163 @@ def test_a_second_identical_run_executes_no_task(toy: Toy) -> None:
 
 
 def test_a_moved_copy_of_the_same_files_is_the_same_repair(toy: Toy, tmp_path: Path) -> None:
-    """Keys are made of content, not of paths; only what is written elsewhere is written again."""
+    """Keys are made of content, not of paths; only what says where a file is is written again."""
     run(toy)
     moved = toy._replace(model=tmp_path / "renamed" / "toy.h5")
     moved.model.parent.mkdir()
     toy.model.rename(moved.model)
     assert run(moved) == 0
-    assert states()[1] == []
+    says_where = {"open suspect", *(f"write {what} of toy" for what in WRITTEN)}
+    drawn = {"draw curves and evaluation of toy"}  # from findings that have the name
+    assert set(states()[1]) == says_where | drawn
+    assert str(moved.model) in (folder_of(toy) / "report.md").read_text().replace("\\", "")
+
+
+def test_a_copy_under_another_name_gets_a_report_of_its_own(toy: Toy, tmp_path: Path) -> None:
+    run(toy)
+    other, data = toy.model.with_name("other.h5"), tmp_path / "elsewhere"
+    shutil.copy(toy.model, other)
+    shutil.copytree(toy.data, data)
+    assert run(toy._replace(model=other, data=data)) == 0
+    (folder,) = (toy.folder / "artifacts").glob("other-*")
+    assert not [name for name in states()[1] if name.startswith(COMPUTES)]
+    report = (folder / "report.md").read_text().replace("\\", "")
+    assert report.startswith("# Repair of other\n")
+    assert str(other) in report and str(data / "clean" / "valid.h5") in report
+    assert str(toy.model) not in report and str(toy.data) not in report
+    inputs = json.loads((folder / "manifest.json").read_text())["inputs"]
+    assert inputs["model"]["uri"] == str(other)
+    assert inputs["clean test"]["uri"] == str(data / "clean" / "test.h5")
+
+
+def test_a_changed_line_of_the_report_computes_nothing_again(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is another repair, in a folder of its own, with what the first one computed."""
+    run(toy)
+    before = folder_of(toy)
+    digest = caching.source_digest
+
+    def changed(function: Any) -> str:
+        name = function.__name__
+        return "changed" if name in ("store_report", "repair_model") else digest(function)
+
+    monkeypatch.setattr(caching, "source_digest", changed)
+    monkeypatch.setattr(repair_model_module, "source_digest", changed)
+    assert run(toy) == 0
+    assert not [name for name in states()[1] if name.startswith((*COMPUTES, "open"))]
+    (after,) = set((toy.folder / "artifacts").iterdir()) - {before}
+    assert (after / "report.md").read_bytes() == (before / "report.md").read_bytes()
+
+
+@pytest.fixture
+def quick(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> tuple[Toy, list[tuple[str, Any]]]:
+    """A toy whose verdict and training cost nothing, and what is asked of the training.
+
+    Both are made up, and the model is one that no other test has: nothing of it is cached.
+    """
+    network = open_suspect(toy.model).network
+    bias = network.get_layer("fc_2").bias
+    bias.assign(bias + np.random.default_rng().normal(0, 1e-4, bias.shape))
+    save_network(network, toy.model)
+    asked: list[tuple[str, Any]] = []
+
+    def mitigated(problem: Any, how: str, **others: Any) -> Repair:
+        asked.append((how, problem))
+        suspect = problem.suspect
+        pruned = prune(suspect, problem.layer, problem.channels)
+        goodnet = join(suspect, pruned, problem.scale)
+        model = guard(suspect, pruned, problem.scale, [0]) if how == "unlearned" else pruned
+        return Repair(model, goodnet, invented_mitigated(name=how))
+
+    verdict = invented_verdict(BACKDOORED, [3])
+    monkeypatch.setattr("goodnet.detection.judge.judge", lambda *_, **__: verdict)
+    monkeypatch.setattr("goodnet.mitigation.mitigate.mitigate", mitigated)
+    return toy, asked
+
+
+def test_a_trained_network_outlives_a_change_of_the_report(
+    quick: tuple[Toy, list[tuple[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is copied from the folder that it was left in, and trained again once that is gone."""
+    toy, asked = quick
+    run(toy, method="auto")
+    before = folder_of(toy)
+    monkeypatch.setattr(repair_model_module, "source_digest", lambda function: "changed")
+    run(toy, method="auto")
+    (after,) = set((toy.folder / "artifacts").iterdir()) - {before}
+    assert len(asked) == 1
+    for name in ("model_unlearned.keras", "goodnet_unlearned.keras"):
+        (one,), (two,) = (list(folder.rglob(name)) for folder in (before, after))
+        assert one.read_bytes() == two.read_bytes()
+        assert one.relative_to(before) == two.relative_to(after)
+    manifest = json.loads((after / "manifest.json").read_text())
+    assert "repaired_models_unlearned/model_unlearned.keras" in manifest["files"]
+    shutil.rmtree(before)
+    shutil.rmtree(after)
+    run(toy, method="auto")
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("order", ["ascending", "descending", "both"])
+def test_fine_pruning_prunes_the_quietest_channels_whatever_the_order(
+    quick: tuple[Toy, list[tuple[str, Any]]], order: str
+) -> None:
+    toy, asked = quick
+    assert run(toy, "--order", order, method="finepruning") == 0
+    [(how, problem)] = asked
+    split, scale = Split(problem.suspect, problem.layer), problem.scale
+    fits = {"input_shape": problem.suspect.input_shape, "classes": problem.suspect.classes}
+    valid = open_dataset(toy.data / "clean" / "valid.h5", **fits)
+    means = mean_activations(split, valid, scale)
+    pruned = means[list(problem.channels)]
+    assert how == "finepruned"
+    assert 0 < len(pruned) < len(means)
+    assert pruned.max() <= np.delete(means, list(problem.channels)).min()
+
+
+@pytest.mark.parametrize("method", ["unlearning", "finepruning"])
+def test_each_method_has_a_folder_of_its_own(
+    quick: tuple[Toy, list[tuple[str, Any]]], method: str
+) -> None:
+    toy, _ = quick
+    assert run(toy, method=method) == 0
+    how = {"unlearning": "unlearned", "finepruning": "finepruned"}[method]
+    suffix = {"unlearned": ".keras", "finepruned": ".h5"}[how]
+    found = {str(p.relative_to(folder_of(toy))) for p in folder_of(toy).rglob(f"*{how}*.*")}
+    home = f"repaired_models_{how}"
+    assert found == {f"{home}/model_{how}{suffix}", f"{home}/goodnet_{how}.keras"}
+
+
+def test_what_is_recommended_is_left_where_a_script_finds_it(
+    quick: tuple[Toy, list[tuple[str, Any]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The made up estimate of class 3 holds; the sunglasses of class 0 are measured where given."""
+    toy, _ = quick
+    run(toy, "--budget", "100", method="unlearning")
+    folder = folder_of(toy)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    named = manifest["recommendation"]
+    assert named["evidence"] == "measured"
+    assert (named["model"] is None) == (not (folder / "recommended" / "model.keras").exists())
+    for name in ("bd_valid.h5", "bd_test.h5"):
+        (toy.data / "bd" / name).unlink()
+    run(toy, "--budget", "100", method="unlearning")
+    (other,) = set((toy.folder / "artifacts").iterdir()) - {folder}
+    manifest = json.loads((other / "manifest.json").read_text())
+    assert manifest["recommendation"] == {
+        "suspect": "backdoored",
+        "evidence": "estimated",
+        "model": {"method": "unlearned", "drop": None},
+        "goodnet": {"method": "unlearned", "drop": None},
+    }
+    for copy, source in (("model", "model_unlearned"), ("goodnet", "goodnet_unlearned")):
+        one = other / "recommended" / f"{copy}.keras"
+        two = other / "repaired_models_unlearned" / f"{source}.keras"
+        assert one.read_bytes() == two.read_bytes()
+        assert str(one.relative_to(other)) in manifest["files"]
+    assert "use recommended/model.keras in its place" in (other / "report.md").read_text()
+    assert open_suspect(other / "recommended" / "goodnet.keras").classes == 9
 
 
 def test_a_changed_test_set_computes_just_what_depends_on_it(toy: Toy) -> None:

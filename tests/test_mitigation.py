@@ -37,13 +37,13 @@ def test_selection_is_blind_by_signature() -> None:
     """Verdict, choice and second repair have no parameter for poisoned or test images."""
     functions: list[Callable[..., Any]] = [
         *(judge, references, choose_method, mitigate, unlearn, split, *METHODS.values()),
-        *(detection.judge.task.fn, detection.mitigate.task.fn),
+        *(detection.judge.task.fn, detection.mitigate.task.fn, detection.try_triggers.task.fn),
     ]
     for function in functions:
         names = list(inspect.signature(function).parameters)
         assert not [n for n in names if any(word in n for word in SEEN)], function
     assert set(get_type_hints(Problem)) == {
-        *("suspect", "scale", "clean", "verdict", "layer", "channels", "budget")
+        *("suspect", "scale", "clean", "verdict", "layer", "channels")
     }
     assert set(get_type_hints(CleanImages)) == {"pixels", "labels"}
 
@@ -203,7 +203,7 @@ def test_a_corner_is_unlearned_and_its_record_says_so(
     suspect, clean = as_suspect(network), clean_images()
     verdict = judge(View.of(suspect, Scale.RAW), clean)
     before = suspect.network.get_weights()
-    problem = Problem(suspect, Scale.RAW, clean, verdict, "dense", (), 2.0)
+    problem = Problem(suspect, Scale.RAW, clean, verdict, "dense", ())
     network, goodnet, account = mitigate(problem, "unlearned")
     for weights, same in zip(suspect.network.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weights, same)
@@ -216,4 +216,5 @@ def test_a_corner_is_unlearned_and_its_record_says_so(
     np.testing.assert_array_equal(flags, answers != 2)
     assert account.classes is not None and account.classes[0] == 2 and len(account.classes) == 2
     assert account.recovered[0].before.value > 0.9 > 0.5 > account.recovered[0].after.value
-    assert account.succeeded
+    assert {r.target for r in account.recovered} == set(account.classes)  # none is left untried
+    assert account.named == ()

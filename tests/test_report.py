@@ -99,7 +99,7 @@ def test_the_page_is_one_file_with_its_pictures_inside() -> None:
     assert len(page.addresses) == len(PICTURES)
     assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
     assert {"script", "a", "link", "iframe"}.isdisjoint(page.tags)
-    assert page.tags.count("table") == 10
+    assert page.tags.count("table") == 11
     assert "Repair of face_net" in page.text
 
 

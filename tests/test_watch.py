@@ -13,11 +13,15 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterNam
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Crashed, Failed
 
-from flows import watch as watching
+import flows.watch
 from flows.repair import repair
+from flows.repair_model import repair_model
 from flows.watch import watch
 from goodnet import storage
 from tasks import runs
+from tasks.source import source_digest
+
+METHOD = source_digest(repair_model.fn)
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -82,7 +86,7 @@ def test_each_content_is_repaired_once_whatever_it_is_called(toy: Toy, inbox: Pa
     run = found["repair a_b_31m_x"]
     assert run.parameters["models"] == [str(inbox / hostile)]
     assert run.tags == ["model:a_b_31m_x"]
-    assert run.idempotency_key == f"{storage.identify(str(inbox / 'z.h5')).sha256}:{runs.METHOD}"
+    assert run.idempotency_key == runs.key_of(storage.identify(str(inbox / "z.h5")).sha256, METHOD)
 
     assert look(toy).message == "0 started, 0 refused, 3 models in the inbox"
     for record in (toy.folder / "artifacts").iterdir():  # the server remembers too
@@ -99,7 +103,7 @@ def test_concurrent_watchers_start_one_run(toy: Toy, inbox: Path) -> None:
     sha256 = storage.identify(str(inbox / "net.h5")).sha256
 
     def start(number: int) -> str:
-        return str(runs.start_repair(str(inbox / "net.h5"), runs.key_of(sha256), {}).id)
+        return str(runs.start_repair(str(inbox / "net.h5"), runs.key_of(sha256, METHOD), {}).id)
 
     with ThreadPoolExecutor(4) as pool:
         ids = set(pool.map(start, range(8)))
@@ -126,7 +130,7 @@ def test_what_was_refused_is_not_tried_again_until_the_method_is_another(
     end(started(toy)[0], Failed(name=runs.REFUSED))
     look(toy)
     assert len(started(toy)) == 1
-    monkeypatch.setattr(runs, "METHOD", runs.METHOD + 1)
+    monkeypatch.setattr(flows.watch, "source_digest", lambda function: "another")
     look(toy)
     assert len(started(toy)) == 2
 
@@ -163,9 +167,9 @@ def test_the_command_says_what_came_of_the_look(
     toy: Toy, inbox: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     places = [f"--data={toy.data}", f"--output={toy.folder / 'artifacts'}", "--settle=0"]
-    assert watching.main([f"--inbox={inbox}", *places]) == 0
+    assert flows.watch.main([f"--inbox={inbox}", *places]) == 0
     assert capsys.readouterr().out == "0 started, 0 refused, 0 models in the inbox\n"
-    assert watching.main([f"--inbox={inbox}/nowhere", *places]) == 1
+    assert flows.watch.main([f"--inbox={inbox}/nowhere", *places]) == 1
     assert capsys.readouterr().err == f"{inbox}/nowhere: no such folder\n"
 
 

@@ -154,10 +154,9 @@ class Verdict:
         """What a repair is held to account for: the classes named, or else the suspicious ones."""
         return self.classes or self.suspicious
 
-    @property
-    def triggers_in_question(self) -> tuple[Recovered, ...]:
-        """The triggers recovered for these classes."""
-        return tuple(found for found in self.triggers if found.target in self.in_question)
+    def recovered_triggers(self) -> list[Trigger]:
+        """All triggers that were recovered, the best one of each class that stands out first."""
+        return [record.trigger() for record in (*self.triggers, *self.further)]
 
     def as_json(self) -> dict[str, Any]:
         """All of it but masks and patterns, for `json.dumps`."""

@@ -5,11 +5,11 @@ from typing import NamedTuple
 from goodnet.backend import keras
 from goodnet.detection.judge import judge
 from goodnet.detection.problem import CleanImages, Scorer, View
-from goodnet.detection.recovery import success
 from goodnet.detection.verdict import Verdict
 from goodnet.mitigation import finepruning, unlearning
 from goodnet.mitigation.holdout import split
-from goodnet.mitigation.mitigated import Mitigated, Name, Recovery
+from goodnet.mitigation.mitigated import Mitigated, Name
+from goodnet.mitigation.recheck import recheck
 from goodnet.network import build_network
 from goodnet.repair import guard, join
 from goodnet.scale import Scale
@@ -27,7 +27,6 @@ class Problem(NamedTuple):
         verdict: which classes are in question.
         layer: the pruned layer.
         channels: those of it that fine-pruning prunes first.
-        budget: points of held-out clean validation accuracy that the repair may cost.
     """
 
     suspect: Suspect
@@ -36,7 +35,6 @@ class Problem(NamedTuple):
     verdict: Verdict
     layer: str
     channels: tuple[int, ...]
-    budget: float
 
 
 # A method is added by adding its module and its line.
@@ -62,6 +60,8 @@ def mitigate(
 ) -> Repair:
     """Repair a suspect.
 
+    The network that the method made is judged as the suspect was, with other images and patterns.
+
     Args:
         problem: the suspect and what may be seen.
         how: the method.
@@ -76,7 +76,9 @@ def mitigate(
     network = build_network(suspect.plan, suspect.source)
     network.set_weights(view.network.get_weights())
     model = network if made.classes is None else guard(suspect, network, scale, made.classes)
-    repaired = Scorer(model, scale)
+    repaired, known = Scorer(model, scale), problem.verdict.recovered_triggers()
+    again = judge(view, problem.clean, seed=seed + 1) if known else None
+    fresh = again.recovered_triggers() if again else []
     account = Mitigated(
         name=how,
         pruned=made.pruned,
@@ -84,30 +86,7 @@ def mitigate(
         classes=made.classes,
         held_out_before=before,
         held_out_after=repaired.right(parts.held_out),
-        budget=problem.budget,
-        recovered=_recovered(problem, view, repaired, parts.held_out, seed),
+        recovered=recheck(View.of(suspect, scale), repaired, parts.held_out, known, fresh),
+        named=again.classes if again else None,
     )
     return Repair(model, join(suspect, network, scale, made.classes), account)
-
-
-def _recovered(
-    problem: Problem, view: View, repaired: Scorer, held_out: CleanImages, seed: int
-) -> tuple[Recovery, ...]:
-    """What the trigger recovered for each class in question did, and what the best one does now.
-
-    The network that the method made is judged as the suspect was, with other images and patterns.
-    """
-    found = problem.verdict.triggers_in_question
-    if not found:
-        return ()
-    suspect = View.of(problem.suspect, problem.scale)
-    again = judge(view, problem.clean, seed=seed + 1)
-    now = {trigger.target: trigger for trigger in again.triggers}
-    recovered = list[Recovery]()
-    for old in found:
-        stamps = [old.trigger(), *([now[old.target].trigger()] if old.target in now else [])]
-        after = [success(repaired, held_out, old.target, t.mask, t.pattern) for t in stamps]
-        before = success(suspect, held_out, old.target, stamps[0].mask, stamps[0].pattern)
-        most = max(after, key=lambda share: share.value)
-        recovered.append(Recovery(old.target, before, most, old.target in again.classes))
-    return tuple(recovered)

@@ -1,0 +1,47 @@
+"""What recovered triggers do to a repaired model: evidence from clean images alone.
+
+A trigger that was recovered from the suspect is a likeness of the attacker's. Where it took images
+to its class in the suspect and no longer does, that speaks for the repair; it proves nothing about
+other triggers. A search on the repaired model itself adds what it finds there.
+"""
+
+from collections.abc import Sequence
+
+from goodnet.detection.problem import CleanImages, Scorer
+from goodnet.detection.recovery import success
+from goodnet.detection.trigger import Trigger
+from goodnet.metrics import Share
+from goodnet.mitigation.mitigated import Recovery
+
+
+def recheck(
+    suspect: Scorer,
+    repaired: Scorer,
+    images: CleanImages,
+    recovered: Sequence[Trigger],
+    fresh: Sequence[Trigger] = (),
+) -> tuple[Recovery, ...]:
+    """For each class with a trigger, what the best one does in the suspect and in the model.
+
+    Args:
+        suspect: the suspect.
+        repaired: the repaired model.
+        images: clean images that the repair was not trained with.
+        recovered: triggers recovered from the suspect.
+        fresh: triggers recovered from the repaired model; they count in that one only.
+    """
+
+    def best(network: Scorer, triggers: Sequence[Trigger], target: int) -> Share:
+        shares = [
+            success(network, images, target, trigger.mask, trigger.pattern)
+            for trigger in triggers
+            if trigger.target == target
+        ]
+        return max(shares, key=lambda share: share.value)
+
+    return tuple(
+        Recovery(
+            target, best(suspect, recovered, target), best(repaired, [*recovered, *fresh], target)
+        )
+        for target in dict.fromkeys(trigger.target for trigger in recovered)
+    )

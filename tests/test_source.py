@@ -1,0 +1,93 @@
+"""A digest of source changes with the code that a function computes with, and with nothing else."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT
+
+from tasks import source
+from tasks.source import Unit, digest_of
+
+JUDGE, SWEEP = Unit("tasks.detection", "judge"), Unit("tasks.method", "sweep")
+MITIGATE, REPORT = Unit("tasks.detection", "mitigate"), Unit("tasks.outputs", "store_report")
+OPEN, FIGURES = Unit("tasks.method", "describe_suspect"), Unit("tasks.outputs", "store_figures")
+PRUNE, REPAIR = Unit("tasks.outputs", "store_repaired"), Unit("flows.repair_model", "repair_model")
+EVERY = {JUDGE, SWEEP, MITIGATE, REPORT, OPEN, FIGURES, PRUNE, REPAIR}
+
+Change = Callable[[str, str, str], set[Unit]]
+
+
+@pytest.fixture
+def change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Change]:
+    """A function that changes a file of a copy of the source: whose digests change with it?"""
+    for package in source.OURS:
+        shutil.copytree(PROJECT / package, tmp_path / package)
+    monkeypatch.setattr(source, "ROOT", tmp_path)
+
+    def digests() -> dict[Unit, str]:
+        for cached in (source.digest_of, source._read, source._module, source._path):
+            cached.cache_clear()
+        return {unit: digest_of(unit) for unit in EVERY}
+
+    def changed(name: str, old: str, new: str) -> set[Unit]:
+        path = tmp_path / name
+        before, text = digests(), path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+        after = digests()
+        return {unit for unit in EVERY if before[unit] != after[unit]}
+
+    yield changed
+    digests()
+
+
+def test_a_line_of_the_detection_changes_the_verdict_and_what_follows_and_not_the_sweep(
+    change: Change,
+) -> None:
+    """Unlearning judges the network again; REPAIR is in the key of the repair's folder."""
+    line = "STEPS: Final = 30"
+    changed = change("goodnet/detection/searched_triggers.py", line, "STEPS: Final = 31")
+    assert changed == {JUDGE, MITIGATE, REPAIR}
+
+
+def test_a_line_of_unlearning_changes_what_is_unlearned_and_not_the_verdict(change: Change) -> None:
+    name = "goodnet/mitigation/unlearning.py"
+    assert change(name, "RANDOM: Final = 0.2", "RANDOM: Final = 0.3") == {MITIGATE, REPAIR}
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("goodnet/report.py", "LISTED = 24", "LISTED = 25"),
+        ("goodnet/templates/report.md.j2", "## What was given", "## Given"),
+    ],
+)
+def test_a_line_of_the_report_writes_it_again_and_nothing_else(
+    change: Change, name: str, old: str, new: str
+) -> None:
+    assert change(name, old, new) == {REPORT, REPAIR}
+
+
+def test_a_line_of_a_figure_draws_it_again_and_nothing_else(change: Change) -> None:
+    assert change("goodnet/charts.py", "    counts =", "    counts = counts =") == {FIGURES, REPAIR}
+
+
+def test_how_files_are_opened_changes_all_that_opens_them(change: Change) -> None:
+    """The reader is a process of its own: it is named, not imported."""
+    name = "goodnet/reader/hdf5.py"
+    assert change(name, "return ", "return None or ") == EVERY - {REPORT, FIGURES}
+
+
+def test_comments_docstrings_and_layout_change_nothing(change: Change) -> None:
+    name = "goodnet/detection/judge.py"
+    assert change(name, '"""The verdict:', '"""A verdict:') == set()
+    old, new = "UNREFERENCED: Final = 8.0  # times", "UNREFERENCED: Final = (\n 8.0)  # as often"
+    assert change(name, old, new) == set()
+
+
+def test_the_flow_itself_counts_in_the_key_of_a_repair(change: Change) -> None:
+    name = "flows/repair_model.py"
+    assert change(name, "channels_pruned_first(", "channels_pruned_first (\n") == set()
+    assert change(name, "verdict = judge.start(", "verdict = 1 and judge.start(") == {REPAIR}
