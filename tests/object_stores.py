@@ -13,8 +13,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, Literal
+from uuid import uuid4
 
+import pytest
 from conftest import PROJECT
+
+from goodnet import object_storage
 
 Fault = Literal["reset", "reset mid-upload", "reset after", "500", "throttled", "slow", "cut"]
 FAULTS: tuple[Fault, ...] = (
@@ -49,6 +53,15 @@ def moto_server() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+def new_bucket(address: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URI of an empty bucket; the environment names the server."""
+    for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": address}.items():
+        monkeypatch.setenv(name, value)
+    name = f"test-{uuid4().hex[:12]}"
+    object_storage._system().call_s3("create_bucket", Bucket=name)
+    return f"s3://{name}"
 
 
 def s3rver_command() -> str | None:

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from object_stores import (
@@ -16,6 +15,7 @@ from object_stores import (
     FaultyProxy,
     free_port,
     moto_server,
+    new_bucket,
     s3rver_command,
     s3rver_server,
 )
@@ -46,15 +46,6 @@ def store(
     else:
         with s3rver_server(tmp_path_factory.mktemp("s3rver")) as address:
             yield address
-
-
-def new_bucket(address: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URI of an empty bucket; the environment names the server."""
-    for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": address}.items():
-        monkeypatch.setenv(name, value)
-    name = f"test-{uuid4().hex[:12]}"
-    object_storage._system().call_s3("create_bucket", Bucket=name)
-    return f"s3://{name}"
 
 
 @pytest.fixture
