@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from goodnet.faults import InputRefused, RequestRefused
+from goodnet.faults import InputRefused, RequestRefused, one_line
 
 REFUSED = 2
 
@@ -29,9 +29,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(refused, file=sys.stderr)
         return REFUSED
     except OSError as fault:
-        print(f"{fault.filename or asked.command}: {fault.strerror or fault}", file=sys.stderr)
+        print(_said(fault, asked.command), file=sys.stderr)
         return REFUSED
     return 0
+
+
+def _said(fault: OSError, command: str) -> str:
+    """The fault in one line; one of ours names its file already."""
+    if fault.strerror is None:
+        return one_line(fault)
+    return one_line(f"{fault.filename or command}: {fault.strerror}")
 
 
 def _say_verdict(asked: argparse.Namespace) -> None:
@@ -48,7 +55,9 @@ def _say_verdict(asked: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m goodnet")
+    parser = argparse.ArgumentParser(
+        prog="python -m goodnet", epilog="Each file and folder may be an s3:// URL."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
 
     inspect = commands.add_parser("inspect", help="open a suspect and data sets under every check")

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.faults import DataRefused, one_line
-from goodnet.isolation import taken_apart
+from goodnet.isolation import LARGEST_FILE, Content, taken_apart
 from goodnet.scale import Scale
+from goodnet.storage import local_file
 
 BLOCK = 256  # images: one block's activations stay in the processor's cache
 
@@ -97,8 +98,9 @@ def open_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> 
     The file is read by a process of its own, in chunks; see SECURITY.md.
 
     Args:
-        path: `data` is (N, H, W, C), (N, C, H, W) or, for one channel, (N, H, W), of any number
-            type, 0..255 or 0..1; `label` is (N,) whole numbers; `true_label` may be there.
+        path: a local path or an `s3://` URI. `data` is (N, H, W, C), (N, C, H, W) or, for one
+            channel, (N, H, W), of any number type, 0..255 or 0..1; `label` is (N,) whole numbers;
+            `true_label` may be there.
         input_shape: height, width, channels of the network's images; None where any will do.
         classes: labels must lie in 0..classes-1.
 
@@ -106,41 +108,48 @@ def open_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> 
         DataRefused: the file is not such a data set.
         OSError: it could not be read.
     """
-    path = Path(path)
-    with taken_apart(path, "dataset") as content:
-        found = content.description
-        pixels = content.array(found["data"])  # stays mapped when its file is gone
-        names = [name for name in ("label", "true_label") if name in found]
-        labels = {name: content.array(found[name]) for name in names}
-        if pixels.dtype not in (np.uint8, np.float32) or pixels.ndim not in (3, 4):
+    uri = str(path)
+    with (
+        local_file(uri, DataRefused, LARGEST_FILE["dataset"]) as file,
+        taken_apart(file, "dataset") as content,
+    ):
+        return _dataset(uri, content, input_shape, classes)
+
+
+def _dataset(uri: str, content: Content, input_shape: InputShape, classes: int) -> Dataset:
+    found = content.description
+    pixels = content.array(found["data"])  # stays mapped when its file is gone
+    names = [name for name in ("label", "true_label") if name in found]
+    labels = {name: content.array(found[name]) for name in names}
+    if pixels.dtype not in (np.uint8, np.float32) or pixels.ndim not in (3, 4):
+        raise content.refusal
+    for name, values in labels.items():
+        if values.dtype != np.int64 or values.shape != (len(pixels),):
             raise content.refusal
-        for name, values in labels.items():
-            if values.dtype != np.int64 or values.shape != (len(pixels),):
-                raise content.refusal
-            _check_labels(path, name, values, classes)
-        shape = pixels.shape[1:] if pixels.ndim == 4 else (*pixels.shape[1:], 1)
-        return Dataset(
-            source=one_line(path),
-            sha256=content.sha256,
-            pixels=pixels.reshape(len(pixels), *shape),
-            channels_first=_channels_first(path, shape, input_shape),
-            white=_white(path, pixels, found["stored_dtype"]),
-            labels=np.array(labels["label"]),
-            true_labels=np.array(labels["true_label"]) if "true_label" in labels else None,
-            stored_dtype=one_line(found["stored_dtype"]),
-        )
+        _check_labels(uri, name, values, classes)
+    shape = pixels.shape[1:] if pixels.ndim == 4 else (*pixels.shape[1:], 1)
+    return Dataset(
+        source=one_line(uri),
+        sha256=content.sha256,
+        pixels=pixels.reshape(len(pixels), *shape),
+        channels_first=_channels_first(uri, shape, input_shape),
+        white=_white(uri, pixels, found["stored_dtype"]),
+        labels=np.array(labels["label"]),
+        true_labels=np.array(labels["true_label"]) if "true_label" in labels else None,
+        stored_dtype=one_line(found["stored_dtype"]),
+    )
 
 
-def _check_labels(path: Path, name: str, values: Any, classes: int) -> None:
+def _check_labels(uri: str, name: str, values: Any, classes: int) -> None:
     if not (values.min() >= 0 and values.max() < classes):
         raise DataRefused(
-            path,
+            uri,
             f"{name!r} ranges over {values.min()}..{values.max()}; the model has the classes "
             f"0..{classes - 1}",
         )
 
 
-def _channels_first(path: Path, shape: tuple[int, ...], wanted: InputShape) -> bool:
+def _channels_first(uri: str, shape: tuple[int, ...], wanted: InputShape) -> bool:
     def fits(height: int, width: int, channels: int) -> bool:
         real = (height, width, channels)
         return all(want in (None, side) for want, side in zip(wanted, real, strict=True))
@@ -150,15 +159,15 @@ def _channels_first(path: Path, shape: tuple[int, ...], wanted: InputShape) -> b
     if fits(shape[1], shape[2], shape[0]):
         return True
     sides = " x ".join("any" if side is None else str(side) for side in wanted)
-    raise DataRefused(path, f"images of shape {shape} do not fit the model, which takes {sides}")
+    raise DataRefused(uri, f"images of shape {shape} do not fit the model, which takes {sides}")
 
 
-def _white(path: Path, pixels: NDArray[Any], stored_dtype: str) -> float:
+def _white(uri: str, pixels: NDArray[Any], stored_dtype: str) -> float:
     blocks = [pixels[start : start + BLOCK] for start in range(0, len(pixels), BLOCK)]
     lowest, highest = min(b.min() for b in blocks), max(b.max() for b in blocks)
     if not (lowest >= 0 and highest <= 255):
         raise DataRefused(
-            path, f"pixels range over {lowest:g}..{highest:g}; they must lie in 0..255 or 0..1"
+            uri, f"pixels range over {lowest:g}..{highest:g}; they must lie in 0..255 or 0..1"
         )
     return 1.0 if highest <= 1 and stored_dtype.startswith("float") else 255.0
 

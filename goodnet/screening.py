@@ -1,7 +1,6 @@
 """The gate in front of a deployed model: the class of an image, or that it is backdoored."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +13,11 @@ from goodnet.isolation import open_regular
 from goodnet.paths import MODEL_SUFFIXES
 from goodnet.repair import INPUT_NAMES
 from goodnet.scale import Scale
+from goodnet.storage import local_file
 from goodnet.suspect import Suspect, open_suspect
 
 MOST_PIXELS = 64_000_000
+LARGEST_PICTURE = 8 * MOST_PIXELS  # bytes: RGBA of 16 bits, not compressed
 HDF5_SUFFIXES = tuple(suffix for suffix in MODEL_SUFFIXES if suffix != ".keras")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
@@ -40,8 +41,10 @@ def screen(goodnet: str, images: Sequence[str]) -> Iterator[Answer]:
     """The GoodNet's answer for each image, or row of an HDF5 file.
 
     Args:
-        goodnet: a GoodNet file of a repair. It is opened like any suspect.
-        images: PNG or JPEG files, fitted to the network's size, or HDF5 files with `data`.
+        goodnet: a GoodNet file of a repair, a path or an `s3://` URI. It is opened like any
+            suspect.
+        images: PNG or JPEG files, fitted to the network's size, or HDF5 files with `data`;
+            paths or URIs.
 
     Raises:
         ModelRefused: the file is no GoodNet.
@@ -53,7 +56,7 @@ def screen(goodnet: str, images: Sequence[str]) -> Iterator[Answer]:
         if source.lower().endswith(HDF5_SUFFIXES):
             yield from _screen_rows(opened, source, scale)
         else:
-            pixels = rescaled(_picture(Path(source), opened), 255.0, scale)
+            pixels = rescaled(_picture(source, opened), 255.0, scale)
             yield Answer(source, _answers(opened, pixels[None])[0])
 
 
@@ -79,17 +82,20 @@ def _answers(goodnet: Suspect, images: NDArray[np.float32]) -> list[int | str]:
     return ["backdoored" if c == backdoored else int(c) for c in classes]
 
 
-def _picture(path: Path, goodnet: Suspect) -> NDArray[np.float32]:
+def _picture(source: str, goodnet: Suspect) -> NDArray[np.float32]:
     """A picture file's pixels, 0..255, at the size of the network's images."""
     height, width, channels = goodnet.input_shape
-    with open_regular(path, DataRefused) as file:
+    with (
+        local_file(source, DataRefused, LARGEST_PICTURE) as path,
+        open_regular(path, DataRefused) as file,
+    ):
         try:
             with Image.open(file, formats=("PNG", "JPEG")) as picture:
                 if picture.width * picture.height > MOST_PIXELS:
-                    raise DataRefused(path, f"has more than {MOST_PIXELS} pixels")
+                    raise DataRefused(source, f"has more than {MOST_PIXELS} pixels")
                 fitted = picture.convert(MODES[channels])
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as fault:
-            raise DataRefused(path, f"is not a readable PNG or JPEG ({fault})") from None
+            raise DataRefused(source, f"is not a readable PNG or JPEG ({fault})") from None
     size = (width or fitted.width, height or fitted.height)
     if fitted.size != size:
         fitted = fitted.resize(size, Image.Resampling.BILINEAR)

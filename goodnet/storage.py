@@ -5,19 +5,22 @@ A URI is a path or `s3://bucket/key`. Nothing here opens what it carries.
 
 import hashlib
 import os
+import re
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
 from goodnet import object_storage, paths
-from goodnet.faults import InputRefused, RequestRefused
+from goodnet.faults import InputRefused, RequestRefused, one_line
 from goodnet.isolation import open_regular
 
-BLOCK = 4 << 20
+MIB = 1 << 20
+BLOCK = 4 * MIB
 
 
 class Stored(NamedTuple):
@@ -81,21 +84,40 @@ def holds(stored: Stored) -> bool:
 
 
 @contextmanager
-def local_file(uri: str, refused: type[InputRefused] = InputRefused) -> Iterator[Path]:
+def local_file(
+    uri: str, refused: type[InputRefused] = InputRefused, largest: int = sys.maxsize
+) -> Iterator[Path]:
     """A local path of the file: the file itself, or a copy that goes with the context.
 
+    A refusal of that path, raised within the context, comes out of it with the URI instead.
+
+    Args:
+        largest: in bytes; no more of a remote file is fetched. A local one is not measured.
+
     Raises:
-        InputRefused: there is no such file.
+        InputRefused: there is no such file, or it is too large to fetch.
         OSError: it could not be fetched.
     """
-    if not is_remote(uri):
-        yield Path(uri)
-        return
+    with _fetched(uri, refused, largest) if is_remote(uri) else nullcontext(Path(uri)) as path:
+        try:
+            yield path
+        except InputRefused as fault:
+            if fault.source != one_line(path):
+                raise
+            raise type(fault)(uri, fault.fault) from None
+
+
+@contextmanager
+def _fetched(uri: str, refused: type[InputRefused], largest: int) -> Iterator[Path]:
+    """A copy, with the ending that the URI has."""
+    suffix = re.search(r"\.[A-Za-z0-9]{1,9}\Z", uri)
     with tempfile.TemporaryDirectory(prefix="goodnet-") as folder:
-        suffix = next((s for s in paths.MODEL_SUFFIXES if uri.lower().endswith(s)), "")
-        copy = Path(folder) / f"{paths.safe_name(uri)}{suffix}"
+        copy, count = Path(folder) / f"{paths.safe_name(uri)}{suffix[0] if suffix else ''}", 0
         with copy.open("xb") as target:
             for block in _blocks(uri, refused):
+                count += len(block)
+                if count > largest:
+                    raise refused(uri, f"is larger than {largest // MIB} MiB")
                 target.write(block)
         yield copy
 

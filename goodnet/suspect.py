@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from goodnet.architecture import Architecture, parse_architecture
 from goodnet.deepid import deepid_classes, deepid_config
 from goodnet.faults import ModelRefused, RequestRefused, one_line
-from goodnet.isolation import Content, open_regular, taken_apart
+from goodnet.isolation import LARGEST_FILE, Content, open_regular, taken_apart
+from goodnet.storage import local_file
 
 if TYPE_CHECKING:
     from goodnet.backend import keras
@@ -55,44 +56,47 @@ def open_suspect(path: str | Path, *, architecture: str = "auto") -> Suspect:
     The file is read by a process of its own and never given to Keras; see SECURITY.md.
 
     Args:
-        path: a whole model, or weights only.
+        path: a whole model, or weights only; a local path or an `s3://` URI.
         architecture: for weights only: "auto" (DeepID where names and shapes fit), "deepid", or
-            the path of a Keras JSON configuration. A whole model brings its own.
+            the path or URI of a Keras JSON configuration. A whole model brings its own.
 
     Raises:
         ModelRefused: the file is no model that can be opened safely, or no image classifier.
         OSError: it could not be read.
     """
-    path = Path(path)
-    with taken_apart(path, "model") as content:
-        plan, described_by = _plan(path, content, architecture)
+    uri = str(path)
+    with (
+        local_file(uri, ModelRefused, LARGEST_FILE["model"]) as file,
+        taken_apart(file, "model") as content,
+    ):
+        plan, described_by = _plan(uri, content, architecture)
         from goodnet.network import load_network  # TensorFlow, when there is a plan to build
 
         stored = [
             (entry["name"], [content.array(weight) for weight in entry["weights"]])
             for entry in content.description["layers"]
         ]
-        network = load_network(plan, content.description["layout"], stored, path)
-        suffix = ".keras" if path.suffix.lower() == ".keras" else ".h5"
-        return Suspect(one_line(path), content.sha256, suffix, described_by, plan, network)
+        network = load_network(plan, content.description["layout"], stored, uri)
+        suffix = ".keras" if file.suffix.lower() == ".keras" else ".h5"
+        return Suspect(one_line(uri), content.sha256, suffix, described_by, plan, network)
 
 
-def _plan(path: Path, content: Content, architecture: str) -> tuple[Architecture, str]:
+def _plan(uri: str, content: Content, architecture: str) -> tuple[Architecture, str]:
     """The architecture, and where it was found."""
     config = content.description["config"]
     if config is not None:
-        return parse_architecture(config, path), "its own configuration"
+        return parse_architecture(config, uri), "its own configuration"
     if architecture not in ("auto", "deepid"):
-        return parse_architecture(_read_json(Path(architecture)), architecture), architecture
+        return parse_architecture(_read_json(architecture), architecture), architecture
     shapes = _shapes(content.description)
     classes = deepid_classes(shapes)
     if classes is None:
         raise ModelRefused(
-            path,
+            uri,
             "holds weights only, and they are not DeepID's; give the model's Keras JSON "
             "configuration with --architecture FILE.json",
         )
-    return parse_architecture(deepid_config(classes), path), "the built-in DeepID"
+    return parse_architecture(deepid_config(classes), uri), "the built-in DeepID"
 
 
 def _shapes(description: Mapping[str, Any]) -> dict[str, list[tuple[int, ...]]]:
@@ -109,10 +113,13 @@ def _shapes(description: Mapping[str, Any]) -> dict[str, list[tuple[int, ...]]]:
     return {paths.get(path, path): shape for path, shape in shapes.items()}
 
 
-def _read_json(path: Path) -> Any:
-    with open_regular(path, RequestRefused) as file:
+def _read_json(uri: str) -> Any:
+    with (
+        local_file(uri, RequestRefused, LARGEST_ARCHITECTURE) as path,
+        open_regular(path, RequestRefused) as file,
+    ):
         text = file.read(LARGEST_ARCHITECTURE)
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as fault:
-        raise RequestRefused(path, f"is not a Keras JSON configuration: {fault}") from None
+        raise RequestRefused(uri, f"is not a Keras JSON configuration: {fault}") from None

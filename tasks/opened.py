@@ -1,12 +1,9 @@
 """Inputs opened once in a process, however many of its tasks need them."""
 
-from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from goodnet import storage
 from goodnet.faults import DataRefused, InputRefused, ModelRefused
 from goodnet.storage import Stored
 
@@ -48,13 +45,10 @@ def dataset(data: Stored, opened: "Suspect") -> "Dataset":
 def _suspect(model: Stored, architecture: Stored | str) -> "Suspect":
     from goodnet.suspect import open_suspect
 
-    def open_it(path: Path) -> "Suspect":
-        if isinstance(architecture, str):
-            return open_suspect(path, architecture=architecture)
-        with storage.local_file(architecture.uri) as config:
-            return open_suspect(path, architecture=str(config))
-
-    return _opened(model, open_it, ModelRefused)
+    given = architecture if isinstance(architecture, str) else architecture.uri
+    opened = open_suspect(model.uri, architecture=given)
+    _check(opened.sha256, model, ModelRefused)
+    return opened
 
 
 @lru_cache(maxsize=2)
@@ -68,21 +62,12 @@ def _split(model: Stored, architecture: Stored | str, layer: str) -> "Split":
 def _dataset(data: Stored, input_shape: Any, classes: int) -> "Dataset":
     from goodnet.dataset import open_dataset
 
-    def open_it(path: Path) -> "Dataset":
-        return open_dataset(path, input_shape=input_shape, classes=classes)
-
-    return _opened(data, open_it, DataRefused)
-
-
-def _opened(stored: Stored, open_it: Callable[[Path], Any], refused: type[InputRefused]) -> Any:
-    """What is in the file, if it still is the file it was; faults name its URI."""
-    with storage.local_file(stored.uri, refused) as path:
-        try:
-            opened = open_it(path)
-        except InputRefused as fault:
-            if fault.source != str(path):
-                raise
-            raise type(fault)(stored.uri, fault.fault) from None
-    if opened.sha256 != stored.sha256:
-        raise refused(stored.uri, "changed while it was being worked on; start the repair again")
+    opened = open_dataset(data.uri, input_shape=input_shape, classes=classes)
+    _check(opened.sha256, data, DataRefused)
     return opened
+
+
+def _check(sha256: str, stored: Stored, refused: type[InputRefused]) -> None:
+    """Refuse what is not the file it was."""
+    if sha256 != stored.sha256:
+        raise refused(stored.uri, "changed while it was being worked on; start the repair again")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from goodnet import storage
-from goodnet.faults import InputRefused, RequestRefused
+from goodnet.faults import InputRefused, ModelRefused, RequestRefused
 from goodnet.inputs import find_data, find_models
 from goodnet.paths import repair_folder, safe_name
 from goodnet.request import parse_request
@@ -62,6 +62,14 @@ def test_links_pipes_and_folders_are_not_files(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputRefused, match=fault):
             storage.identify(str(tmp_path / name))
+
+
+def test_a_refusal_of_a_local_path_names_it_as_it_was_given() -> None:
+    """Whoever is refused the file; what is said of other files stays as it is."""
+    for given, named in ((".//a/./net.h5", ".//a/./net.h5"), ("other.h5", "plan.json")):
+        with pytest.raises(ModelRefused) as refused, storage.local_file(given) as path:
+            raise ModelRefused("plan.json" if named == "plan.json" else path, "is damaged")
+        assert (refused.value.source, refused.value.fault) == (named, "is damaged")
 
 
 def test_models_are_found_in_folders_each_once_and_in_order(tmp_path: Path) -> None:
