@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from goodnet import aws_environment, paths
 from goodnet.faults import RequestRefused, one_line
 
 SCHEME = "s3://"
@@ -134,9 +135,9 @@ def put(path: Path, uri: str, sha256: str) -> None:
         OSError: it could not be stored.
     """
     bucket, key = split(uri)
-    system, size = _system(), path.stat().st_size
+    size = path.stat().st_size
     with _clear(uri):
-        system.put_file(str(path), f"{bucket}/{key}", chunksize=PART, Metadata={DIGEST: sha256})
+        _system().put_file(str(path), f"{bucket}/{key}", chunksize=PART, Metadata={DIGEST: sha256})
     if not holds(uri, size, sha256):
         raise OSError(f"{one_line(uri)}: was not stored whole")
 
@@ -154,6 +155,19 @@ def holds(uri: str, size: int, sha256: str) -> bool:
     return bool(said == sha256) if said else _digest(uri) == sha256
 
 
+def check_writable(folder: str) -> None:
+    """Nothing: objects can be stored under the prefix. An upload is begun there, and given up.
+
+    Raises:
+        FileNotFoundError: there is no such bucket.
+        OSError: it cannot be written to.
+    """
+    bucket, key = split(folder)
+    place = {"Bucket": bucket, "Key": f"{key.rstrip('/')}/{paths.PROBE}".lstrip("/")}
+    begun = _call(folder, "create_multipart_upload", **place)
+    _call(folder, "abort_multipart_upload", **place, UploadId=begun["UploadId"])
+
+
 def _digest(uri: str) -> str:
     digest = hashlib.sha256()
     for block in blocks(uri):
@@ -169,28 +183,36 @@ def _call(uri: str, method: str, **arguments: Any) -> dict[str, Any]:
 
 @contextmanager
 def _clear(uri: str) -> Iterator[None]:
-    """Faults of S3 as `OSError`s of one line that names the URI: they can pass, most of them."""
+    """Faults of S3 as `OSError`s of one line that names the URI: they can pass, most of them.
+
+    Raises:
+        RequestRefused: no client can be made of AWS' settings, or the URI cannot be asked for.
+    """
     from aiohttp import ClientError as ConnectionFault
-    from botocore.exceptions import (
-        BotoCoreError,
-        ClientError,
-        NoCredentialsError,
-        ParamValidationError,
-    )
+    from botocore import exceptions as boto
 
     try:
         yield
-    except ClientError as fault:
+    except boto.ClientError as fault:
         raise _of_kind(str(fault.response.get("Error", {}).get("Code")))(
             f"{one_line(uri)}: {one_line(fault)}"
         ) from None
     except FileNotFoundError:
         raise FileNotFoundError(f"{one_line(uri)}: no such file") from None
-    except (NoCredentialsError, PermissionError) as fault:
+    except (boto.NoCredentialsError, PermissionError) as fault:
         raise PermissionError(f"{one_line(uri)}: {one_line(fault)}") from None
-    except ParamValidationError as fault:
+    except (
+        boto.ProfileNotFound,
+        boto.ConfigParseError,
+        boto.InvalidRegionError,
+        boto.PartialCredentialsError,
+        boto.InvalidDefaultsMode,
+        boto.InvalidSTSRegionalEndpointsConfigError,
+    ) as fault:
+        raise RequestRefused("AWS settings", fault) from None
+    except (boto.ParamValidationError, ValueError) as fault:  # or a setting out of AWS' files
         raise RequestRefused(uri, fault) from None
-    except (BotoCoreError, ConnectionFault, OSError) as fault:
+    except (boto.BotoCoreError, ConnectionFault, OSError) as fault:
         said = one_line(fault) or type(fault).__name__
         raise OSError(f"{one_line(uri)}: object storage failed: {said}") from None
 
@@ -202,8 +224,13 @@ def _of_kind(code: str) -> type[OSError]:
 
 
 def _system() -> Any:
-    """The client, one for a process and its AWS environment."""
+    """The client, one for a process and its AWS environment.
+
+    Raises:
+        RequestRefused: there is something in the environment that no client can be made of.
+    """
     environment = tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
+    aws_environment.check(dict(environment))
     return _system_for(os.getpid(), environment)
 
 

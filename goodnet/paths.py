@@ -15,6 +15,7 @@ EVALUATION_FIGURE = "evaluation.png"
 VERDICT_FIGURE = "verdict.png"
 CURVES_CSV, EVALUATION_CSV = "curves.csv", "evaluation.csv"
 MANIFEST = "manifest.json"
+PROBE = ".probe"  # of an upload that is never completed
 
 MODEL_SUFFIXES = (".h5", ".hdf5", ".keras")
 SHORT: dict[str, str] = {"ascending": "asc", "descending": "desc"}
