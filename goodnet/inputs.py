@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
-from goodnet import paths, storage
+from pathlib import Path
+
+from goodnet import isolation, paths, storage
 from goodnet.faults import DataRefused, ModelRefused, RequestRefused
+from goodnet.isolation import Kind
 from goodnet.storage import Stored
 
 CLEAN_VALID, CLEAN_TEST = "clean valid", "clean test"
@@ -22,7 +25,7 @@ def find_models(given: Sequence[str]) -> tuple[str, ...]:
     """The model files that the URIs of files and folders stand for, each once.
 
     Raises:
-        RequestRefused: a folder has no model in it, or a file is not there.
+        RequestRefused: a folder has no model in it, or nothing is given.
     """
     found: dict[str, None] = {}
     for uri in given:
@@ -44,14 +47,21 @@ def find_data(folder: str) -> dict[str, Stored]:
     Raises:
         DataRefused: there is no clean validation or test set, or one cannot be read.
     """
-    found = {}
-    for role, names in _FILES.items():
-        present = _present(folder, role)
-        if present is not None:
-            found[role] = storage.identify(present, DataRefused)
-        elif role in _REQUIRED:
-            raise DataRefused(folder, f"has no {names[0]}")
-    return found
+    found = locate_data(folder)
+    return {role: storage.identify(uri, DataRefused) for role, uri in found.items()}
+
+
+def locate_data(folder: str) -> dict[str, str]:
+    """The URIs of a folder's data sets by role, none of them read; a poisoned one may be missing.
+
+    Raises:
+        DataRefused: there is no clean validation or test set.
+    """
+    found = {role: _present(folder, role) for role in _FILES}
+    for role in _REQUIRED:
+        if found[role] is None:
+            raise DataRefused(folder, f"has no {_FILES[role][0]}")
+    return {role: uri for role, uri in found.items() if uri is not None}
 
 
 def find_clean_valid(folder: str) -> str:
@@ -73,14 +83,26 @@ def _present(folder: str, role: str) -> str | None:
 
 
 def find_output(folder: str) -> None:
-    """Nothing: the place for the repairs can be reached.
+    """Nothing: the place for the repairs can be written to, and is as it was.
 
     Raises:
-        RequestRefused: there is no such bucket.
+        RequestRefused: it cannot, or there is no such bucket.
         OSError: object storage does not answer, or does not let us in.
     """
-    if storage.is_remote(folder):
-        storage.entries(folder, paths.MODEL_SUFFIXES)
+    storage.check_writable(folder)
+
+
+def glance(uri: str, kind: Kind) -> None:
+    """Nothing: there is a file, and one on this machine begins as its kind and its name say.
+
+    Raises:
+        ModelRefused, DataRefused: there is none, or it does not.
+        OSError: object storage does not answer, or does not let us in.
+    """
+    if not storage.is_remote(uri):
+        isolation.glance(Path(uri), kind)
+    elif not storage.exists(uri):
+        raise isolation.REFUSAL[kind](uri, "no such file")
 
 
 def identify_model(uri: str) -> Stored:

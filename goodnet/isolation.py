@@ -119,6 +119,16 @@ def private_copy(path: Path, copy: Path, kind: Kind) -> str:
     return digest.hexdigest()
 
 
+def glance(path: Path, kind: Kind) -> None:
+    """Nothing: the file is a regular one, and begins as its kind and its name say.
+
+    Raises:
+        ModelRefused, DataRefused: it does not.
+    """
+    with open_regular(path, REFUSAL[kind]) as file:
+        _check_signature(path, file.read(8), kind)
+
+
 def _check_signature(path: Path, start: bytes, kind: Kind) -> None:
     """Refuse at once what does not begin as its kind and its name say."""
     suffix, is_hdf5, is_zip = path.suffix.lower(), start == HDF5, start[:4] == ZIP

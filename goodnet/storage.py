@@ -153,6 +153,40 @@ def read(stored: Stored) -> bytes:
     return data
 
 
+def check_writable(folder: str) -> None:
+    """Nothing: files can be put below the folder, which need not be there; nothing stays there.
+
+    Raises:
+        RequestRefused: it cannot be written to, is no folder, or there is no such bucket.
+        OSError: object storage does not answer, or does not let us in.
+    """
+    if is_remote(folder):
+        try:
+            return object_storage.check_writable(folder)
+        except FileNotFoundError:
+            raise RequestRefused(folder, "no such bucket") from None
+    try:
+        there = _nearest(Path(folder))
+        if not there.is_dir():
+            raise RequestRefused(folder, f"{there} is not a folder")
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except (OSError, ValueError) as fault:
+        said = getattr(fault, "strerror", None) or fault
+        raise RequestRefused(folder, f"cannot be written to: {said}") from None
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or of the folders that it is in the innermost that is there."""
+    for each in (path, *path.parents):
+        try:
+            each.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        return each
+    return Path()
+
+
 def _put_local(source: Path, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)

@@ -122,6 +122,16 @@ def test_folders_are_prefixes_and_their_listing_is_never_remembered(bucket: str)
     assert set(find_data(f"{bucket}/data")) == {"clean valid", "clean test"}
 
 
+def test_an_output_is_tried_and_left_as_it_was(bucket: str) -> None:
+    find_output(f"{bucket}/artifacts")
+    find_output(bucket)
+    name, system = bucket.removeprefix("s3://"), object_storage._system()
+    assert "Contents" not in system.call_s3("list_objects_v2", Bucket=name)
+    assert not system.call_s3("list_multipart_uploads", Bucket=name).get("Uploads")
+    with pytest.raises(RequestRefused, match=r"nowhere-at-all/artifacts: no such bucket"):
+        find_output("s3://test-nowhere-at-all/artifacts")
+
+
 def test_a_listing_of_more_than_a_page_is_whole(
     bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from goodnet import storage
 from goodnet.faults import InputRefused, ModelRefused, RequestRefused
-from goodnet.inputs import find_data, find_models
+from goodnet.inputs import find_data, find_models, find_output
 from goodnet.paths import repair_folder, safe_name
 from goodnet.request import parse_request
 
@@ -48,6 +48,28 @@ def test_a_write_that_fails_leaves_what_was_there(
         storage.put(b"newer", str(target))
     assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
     assert target.read_bytes() == b"older"
+
+
+def test_an_output_folder_that_can_be_written_to_is_left_as_it_was(tmp_path: Path) -> None:
+    find_output(str(tmp_path))
+    find_output(str(tmp_path / "not" / "there" / "yet"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for folder, fault in (
+        (tmp_path / "file", "file is not a folder"),
+        (tmp_path / "file" / "below", "file is not a folder"),
+        (tmp_path / "link", "link is not a folder"),
+        (tmp_path / ("n" * 300), "File name too long"),
+        (Path("/proc/artifacts"), "No such file or directory"),
+    ):
+        with pytest.raises(RequestRefused, match=fault) as refused:
+            find_output(str(folder))
+        assert refused.value.source == str(folder)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "link"]
 
 
 def test_links_pipes_and_folders_are_not_files(tmp_path: Path) -> None:
