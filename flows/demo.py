@@ -12,10 +12,19 @@ from typing import Any, Literal
 
 from prefect import flow
 
+from flows.preconditions import check_prefect, check_results, refuse
 from flows.repair import Outcome, failed, repair, report_state
 from goodnet import paths, storage
-from goodnet.faces import PEOPLE, SEED, TEST_PICTURES, TRAIN_PICTURES, VALID_PICTURES
-from goodnet.faults import InputRefused
+from goodnet.faces import (
+    MOST_PEOPLE,
+    PEOPLE,
+    SEED,
+    TEST_PICTURES,
+    TRAIN_PICTURES,
+    VALID_PICTURES,
+)
+from goodnet.faults import InputRefused, RequestRefused, told
+from goodnet.inputs import find_output
 from goodnet.request import METHODS
 from tasks.demo import store_badnet, store_faces
 
@@ -46,6 +55,10 @@ def demo(
         seed: which people.
         method: what is done beside pruning: auto does what the verdict calls for.
     """
+    try:
+        check(data, models, output, people, seed)
+    except (InputRefused, OSError) as fault:
+        return failed(told(fault), [Outcome("", None, None, True, told(fault))])
     suspect = storage.inside(models, "badnet.h5")
     drawn = [
         store_faces.start(
@@ -69,6 +82,21 @@ def demo(
     return outcomes if state.is_completed() else failed(str(state.message), list(outcomes))
 
 
+def check(data: str, models: str, output: str, people: int, seed: int) -> None:
+    """Nothing: the faces can be drawn, and all folders be written to.
+
+    Raises:
+        RequestRefused: they cannot.
+        OSError: object storage does not answer, or does not let us in.
+    """
+    if not 2 <= people <= MOST_PEOPLE:
+        raise RequestRefused("--people", f"{people} is not 2 to {MOST_PEOPLE}")
+    if not 0 <= seed < 2**32:
+        raise RequestRefused("--seed", f"{seed} is not 0 to {2**32 - 1}")
+    for folder in (data, models, output):
+        find_output(folder)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status, as that of `flows.repair`."""
     parser = argparse.ArgumentParser(prog="python -m flows.demo", description=demo.description)
@@ -78,7 +106,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--people", type=int, default=PEOPLE, help="2 to 1283")
     parser.add_argument("--seed", type=int, default=SEED, help="which people")
     parser.add_argument("--method", choices=METHODS, default="auto", help="beside pruning")
-    return report_state(demo(**vars(parser.parse_args(arguments)), return_state=True))
+    asked = vars(parser.parse_args(arguments))
+    try:
+        check(**{name: value for name, value in asked.items() if name != "method"})
+        check_prefect()
+        check_results()
+    except (InputRefused, OSError) as fault:
+        return refuse(fault)
+    return report_state(demo(**asked, return_state=True))
 
 
 if __name__ == "__main__":

@@ -13,11 +13,12 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed, State
 from prefect.task_runners import TaskRunner
 
+from flows.preconditions import NOTHING_STARTED, check_prefect, check_results, refuse
 from flows.repair_model import repair_model
 from goodnet import paths, storage
-from goodnet.faults import InputRefused, one_line
+from goodnet.faults import InputRefused, one_line, told
 from goodnet.findings import Findings
-from goodnet.inputs import find_data, find_models, find_output
+from goodnet.inputs import find_data, find_models, find_output, glance, locate_data
 from goodnet.recommendation import recommend
 from goodnet.request import METHODS, ORDERS, SCALES, Request, parse_request
 from goodnet.storage import Stored
@@ -26,7 +27,7 @@ from tasks.runners import task_runner_of
 from tasks.runs import REFUSED, start_repair
 from tasks.shown import show_repaired, tag_run
 
-ALL_REPAIRED, SOME_FAILED, NOTHING_STARTED = 0, 1, 2
+ALL_REPAIRED, SOME_FAILED = 0, 1
 
 
 class Outcome(NamedTuple):
@@ -95,21 +96,39 @@ def repair(
         separately: start a run of the deployment repair/on-arrival for each model, which any
             free worker picks up, and do not wait for it.
     """
-    asked = {"order": order, "drop": drop, "layer": layer, "scale": scale}
-    asked |= {"method": method, "budget": budget}
+    asked: dict[str, Any] = {"order": order, "drop": drop, "layer": layer, "scale": scale}
+    asked |= {"architecture": architecture, "method": method, "budget": budget}
+    places = {"data": data, "output": output, "task_runner": task_runner}
     try:
-        request = parse_request(**asked, architecture=architecture)
-        runner = task_runner_of(task_runner)
-        suspects, sets = find_models(models), find_data(data)
-        find_output(output)
+        checked = check(models, **places, **asked)
         if separately:
-            places = {"data": data, "output": output, "architecture": architecture}
-            asked |= {**places, "task_runner": task_runner}
-            return start_each(suspects, asked)
+            return start_each(checked.models, {**asked, **places})
+        sets = find_data(data)
     except (InputRefused, OSError) as fault:
-        message, refused = one_line(fault), isinstance(fault, InputRefused)
-        return failed(message, [Outcome("", None, None, refused, message)])
-    return repair_each(suspects, sets, request, output, runner)
+        return failed(told(fault), [Outcome("", None, None, True, told(fault))])
+    return repair_each(checked.models, sets, checked.request, output, checked.runner)
+
+
+class Checked(NamedTuple):
+    """What a repair is to do, as far as it is known before anything is read."""
+
+    request: Request
+    runner: TaskRunner[Any]
+    models: tuple[str, ...]
+    data: dict[str, str]
+
+
+def check(models: Sequence[str], data: str, output: str, task_runner: str, **asked: Any) -> Checked:
+    """What is asked for, which makes sense and is there; the parameters are those of `repair`.
+
+    Raises:
+        InputRefused: something is not there, or makes no sense.
+        OSError: object storage does not answer, or does not let us in.
+    """
+    request, runner = parse_request(**asked), task_runner_of(task_runner)
+    checked = Checked(request, runner, find_models(models), locate_data(data))
+    find_output(output)
+    return checked
 
 
 def start_each(suspects: Sequence[str], parameters: dict[str, Any]) -> State[Any]:
@@ -169,15 +188,36 @@ def repaired(outcomes: list[Outcome]) -> State[Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0 all repaired, 1 some failed, 2 nothing could be started."""
     asked = vars(_parser().parse_args(arguments))
-    state = repair(**{name: _immutable(value) for name, value in asked.items()}, return_state=True)
-    return report_state(state)
+    asked = {name: _immutable(value) for name, value in asked.items()}
+    try:
+        checked = check(**asked)
+        unusable = [fault for uri in checked.models if (fault := fault_of(uri))]
+        if len(unusable) == len(checked.models):
+            return refuse(*unusable)
+        for uri in checked.data.values():
+            glance(uri, "dataset")
+        check_prefect()
+        check_results()
+    except (InputRefused, OSError) as fault:
+        return refuse(fault)
+    asked["drop"] = checked.request.points
+    return report_state(repair(**asked, return_state=True))
+
+
+def fault_of(uri: str) -> Exception | None:
+    """Why the model cannot be used, as far as its first bytes say; the others then go on."""
+    try:
+        glance(uri, "model")
+    except (InputRefused, OSError) as fault:
+        return fault
+    return None
 
 
 def report_state(state: State[Any]) -> int:
     """Print how each repair ended; the exit status: 0, 1 or 2."""
     outcomes = state.result(raise_on_failure=False)
     if not isinstance(outcomes, list | Failures):
-        print(f"failed: {state.message}", file=sys.stderr)
+        print(f"failed: {one_line(state.message)}", file=sys.stderr)
         return SOME_FAILED
     outcomes = list(outcomes)
     for outcome in outcomes:

@@ -2,21 +2,28 @@
 
     python -m flows.serve [--port 4200] [--at-once 2]
 
-The server answers on this machine alone. Where PREFECT_SERVER_API_AUTH_STRING is "user:password"
-it asks for them, and for CSRF tokens.
+The server answers on this machine alone, and nothing is put into another one. Where
+PREFECT_SERVER_API_AUTH_STRING is "user:password" it asks for them, and for CSRF tokens.
 """
 
 import argparse
+import base64
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
+from uuid import uuid4
+
+from flows.preconditions import check_home, refuse
+from goodnet.faults import InputRefused, RequestRefused
 
 HOST = "127.0.0.1"
 POOL = "repairs"
@@ -24,6 +31,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 UP_WITHIN, DOWN_WITHIN = 180, 20  # seconds
 
 STOPPED, BROKEN = 0, 1
+MARK = "PREFECT_TESTING_TEST_SETTING"  # a setting of Prefect that does nothing; its API shows it
 
 
 class Stopping(BaseException):
@@ -56,14 +64,32 @@ def environment(port: int, given: Mapping[str, str]) -> dict[str, str]:
     return served
 
 
+def check(port: int) -> None:
+    """Nothing: the port is free, and Prefect's home can be written to.
+
+    Raises:
+        RequestRefused: it is not.
+    """
+    check_home()
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        try:
+            probe.bind((HOST, port))
+        except OSError as fault:
+            said = f"nothing can be served on {HOST}:{port}: {fault.strerror}"
+            raise RequestRefused("--port", said) from None
+
+
 def serve(port: int, at_once: int) -> int:
     """The exit status, once the service has ended: 0 as it was told to, 1 because a part broke."""
-    served = environment(port, os.environ)
+    served, mark = environment(port, os.environ), uuid4().hex
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     try:
-        with started(["server", "start", "--host", HOST, "--port", str(port)], served) as server:
-            wait_until_up(server, f"http://{HOST}:{port}/api/health")
+        command = ["server", "start", "--host", HOST, "--port", str(port)]
+        with started(command, {**served, MARK: mark}) as server:
+            wait_until_up(server, f"{served['PREFECT_API_URL']}/health")
+            check_ours(served, mark)
             prepare(served)
             with ExitStack() as stack:
                 parts = {"server": server}
@@ -78,6 +104,23 @@ def serve(port: int, at_once: int) -> int:
     except (subprocess.CalledProcessError, OSError) as fault:
         print(f"not serving: {fault}", file=sys.stderr)
         return BROKEN
+
+
+def check_ours(served: Mapping[str, str], mark: str) -> None:
+    """Nothing: who answers is the server with the mark, not one that took its port meanwhile.
+
+    Raises:
+        OSError: it is another.
+    """
+    asked = Request(f"{served['PREFECT_API_URL']}/admin/settings")
+    password = served.get("PREFECT_API_AUTH_STRING")
+    if password:
+        token = base64.b64encode(password.encode()).decode()
+        asked.add_header("Authorization", f"Basic {token}")
+    with suppress(OSError, ValueError, TypeError, KeyError), urlopen(asked, timeout=30) as answer:
+        if json.load(answer)["testing"]["test_setting"] == mark:
+            return
+    raise OSError(f"another server answers at {served['PREFECT_API_URL']}")
 
 
 def prepare(served: Mapping[str, str]) -> None:
@@ -173,13 +216,21 @@ def _stop(number: int, frame: object) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status; see `serve`."""
+    """The exit status: that of `serve`, or 2 where nothing could be started."""
     parser = argparse.ArgumentParser(
         prog="python -m flows.serve", description="A Prefect server, a worker, all deployments."
     )
     parser.add_argument("--port", type=int, default=4200, help="port of the server")
     parser.add_argument("--at-once", type=int, default=2, help="runs at once; 0 for no worker here")
     asked = parser.parse_args(arguments)
+    if not 1 <= asked.port <= 65535:
+        parser.error(f"argument --port: {asked.port} is not 1 to 65535")
+    if asked.at_once < 0:
+        parser.error(f"argument --at-once: {asked.at_once} is below 0")
+    try:
+        check(asked.port)
+    except InputRefused as refused:
+        return refuse(refused)
     return serve(asked.port, asked.at_once)
 
 

@@ -15,14 +15,18 @@ from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
+from flows.preconditions import check_prefect, refuse
 from flows.repair_model import repair_model
 from goodnet import inbox as inboxes
-from goodnet.faults import InputRefused, one_line
+from goodnet import storage
+from goodnet.faults import InputRefused, RequestRefused, told
 from goodnet.inbox import Seen
-from goodnet.inputs import find_data
-from goodnet.paths import safe_name
+from goodnet.inputs import find_output, locate_data
+from goodnet.paths import MODEL_SUFFIXES, safe_name
 from tasks import runs
 from tasks.source import source_digest
+
+LONGEST = 3600  # seconds that one look may wait
 
 
 @flow(name="watch", flow_run_name="look into {inbox}")
@@ -43,12 +47,13 @@ def watch(
     """
     log = get_run_logger()
     try:
+        check(inbox, output, settle)
         record = inboxes.read_record(output, inbox)
         entries = inboxes.arrived(inbox, record, settle=settle)
         seen = inboxes.read_arrivals(entries, record, lambda fault: log.warning("%s", fault))
         started = start_due(seen, data, output)
     except (InputRefused, OSError) as fault:
-        return Failed(message=one_line(fault))
+        return Failed(message=told(fault))
     refused = [s.refused for uri, s in seen.items() if s.refused and record.get(uri) != s]
     for fault in refused:
         log.error("%s", fault)
@@ -60,6 +65,19 @@ def watch(
     return Completed(message=waiting)
 
 
+def check(inbox: str, output: str, settle: float) -> None:
+    """Nothing: there is an inbox to look into, and a place for what was seen in it.
+
+    Raises:
+        RequestRefused: there is not.
+        OSError: object storage does not answer, or does not let us in.
+    """
+    if not 0 <= settle <= LONGEST:
+        raise RequestRefused("--settle", f"{settle} is not 0 to {LONGEST} seconds")
+    storage.list_files(inbox, MODEL_SUFFIXES)
+    find_output(output)
+
+
 def start_due(seen: Mapping[str, Seen], data: str, output: str) -> dict[str, str]:
     """The runs that were started, by the URI of their model.
 
@@ -69,7 +87,7 @@ def start_due(seen: Mapping[str, Seen], data: str, output: str) -> dict[str, str
     by_content = {s.sha256: uri for uri, s in sorted(seen.items(), reverse=True) if s.sha256}
     keys = runs.due(by_content, source_digest(repair_model.fn))
     if keys:
-        find_data(data)
+        locate_data(data)
     return {
         by_content[sha256]: str(
             runs.start_repair(by_content[sha256], key, {"data": data, "output": output}).id
@@ -92,13 +110,19 @@ def show(started: Mapping[str, str], refused: Sequence[str]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0 looked, 1 could not."""
+    """The exit status: 0 looked, 1 could not, 2 nothing could be started."""
     parser = argparse.ArgumentParser(prog="python -m flows.watch", description=watch.description)
     parser.add_argument("--inbox", default="models", help="folder that models arrive in")
     parser.add_argument("--data", default="data", help="folder with the data sets")
     parser.add_argument("--output", default="artifacts", help="folder of the repairs")
     parser.add_argument("--settle", type=float, default=10, help="seconds without a change")
-    state = watch(**vars(parser.parse_args(arguments)), return_state=True)
+    asked = parser.parse_args(arguments)
+    try:
+        check(asked.inbox, asked.output, asked.settle)
+        check_prefect()
+    except (InputRefused, OSError) as fault:
+        return refuse(fault)
+    state = watch(**vars(asked), return_state=True)
     print(state.message, file=sys.stdout if state.is_completed() else sys.stderr)
     return 0 if state.is_completed() else 1
 

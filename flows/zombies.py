@@ -7,6 +7,7 @@ worker and process die together nobody else would notice, and it would stay Runn
 What the server waited for it may have forgotten when it was down: so all are asked again.
 """
 
+import sys
 import time
 from datetime import timedelta
 
@@ -18,6 +19,9 @@ from prefect.events import emit_event
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
+
+from flows.preconditions import check_prefect, refuse
+from goodnet.faults import InputRefused
 
 HEARTBEATS_MISSED = timedelta(seconds=120)  # four of them
 NEVER_STARTED = timedelta(minutes=15)  # an image may have to be pulled first
@@ -92,6 +96,16 @@ def _crashed(name: str, after: set[str], within: timedelta, message: str) -> Aut
     )
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """The exit status: 0, or 2 with one line on standard error."""
+    try:
+        check_prefect()
+    except InputRefused as refused:
+        return refuse(refused)
     install()
     ask()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,7 +1,6 @@
 """What a repair is given, found and identified: models, data sets, architecture."""
 
 from collections.abc import Sequence
-
 from pathlib import Path
 
 from goodnet import isolation, paths, storage

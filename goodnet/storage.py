@@ -168,7 +168,8 @@ def check_writable(folder: str) -> None:
     try:
         there = _nearest(Path(folder))
         if not there.is_dir():
-            raise RequestRefused(folder, f"{there} is not a folder")
+            named = "" if there == Path(folder) else f"{there} "
+            raise RequestRefused(folder, f"{named}is not a folder")
         with tempfile.TemporaryFile(dir=there):
             pass
     except (OSError, ValueError) as fault:

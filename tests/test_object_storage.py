@@ -132,6 +132,21 @@ def test_an_output_is_tried_and_left_as_it_was(bucket: str) -> None:
         find_output("s3://test-nowhere-at-all/artifacts")
 
 
+def test_an_output_that_may_only_be_read_is_found_out_beforehand(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = object_storage._call
+
+    def reading(uri: str, method: str, **arguments: object) -> object:
+        if not method.startswith(("head", "get", "list")):
+            raise PermissionError(f"{uri}: Access Denied")
+        return call(uri, method, **arguments)
+
+    monkeypatch.setattr(object_storage, "_call", reading)
+    with pytest.raises(PermissionError, match="/artifacts: Access Denied"):
+        find_output(f"{bucket}/artifacts")
+
+
 def test_a_listing_of_more_than_a_page_is_whole(
     bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,9 +60,9 @@ def test_an_output_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for folder, fault in (
-        (tmp_path / "file", "file is not a folder"),
+        (tmp_path / "file", "file: is not a folder"),
         (tmp_path / "file" / "below", "file is not a folder"),
-        (tmp_path / "link", "link is not a folder"),
+        (tmp_path / "link", "link: is not a folder"),
         (tmp_path / ("n" * 300), "File name too long"),
         (Path("/proc/artifacts"), "No such file or directory"),
     ):

@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Crashed, Failed
 
 import flows.watch
+from flows.preconditions import NOTHING_STARTED
 from flows.repair import repair
 from flows.repair_model import repair_model
 from flows.watch import watch
@@ -169,8 +170,8 @@ def test_the_command_says_what_came_of_the_look(
     places = [f"--data={toy.data}", f"--output={toy.folder / 'artifacts'}", "--settle=0"]
     assert flows.watch.main([f"--inbox={inbox}", *places]) == 0
     assert capsys.readouterr().out == "0 started, 0 refused, 0 models in the inbox\n"
-    assert flows.watch.main([f"--inbox={inbox}/nowhere", *places]) == 1
-    assert capsys.readouterr().err == f"{inbox}/nowhere: no such folder\n"
+    assert flows.watch.main([f"--inbox={inbox}/nowhere", *places]) == NOTHING_STARTED
+    assert capsys.readouterr().err == f"failed: {inbox}/nowhere: no such folder\n"
 
 
 def test_separately_starts_a_run_for_each_model_once(toy: Toy) -> None:
