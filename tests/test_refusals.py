@@ -373,6 +373,26 @@ def test_as_processes_they_say_one_line_and_start_no_server(
     assert not (tmp_path / "home" / "prefect.db").exists()
 
 
+def test_settings_of_prefect_that_make_no_sense_are_one_line(tmp_path: Path) -> None:
+    """Its own lines about them, some fifty, are not shown; a warning that goes no further is."""
+    profiles = tmp_path / "broken.toml"
+    profiles.write_text("[profiles")
+    for name, value, said in (
+        ("PREFECT_SERVER_API_PORT", "abc", "ServerAPISettings: port: Input should be a valid"),
+        ("PREFECT_PROFILES_PATH", str(profiles), f"Failed to load profiles from {profiles}."),
+    ):
+        done = command("flows.repair", PREFECT_HOME=str(tmp_path), **{name: value})
+        assert (done.returncode, done.stdout) == (REFUSED, "")
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"failed: Prefect's settings: {said}")
+    done = command(
+        "flows.repair", "--drop", "x", PREFECT_HOME=str(tmp_path), PREFECT_PROFILE="none"
+    )
+    warning, line = done.stderr.splitlines()
+    assert "Active profile 'none'" in warning
+    assert line.startswith("failed: --drop: ")
+
+
 def test_nothing_is_served_on_a_port_that_another_server_has(tmp_path: Path) -> None:
     with answering({**HEALTHY, "/api/admin/settings": b"{}"}) as (port, asked):
         done = command("flows.serve", "--port", str(port), PREFECT_HOME=str(tmp_path))
