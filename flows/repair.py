@@ -16,6 +16,7 @@ from prefect.task_runners import TaskRunner
 from flows.preconditions import NOTHING_STARTED, check_prefect, check_results, refuse
 from flows.repair_model import repair_model
 from goodnet import paths, storage
+from goodnet.conclusion import headline
 from goodnet.faults import InputRefused, one_line, told
 from goodnet.findings import Findings
 from goodnet.inputs import find_data, find_models, find_output, glance, locate_data
@@ -222,7 +223,8 @@ def report_state(state: State[Any]) -> int:
     outcomes = list(outcomes)
     for outcome in outcomes:
         if outcome.findings is not None:
-            print(f"\n{outcome.findings.model.name}\n{results_table(outcome.findings)}")
+            print(f"\n{outcome.findings.model.name}: {headline(outcome.findings)}\n")
+            print(results_table(outcome.findings))
             print(f"report: {storage.inside(str(outcome.folder), paths.REPORT_HTML)}")
     print()
     for outcome in outcomes:
