@@ -1,8 +1,10 @@
 """The Keras layers that an image classifier is built of, and the arguments they may have.
 
 Everything else in a model's configuration is refused. An argument that changes what the layer
-computes is checked here; one that only matters in training (initialisers, regularisers,
-constraints) is dropped. No value from a file ever names a Python object.
+computes is checked here, and so are the rate of dropout and the momentum of normalisation, which a
+repaired network keeps for whoever trains it further. Others that only matter in training
+(initialisers, regularisers, constraints) are dropped. No value from a file ever names a Python
+object.
 """
 
 import math
@@ -29,7 +31,7 @@ TRAINING_ONLY = frozenset(
     "moving_variance_initializer alpha_initializer kernel_regularizer bias_regularizer "
     "beta_regularizer gamma_regularizer depthwise_regularizer pointwise_regularizer "
     "alpha_regularizer activity_regularizer kernel_constraint bias_constraint beta_constraint "
-    "gamma_constraint depthwise_constraint pointwise_constraint alpha_constraint momentum "
+    "gamma_constraint depthwise_constraint pointwise_constraint alpha_constraint "
     "synchronized renorm renorm_clipping renorm_momentum virtual_batch_size adjustment fused "
     "trainable seed noise_shape quantization_config lora_rank lora_alpha".split()
 )
@@ -46,6 +48,11 @@ def is_number(value: Any) -> bool:
         and abs(value) <= 1e30
         and math.isfinite(value)
     )
+
+
+def is_share(value: Any) -> bool:
+    """Whether the value is a number from 0 to 1."""
+    return is_number(value) and 0 <= value <= 1
 
 
 def is_bool(value: Any) -> bool:
@@ -131,6 +138,7 @@ LAYERS: Mapping[str, Mapping[str, Check]] = {
     "GlobalAveragePooling2D": _GLOBAL_POOLING,
     "BatchNormalization": {
         "axis": either(is_whole, listed(is_whole, 1)),
+        "momentum": is_share,
         "epsilon": is_number,
         "center": is_bool,
         "scale": is_bool,

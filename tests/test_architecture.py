@@ -183,6 +183,25 @@ def test_sequential_of_keras_2_has_its_input_shape_in_its_first_layer(config: An
     assert len(np.unique(answers(network))) > 1
 
 
+@pytest.mark.parametrize("momentum", [0.9, 0, 1, None])
+def test_normalisation_keeps_its_momentum(momentum: float | None) -> None:
+    """Also in the layout of Keras 2; a file that says none has Keras' default."""
+    entry = {**KERAS_2_LAYERS[1], "config": {**KERAS_2_LAYERS[1]["config"], "momentum": momentum}}
+    if momentum is None:
+        del entry["config"]["momentum"]
+    entries = [KERAS_2_LAYERS[0], entry, *KERAS_2_LAYERS[2:]]
+    network = built({"class_name": "Sequential", "config": {"layers": entries}})
+    expected = 0.99 if momentum is None else momentum
+    assert network.get_layer("conv1_bn").momentum == expected
+
+
+@pytest.mark.parametrize("momentum", [-0.1, 1.01, True, "0.9", None, float("nan")])
+def test_a_momentum_that_is_no_share_is_refused(momentum: Any) -> None:
+    entry = {**KERAS_2_LAYERS[1], "config": {**KERAS_2_LAYERS[1]["config"], "momentum": momentum}}
+    with pytest.raises(ModelRefused, match=r"argument momentum = .* is not allowed"):
+        built({"class_name": "Sequential", "config": [*KERAS_2_LAYERS[:1], entry]})
+
+
 def test_frozen_layers_stay_frozen() -> None:
     entries = [
         {**entry, "config": {**entry["config"], "trainable": False}} for entry in KERAS_2_LAYERS[:2]

@@ -163,6 +163,24 @@ def test_a_save_that_fails_leaves_what_was_there(
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_momentum_is_the_suspect_s_after_opening_and_in_repaired_files(
+    suffix: str, as_suspect: Callable[..., Suspect], tmp_path: Path
+) -> None:
+    from goodnet.backend import keras
+
+    layers = keras.layers
+    images = keras.Input((12, 10, 3))
+    hidden = layers.BatchNormalization(momentum=0.9, name="norm")(images)
+    hidden = layers.MaxPooling2D(name="pool")(layers.Conv2D(4, 3)(hidden))
+    scores = layers.Dense(5, activation="softmax")(layers.Flatten()(hidden))
+    suspect = as_suspect(keras.Model(images, scores), suffix)
+    path = tmp_path / f"repaired{suffix}"
+    save_network(prune(suspect, "pool", [1]), path)
+    for network in (suspect.network, keras.models.load_model(path)):
+        assert network.get_layer("norm").momentum == 0.9
+
+
 def test_a_layer_whose_channels_no_weights_make_zero_is_refused(
     as_suspect: Callable[..., Suspect],
 ) -> None:
