@@ -167,6 +167,15 @@ def test_a_network_for_raw_pixels_learns_like_the_same_network_for_0_to_1(
     np.testing.assert_allclose(*trained, rtol=1e-3, atol=1e-2)
 
 
+def test_a_depthwise_kernel_reads_pixels(as_suspect: Callable[[Any], Suspect]) -> None:
+    layers = backend.keras.layers
+    images = backend.keras.Input((12, 12, 3))
+    hidden = layers.Flatten()(layers.DepthwiseConv2D(3)(images))
+    suspect = as_suspect(backend.keras.Model(images, layers.Dense(3)(hidden)))
+    view = View.of(suspect, Scale.RAW)
+    assert [kernel.shape for kernel in pixel_kernels(view.plan, view.network)] == [(3, 3, 3, 1)]
+
+
 def test_a_class_in_doubt_is_answered_less_readily(as_suspect: Callable[[Any], Suspect]) -> None:
     """By the clean margins asked for, and the other classes as before."""
     suspect, clean = as_suspect(corner_network()), clean_images()

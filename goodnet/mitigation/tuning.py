@@ -54,7 +54,7 @@ Stamper = Callable[[Floats, np.random.Generator], Floats]  # one image (H, W, C)
 # What reads pixels, and the weight that it multiplies them with.
 KERNELS = {
     "Conv2D": "kernel", "Conv2DTranspose": "kernel", "Dense": "kernel",
-    "DepthwiseConv2D": "depthwise_kernel", "SeparableConv2D": "depthwise_kernel",
+    "DepthwiseConv2D": "kernel", "SeparableConv2D": "depthwise_kernel",
 }  # fmt: skip
 # What makes 255 times as much of pixels 255 times as large.
 KEEPS_SCALE = POOLING | {
