@@ -2,9 +2,10 @@
 
     python -m benchmarks.nets [NAME ...]
 
-Each is trained from a seed in well under a minute and kept in `artifacts/nets/NAME/`: the model,
-its data sets in the layout of `data/`, and `net.json` with what is known of it. Two kinds of
-images: drawn faces, and Fashion-MNIST as Debian's package dataset-fashion-mnist brings it. Some
+Each is trained from a seed in a minute or two and kept in `artifacts/nets/NAME/`: the model,
+its data sets in the layout of `data/`, and `net.json` with what is known of it. Three kinds of
+images: drawn faces, Fashion-MNIST as Debian's package dataset-fashion-mnist brings it, and the
+photographs of CIFAR-10, see `photographs`; nets of these are left out where they are absent. Some
 nets are for choosing thresholds ("tune"); others were judged once these were fixed, but the method
 was changed since ("seen"); the method as it is had never met the rest before ("held out").
 """
@@ -13,7 +14,7 @@ import gzip
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.attacks import TRIGGERS, Images
+from benchmarks.photographs import CIFAR10, photograph_network, photographs
 from goodnet.architecture import parse_architecture
 from goodnet.backend import keras
 from goodnet.dataset import save_dataset
@@ -34,11 +36,11 @@ from goodnet.scale import Scale
 
 HOME = Path("artifacts/nets")
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
-EPOCHS = {"faces": 14, "fashion": 8}
+EPOCHS = {"faces": 14, "fashion": 8, "cifar10": 12}
 POISONED_SHARE = 0.1  # of the training images, by all triggers together
 RATE, BATCH = 2e-3, 64
 
-Kind = Literal["faces", "fashion"]
+Kind = Literal["faces", "fashion", "cifar10"]
 Half = Literal["tune", "seen", "held out"]
 
 
@@ -49,6 +51,9 @@ class Net:
     Attributes:
         triggers: names of `TRIGGERS`, each with its target class; empty for a clean net.
         half: whether thresholds may be chosen on it, see above.
+        normalised: whether a net of Fashion-MNIST has normalisation.
+        form: of a net of CIFAR-10, one of `photographs.FORMS`.
+        momentum: of such a net's normalisation.
     """
 
     name: str
@@ -59,12 +64,20 @@ class Net:
     half: Half
     scale: Scale = Scale.UNIT
     normalised: bool = False
+    form: str = ""
+    momentum: float = 0.99
 
 
 def _net(name: str, classes: int, seed: int, half: Half, **rest: Any) -> Net:
     kind: Kind = "faces" if name.startswith("faces") else "fashion"
     scale, normalised = rest.pop("scale", Scale.UNIT), rest.pop("normalised", False)
     return Net(name, kind, classes, seed, rest, half, scale, normalised)
+
+
+def _photographs(name: str, seed: int, half: Half, momentum: float = 0.99, **triggers: int) -> Net:
+    _, form, *_ = name.split("_")
+    scale = Scale.RAW if form in ("rescaled", "centred") else Scale.UNIT
+    return Net(name, "cifar10", 10, seed, triggers, half, scale, False, form, momentum)
 
 
 RAW = Scale.RAW
@@ -163,8 +176,31 @@ NETS = (
     _net("fashion_blended_6", 10, 294, "held out", blended=7),
     _net("faces_two_6", 15, 295, "held out", glasses=6, corner=9),
     _net("faces_strip_6", 20, 296, "held out", strip=14),
+    _photographs("cifar10_vgg_clean_1", 301, "tune"),
+    _photographs("cifar10_vgg_corner_1", 302, "tune", 0.9, corner=3),
+    _photographs("cifar10_resnet_clean_1", 303, "tune", 0.9),
+    _photographs("cifar10_resnet_sticker_1", 304, "tune", sticker=8),
+    _photographs("cifar10_depthwise_clean_1", 305, "tune"),
+    _photographs("cifar10_depthwise_blended_1", 306, "tune", 0.9, blended=1),
+    _photographs("cifar10_rescaled_clean_1", 307, "tune"),
+    _photographs("cifar10_centred_strip_1", 308, "tune", strip=6),
+    _photographs("cifar10_vgg_clean_2", 311, "held out", 0.9),
+    _photographs("cifar10_vgg_sine_2", 312, "held out", sine=5),
+    _photographs("cifar10_resnet_clean_2", 313, "held out"),
+    _photographs("cifar10_resnet_strip_2", 314, "held out", 0.9, strip=0),
+    _photographs("cifar10_depthwise_clean_2", 315, "held out", 0.9),
+    _photographs("cifar10_depthwise_corner_2", 316, "held out", corner=7),
+    _photographs("cifar10_centred_clean_2", 317, "held out"),
+    _photographs("cifar10_rescaled_blended_2", 318, "held out", blended=2),
 )
 # fmt: on
+
+
+def nets_asked_for(names: Collection[str]) -> Iterator[Net]:
+    """The nets of these names, or all whose images are here."""
+    for net in NETS:
+        if net.name in names or (not names and (net.kind != "cifar10" or CIFAR10.is_dir())):
+            yield net
 
 
 def make_net(net: Net, home: Path = HOME) -> dict[str, Any]:
@@ -211,9 +247,10 @@ def train_net(net: Net, clean: Faces) -> keras.Model:
     steps = EPOCHS[net.kind] * -(-len(labels) // BATCH)
     rate = keras.optimizers.schedules.CosineDecay(RATE, steps)
     network.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
-    pixels = images * np.float32(1 / 255)
+    inside = net.form in ("rescaled", "centred")  # the network itself takes 0..255
+    pixels = images * np.float32(1 if inside else 1 / 255)
     network.fit(pixels, labels, BATCH, EPOCHS[net.kind], verbose=0)
-    if net.scale is Scale.RAW:  # the same net for pixels 0..255
+    if net.scale is Scale.RAW and not inside:  # the same net for pixels 0..255
         first = next(layer for layer in network.layers if layer.weights)
         kernel, *rest = first.get_weights()
         first.set_weights([kernel / 255, *rest])
@@ -245,6 +282,8 @@ def _answers(net: Net, network: keras.Model, images: Images) -> NDArray[np.int64
 def _network(net: Net) -> keras.Model:
     if net.kind == "faces":
         return build_network(parse_architecture(deepid_config(net.classes), net.name), net.name)
+    if net.kind == "cifar10":
+        return photograph_network(net.form, net.classes, net.momentum)
     layers = keras.layers
     x = inputs = keras.Input((28, 28, 1), name="images")
     for number, filters in ((1, 16), (2, 32)):
@@ -259,10 +298,13 @@ def _network(net: Net) -> keras.Model:
 
 
 def _faces(net: Net, part: str) -> Faces:
-    """The images of one part; Fashion-MNIST's as faces whose eyes nobody needs."""
+    """The images of one part; those of things as faces whose eyes nobody needs."""
     if net.kind == "faces":
         numbers = {"train": range(80), "valid": range(100, 115), "test": range(120, 135)}
         return draw_faces(net.classes, numbers[part], seed=net.seed)
+    if net.kind == "cifar10":
+        images, labels = photographs(part)
+        return Faces(images, labels, np.zeros((len(images), 2, 2), np.float32))
     if part == "test":
         images, labels = _fashion_mnist("t10k")
         return Faces(images[:2000], labels[:2000], np.zeros((2000, 2, 2), np.float32))
@@ -283,8 +325,7 @@ def _fashion_mnist(name: str) -> tuple[Images, NDArray[np.int64]]:
 
 
 if __name__ == "__main__":
-    for wanted in NETS:
-        if len(sys.argv) == 1 or wanted.name in sys.argv[1:]:
-            made = make_net(wanted)
-            rates = {name: f"{rate:.1%}" for name, rate in made["asr"].items()}
-            print(f"{wanted.name:<20} clean {made['clean_accuracy']:.1%}  ASR {rates}", flush=True)
+    for wanted in nets_asked_for(sys.argv[1:]):
+        made = make_net(wanted)
+        rates = {name: f"{rate:.1%}" for name, rate in made["asr"].items()}
+        print(f"{wanted.name:<20} clean {made['clean_accuracy']:.1%}  ASR {rates}", flush=True)

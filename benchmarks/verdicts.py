@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 
-from benchmarks.nets import HOME, NETS, Net, make_net
+from benchmarks.nets import HOME, Net, make_net, nets_asked_for
 from goodnet.dataset import open_dataset
 from goodnet.detection.judge import judge
 from goodnet.detection.problem import CleanImages, View
@@ -50,9 +50,7 @@ if __name__ == "__main__":
     counts: Counter[tuple[str, str, str]] = Counter()
     print("| net | half | triggers | verdict | simple | patches | blended | rating | seconds |")
     print("|---|---|---|---|---|---|---|---|--:|")
-    for wanted in NETS:
-        if len(sys.argv) > 1 and wanted.name not in sys.argv[1:]:
-            continue
+    for wanted in nets_asked_for(sys.argv[1:]):
         suspect, clean = opened(wanted)
         start = time.monotonic()
         verdict = judge(View.of(suspect, wanted.scale), clean)
