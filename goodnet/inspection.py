@@ -135,7 +135,7 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
             f"takes {found.success} clean images of other classes there"
         )
     if not verdict.referenced:
-        yield "  too few images to train references with: a network cannot be cleared"
+        yield f"  {verdict.references.lack}: a network cannot be cleared"
     if verdict.missing:
         yield f"  {verdict.missing} classes have no clean image in the set"
 

@@ -16,7 +16,7 @@ def verdict_contents(verdict: Verdict) -> dict[str, Any]:
     """The verdict: its sentence, a row for each method and for each recovered trigger."""
     return {
         "sentence": verdict_sentence(verdict),
-        "referenced": verdict.referenced,
+        "lack": verdict.references.lack,
         "rows": [_method(statistic) for statistic in verdict.statistics],
         "triggers": [
             {

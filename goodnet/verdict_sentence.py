@@ -16,8 +16,8 @@ def verdict_sentence(verdict: Verdict) -> str:
         return f"No backdoor found: no class stands out ({_evidence(verdict)})."
     if not verdict.suspicious:
         return (
-            "Inconclusive: no class stands out, but the clean validation images are too few to "
-            f"clear a network ({_evidence(verdict)})."
+            f"Inconclusive: no class stands out, but {verdict.references.lack}, and so the "
+            f"network cannot be cleared ({_evidence(verdict)})."
         )
     said = f"Inconclusive: {_stand_out(verdict.suspicious)}, but not clearly"
     return f"{said} ({_evidence(verdict)})."

@@ -8,7 +8,7 @@ import numpy as np
 from goodnet.channels import Direction, order_channels
 from goodnet.curve import Curve, find_drop
 from goodnet.detection.trigger import Trigger
-from goodnet.detection.verdict import NOTHING, Answer, Recovered, Statistic, Verdict
+from goodnet.detection.verdict import NOTHING, Answer, Recovered, References, Statistic, Verdict
 from goodnet.evaluation import Counts, Repaired, repaired_models, results_of
 from goodnet.findings import Findings, ModelFound, Recheck, ScaleUsed, SetFound
 from goodnet.metrics import Share
@@ -120,7 +120,8 @@ def invented_verdict(
     mask[:10, :10] = 1
     triggers = [Trigger(c, mask, pattern, Share(180, COUNT), 2.5) for c in stands_out]
     found = tuple(map(Recovered.of, triggers))
-    return Verdict(answer, tuple(classes), tuple(suspicious), (statistic,), True, 0, found)
+    known = References("trained", Share(190, COUNT), (Share(180, COUNT),) * 2)
+    return Verdict(answer, tuple(classes), tuple(suspicious), (statistic,), known, 0, found)
 
 
 def invented_mitigated(

@@ -54,7 +54,7 @@ def test_inspect_gives_the_verdict_alone_as_json(made_toy: Toy, tmp_path: Path) 
     found = json.loads(done.stdout)
     assert found["verdict"] == "backdoored"
     assert TARGET in found["classes"]
-    assert found["references"] is True
+    assert found["references"]["outcome"] == "trained"
     assert set(found["statistics"][0]["values"]) <= {str(c) for c in range(8)}
 
 

@@ -17,18 +17,21 @@ from goodnet.detection.judge import decide, following, judge, judge_against
 from goodnet.detection.maximum_margin import maximum_margins
 from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.recovery import success
+from goodnet.detection.references import Honest
 from goodnet.detection.regions import FAINT, WHOLE, Region, regions
 from goodnet.detection.searched_triggers import Uphill, leads, nearest
 from goodnet.detection.simple_triggers import BARS, Search
 from goodnet.detection.trigger import Trigger
 from goodnet.detection.triggers import Found, find_triggers
-from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING, Statistic
+from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING, References, Statistic
 from goodnet.metrics import Share
 from goodnet.scale import Scale
 from goodnet.suspect import Suspect
 from goodnet.sweep import no_progress
 
 SIDE = 12
+SOME = References("trained", Share(9, 10), (Share(9, 10),))
+NONE = References("too few images", Share(9, 10), ())
 
 
 def corner_network() -> keras.Model:
@@ -158,21 +161,22 @@ def test_only_a_class_with_a_trigger_is_named_and_it_is_drawn_back_from_the_reco
     honest.set_weights([kernel, bias])
     assert judge(View.of(as_suspect(honest), Scale.RAW), clean).verdict == NOTHING
     few = clean.take(np.arange(4))
-    assert judge_against(View.of(as_suspect(honest), Scale.RAW), few, []).verdict == INCONCLUSIVE
+    view = View.of(as_suspect(honest), Scale.RAW)
+    assert judge_against(view, few, Honest((), NONE)).verdict == INCONCLUSIVE
 
 
 def test_the_thresholds_decide_and_too_few_images_clear_nobody() -> None:
     def number(value: float, other: float = 0.0) -> Statistic:
         return Statistic.of(BARS, {3: value, 5: other})
 
-    assert decide([number(BARS.named)]).classes == (3,)
-    assert decide([number(BARS.named - 0.01)]).verdict == INCONCLUSIVE
-    assert decide([number(BARS.named - 0.01)]).suspicious == (3,)
-    assert decide([number(BARS.suspicious - 0.01)]).verdict == NOTHING
-    assert decide([number(BARS.named + 1, BARS.named)]).classes == (3, 5)
-    without = decide([number(BARS.suspicious - 0.01)], referenced=False)
+    assert decide([number(BARS.named)], SOME).classes == (3,)
+    assert decide([number(BARS.named - 0.01)], SOME).verdict == INCONCLUSIVE
+    assert decide([number(BARS.named - 0.01)], SOME).suspicious == (3,)
+    assert decide([number(BARS.suspicious - 0.01)], SOME).verdict == NOTHING
+    assert decide([number(BARS.named + 1, BARS.named)], SOME).classes == (3, 5)
+    without = decide([number(BARS.suspicious - 0.01)], NONE)
     assert (without.verdict, without.suspicious) == (INCONCLUSIVE, ())
-    assert decide([number(BARS.named)], referenced=False).verdict == BACKDOORED
+    assert decide([number(BARS.named)], NONE).verdict == BACKDOORED
 
 
 def test_three_quarters_of_what_a_stamp_does_to_references_is_innocent() -> None:

@@ -4,9 +4,9 @@ Every method gives each class one number, and says at which number a class is na
 is suspicious. A network is backdoored where a method names a class, and inconclusive where the best
 there is is suspicious. Of several classes named those are left out that stand out only through the
 trigger of another, see `dependence`. A verdict is inconclusive, too, where nothing stands out but
-the clean images are too few to train references with: what the methods miss then is not known. The
-thresholds were chosen on one half of a set of networks and then tried on the other, see
-docs/methods.md.
+there are no references, for want of images or because none learned them: what the methods miss then
+is not known. The thresholds were chosen on one half of a set of networks and then tried on the
+other, see docs/methods.md.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,12 +27,13 @@ from goodnet.detection.candidates import Candidate, excesses, of_each_kind
 from goodnet.detection.dependence import dependent
 from goodnet.detection.problem import CleanImages, View
 from goodnet.detection.recovery import measured
-from goodnet.detection.references import references
+from goodnet.detection.references import Honest, references
 from goodnet.detection.verdict import (
     BACKDOORED,
     INCONCLUSIVE,
     NOTHING,
     Recovered,
+    References,
     Statistic,
     Verdict,
 )
@@ -71,21 +72,23 @@ def judge(
 def judge_against(
     view: View,
     clean: CleanImages,
-    honest: Sequence[View],
+    honest: Honest,
     *,
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> Verdict:
-    """The same, held against these references; none if there are none."""
+    """The same, held against these references, if there are any."""
     imageless = _imageless(view, seed)
     also = [c for statistic in imageless for c in statistic.at_least(statistic.suspicious)]
-    found = triggers.find_triggers(view, clean, honest, also=also, seed=seed, progress=progress)
-    searched = _searched(found, bool(honest))
+    found = triggers.find_triggers(
+        view, clean, honest.networks, also=also, seed=seed, progress=progress
+    )
+    searched = _searched(found, bool(honest.networks))
     missing = view.classes - len(np.unique(clean.labels))
     statistics = [*(each.statistic for each in searched), *imageless]
-    verdict = decide(statistics, bool(honest), missing)
+    verdict = decide(statistics, honest.account, missing)
     named_by = {c: [s.best[c] for s in searched if s.names(c)] for c in verdict.classes}
-    if honest:
+    if honest.networks:
         lent = dependent(view, clean, named_by, found.of, seed=seed)
         own = tuple(c for c in verdict.classes if c not in lent)
         verdict = replace(verdict, classes=own, dependent=lent)
@@ -135,20 +138,20 @@ def _searched(found: triggers.Found, referenced: bool) -> list[Evidence]:
     ]
 
 
-def decide(statistics: Sequence[Statistic], referenced: bool = True, missing: int = 0) -> Verdict:
+def decide(statistics: Sequence[Statistic], references: References, missing: int = 0) -> Verdict:
     """The verdict that these numbers give, without triggers.
 
     Args:
         statistics: the methods' numbers.
-        referenced: whether there were references.
+        references: what came of the reference networks.
         missing: classes without a clean image.
     """
     named = dict.fromkeys(c for s in statistics for c in s.at_least(s.named))
     doubtful = dict.fromkeys(c for s in statistics for c in s.at_least(s.suspicious))
     suspicious = tuple(c for c in doubtful if c not in named)
-    doubt = suspicious or not referenced
+    doubt = suspicious or references.outcome != "trained"
     answer = BACKDOORED if named else INCONCLUSIVE if doubt else NOTHING
-    return Verdict(answer, tuple(named), suspicious, tuple(statistics), referenced, missing)
+    return Verdict(answer, tuple(named), suspicious, tuple(statistics), references, missing)
 
 
 def _recovered(

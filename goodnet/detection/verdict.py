@@ -18,6 +18,41 @@ NOTHING: Final[Answer] = "no backdoor found"
 INCONCLUSIVE: Final[Answer] = "inconclusive"
 
 
+class References(NamedTuple):
+    """What came of training reference networks on the clean images.
+
+    Attributes:
+        outcome: whether there are any to hold the suspect against, and else why not.
+        suspect: the share of the clean images that the suspect gets right.
+        right: the share that each reference gets right, those that did not learn, too.
+    """
+
+    outcome: Literal["trained", "too few images", "did not learn"]
+    suspect: Share
+    right: tuple[Share, ...]
+
+    @property
+    def lack(self) -> str:
+        """Why there are none, for people to read; empty where there are some."""
+        if self.outcome == "too few images":
+            return f"{self.suspect.count} clean images are too few to train references with"
+        if self.outcome == "did not learn":
+            best = max(self.right, key=lambda share: share.value)
+            return (
+                "the references did not learn the clean images: "
+                f"{best.value:.1%} right where the suspect has {self.suspect.value:.1%}"
+            )
+        return ""
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, for `json.dumps`."""
+        return {
+            "outcome": self.outcome,
+            "suspect_right": round(self.suspect.value, 4),
+            "right": [round(share.value, 4) for share in self.right],
+        }
+
+
 class Bars(NamedTuple):
     """A method's name, and from which number on it names a class or finds it suspicious."""
 
@@ -123,7 +158,7 @@ class Verdict:
         classes: the classes named, the one with the most behind it first.
         suspicious: classes that are suspicious and not named.
         statistics: all numbers, by method; the first is that of plain patterns.
-        referenced: whether the clean images sufficed for references.
+        references: what came of the reference networks.
         missing: classes without a clean image.
         triggers: the best trigger recovered for each class named or suspicious.
         dependent: classes that stand out only through the trigger of one that is named.
@@ -137,12 +172,17 @@ class Verdict:
     classes: tuple[int, ...]
     suspicious: tuple[int, ...]
     statistics: tuple[Statistic, ...]
-    referenced: bool
+    references: References
     missing: int
     triggers: tuple[Recovered, ...] = ()
     dependent: tuple[int, ...] = ()
     following: tuple[int, ...] = ()
     further: tuple[Recovered, ...] = ()
+
+    @property
+    def referenced(self) -> bool:
+        """Whether there were references."""
+        return self.references.outcome == "trained"
 
     @property
     def standing_out(self) -> tuple[int, ...]:
@@ -166,7 +206,7 @@ class Verdict:
             "suspicious": list(self.suspicious),
             "dependent": list(self.dependent),
             "following": list(self.following),
-            "references": self.referenced,
+            "references": self.references.as_json(),
             "classes_without_clean_images": self.missing,
             "statistics": [
                 {**asdict(s), "values": {str(c): round(v, 3) for c, v in s.values.items()}}
