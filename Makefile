@@ -2,7 +2,7 @@
 # make demo    made data and a made suspect, repaired
 # make serve   a Prefect server with its page, a worker, and all deployments; Ctrl-C stops it
 # make test    the tests; make test-all also the slow ones
-# make check   format, lint and types
+# make check   format, lint, types, and which floor imports which
 # make bench   timings against the plain way, side by side; BENCH=--full at the lab's size
 
 PYTHON ?= python3
@@ -37,6 +37,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.faces import Faces, wear_sunglasses
+from goodnet.datasets.faces import Faces, wear_sunglasses
 
 Images = NDArray[np.uint8]
 

@@ -13,19 +13,28 @@ from typing import Any
 
 import numpy as np
 
-from goodnet.architecture import parse_architecture
 from goodnet.backend import keras
-from goodnet.channels import order_channels
-from goodnet.dataset import Dataset
-from goodnet.deepid import deepid_config
-from goodnet.faces import draw_faces
-from goodnet.figures import BLUE, NORMAL, VERMILLION, new_axes, new_figure, png, small_ticks, write
-from goodnet.network import build_network
-from goodnet.repair import save_network
+from goodnet.datasets.dataset import Dataset
+from goodnet.datasets.faces import draw_faces
+from goodnet.network.architecture import parse_architecture
+from goodnet.network.build import build_network
+from goodnet.network.deepid import deepid_config
+from goodnet.network.save import save_network
+from goodnet.network.suspect import open_suspect
+from goodnet.pruning.order import order_channels
+from goodnet.pruning.split import Split
+from goodnet.pruning.sweep import mean_activations, tally
+from goodnet.report.figures import (
+    BLUE,
+    NORMAL,
+    VERMILLION,
+    new_axes,
+    new_figure,
+    png,
+    small_ticks,
+    write,
+)
 from goodnet.scale import Scale
-from goodnet.split import Split
-from goodnet.suspect import open_suspect
-from goodnet.sweep import mean_activations, tally
 
 IMAGES = (256, 512, 1024, 2048, 4096, 8192)
 CHANNELS = (15, 30, 60, 120, 240)

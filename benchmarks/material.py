@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.architecture import parse_architecture
 from goodnet.backend import keras
-from goodnet.dataset import Dataset, open_dataset
-from goodnet.deepid import deepid_config
-from goodnet.faces import draw_faces
-from goodnet.network import build_network
-from goodnet.repair import save_network
+from goodnet.datasets.dataset import Dataset, open_dataset
+from goodnet.datasets.faces import draw_faces
+from goodnet.network.architecture import parse_architecture
+from goodnet.network.build import build_network
+from goodnet.network.deepid import deepid_config
+from goodnet.network.save import save_network
+from goodnet.network.suspect import open_suspect
 from goodnet.scale import Scale
-from goodnet.suspect import open_suspect
 
 EVALUATION = Path(__file__).resolve().parent.parent.parent / "shared" / "evaluation"
 LAB3 = EVALUATION / "lab3"

@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 
 from benchmarks.attacks import TRIGGERS, Images
 from benchmarks.photographs import CIFAR10, photograph_network, photographs
-from goodnet.architecture import parse_architecture
 from goodnet.backend import keras
-from goodnet.dataset import save_dataset
-from goodnet.deepid import deepid_config
-from goodnet.faces import Faces, draw_faces
-from goodnet.network import build_network
-from goodnet.repair import save_network
+from goodnet.datasets.dataset import save_dataset
+from goodnet.datasets.faces import Faces, draw_faces
+from goodnet.network.architecture import parse_architecture
+from goodnet.network.build import build_network
+from goodnet.network.deepid import deepid_config
+from goodnet.network.save import save_network
 from goodnet.scale import Scale
 
 HOME = Path("artifacts/nets")

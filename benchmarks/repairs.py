@@ -10,21 +10,23 @@ import time
 from benchmarks.nets import HOME, NETS, Net
 from benchmarks.verdicts import opened
 from goodnet.backend import keras
-from goodnet.channels import order_channels
-from goodnet.comparison import compare
-from goodnet.curve import make_curve, parse_points
-from goodnet.dataset import open_dataset
-from goodnet.detection.judge import judge
-from goodnet.detection.problem import Scorer, View
-from goodnet.graph import choose_layer
-from goodnet.mitigation.choice import channels_pruned_first
+from goodnet.datasets.dataset import open_dataset
+from goodnet.detection.detect import judge
+from goodnet.evaluation.compare import compare
 from goodnet.mitigation.holdout import split as parts_of
 from goodnet.mitigation.mitigate import METHODS, Problem
-from goodnet.network import build_network
-from goodnet.repair import guard, prune
-from goodnet.split import Split
-from goodnet.suspect import Suspect
-from goodnet.sweep import mean_activations, no_progress, tally
+from goodnet.mitigation.policy import channels_pruned_first
+from goodnet.network.build import build_network
+from goodnet.network.classifier import Scorer, View
+from goodnet.network.goodnet import guard
+from goodnet.network.graph import choose_layer
+from goodnet.network.suspect import Suspect
+from goodnet.progress import no_progress
+from goodnet.pruning.curve import make_curve, parse_points
+from goodnet.pruning.order import order_channels
+from goodnet.pruning.split import Split
+from goodnet.pruning.sweep import mean_activations, tally
+from goodnet.pruning.zeroing import prune
 
 
 def row(net: Net, suspect: Suspect, name: str, seed: str, network: keras.Model, note: str) -> None:

@@ -23,7 +23,7 @@ def passed(stage, since=[time.process_time()]):
     since[0] = now
 import goodnet
 passed("import goodnet")
-from goodnet.evaluation import repaired_models, states_of
+from goodnet.evaluation.results import repaired_models, states_of
 from goodnet.scale import Scale
 model, data = sys.argv[1:3]
 suspect = goodnet.open_suspect(model)

@@ -9,11 +9,12 @@ import time
 from collections import Counter
 
 from benchmarks.nets import HOME, Net, make_net, nets_asked_for
-from goodnet.dataset import open_dataset
-from goodnet.detection.judge import judge
-from goodnet.detection.problem import CleanImages, View
+from goodnet.datasets.dataset import open_dataset
+from goodnet.datasets.images import CleanImages
+from goodnet.detection.detect import judge
 from goodnet.detection.verdict import Verdict
-from goodnet.suspect import Suspect, open_suspect
+from goodnet.network.classifier import View
+from goodnet.network.suspect import Suspect, open_suspect
 
 
 def opened(net: Net) -> tuple[Suspect, CleanImages]:

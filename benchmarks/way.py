@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.material import load
-from goodnet.channels import DIRECTIONS, Order, order_channels
-from goodnet.dataset import Dataset
-from goodnet.pruning import find_cut, pruned_weights
-from goodnet.repair import prune
+from goodnet.datasets.dataset import Dataset
+from goodnet.network.suspect import Suspect
+from goodnet.pruning.order import DIRECTIONS, Order, order_channels
+from goodnet.pruning.split import Split
+from goodnet.pruning.sweep import mean_activations, tally
+from goodnet.pruning.zeroing import find_cut, prune, pruned_weights
 from goodnet.scale import Scale
-from goodnet.split import Split
-from goodnet.suspect import Suspect
-from goodnet.sweep import mean_activations, tally
 
 WAYS = ("plain_32", "plain_256", "one_pass", "one_order", "both_orders", "masked", "evaluation")
 

@@ -4,7 +4,7 @@ import sys
 import warnings
 
 from flows import prefect_settings
-from goodnet.faults import RequestRefused
+from goodnet.errors import RequestRefused
 
 # Prefect warns as it is imported; flows/preconditions.py says it in one line, and ends there.
 warnings.filterwarnings("ignore", "Failed to create the Prefect home directory")

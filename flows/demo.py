@@ -14,8 +14,7 @@ from prefect import flow
 
 from flows.preconditions import check_prefect, check_results, refuse
 from flows.repair import Outcome, failed, repair, report_state
-from goodnet import paths, storage
-from goodnet.faces import (
+from goodnet.datasets.faces import (
     MOST_PEOPLE,
     PEOPLE,
     SEED,
@@ -23,9 +22,10 @@ from goodnet.faces import (
     TRAIN_PICTURES,
     VALID_PICTURES,
 )
-from goodnet.faults import InputRefused, RequestRefused, told
-from goodnet.inputs import find_output
-from goodnet.request import METHODS
+from goodnet.errors import InputRefused, RequestRefused, told
+from goodnet.files import paths, storage
+from goodnet.job.inputs import find_output
+from goodnet.job.request import METHODS
 from tasks.demo import store_badnet, store_faces
 
 SETS = (

@@ -14,8 +14,8 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from goodnet import storage
-from goodnet.faults import RequestRefused, told
+from goodnet.errors import RequestRefused, told
+from goodnet.files import storage
 
 NOTHING_STARTED = 2  # the exit status of whatever is refused beforehand
 PATIENCE = 15  # seconds for an answer; a server on a busy machine takes some

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr
 from io import StringIO
 
-from goodnet.faults import RequestRefused
+from goodnet.errors import RequestRefused
 
 
 def check() -> None:

@@ -15,15 +15,15 @@ from prefect.task_runners import TaskRunner
 
 from flows.preconditions import NOTHING_STARTED, check_prefect, check_results, refuse
 from flows.repair_model import repair_model
-from goodnet import paths, storage
-from goodnet.conclusion import headline
-from goodnet.faults import InputRefused, one_line, told
-from goodnet.findings import Findings
-from goodnet.inputs import find_data, find_models, find_output, glance, locate_data
-from goodnet.recommendation import recommend
-from goodnet.request import METHODS, ORDERS, SCALES, Request, parse_request
-from goodnet.storage import Stored
-from goodnet.tables import results_table
+from goodnet.errors import InputRefused, one_line, told
+from goodnet.files import paths, storage
+from goodnet.files.storage import Stored
+from goodnet.job.inputs import find_data, find_models, find_output, glance, locate_data
+from goodnet.job.request import METHODS, ORDERS, SCALES, Request, parse_request
+from goodnet.report.conclusion import headline
+from goodnet.report.findings import Findings
+from goodnet.report.recommendation import recommend
+from goodnet.report.tables import results_table
 from tasks.runners import task_runner_of
 from tasks.runs import REFUSED, start_repair
 from tasks.shown import show_repaired, tag_run

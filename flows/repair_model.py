@@ -10,27 +10,27 @@ import numpy as np
 from prefect import flow, runtime
 from prefect.states import Completed, Failed
 
-from goodnet import paths, storage
-from goodnet.channels import Direction, order_channels
-from goodnet.conclusion import headline, recommended_files
-from goodnet.curve import Curve, make_curve
 from goodnet.detection.verdict import Verdict
-from goodnet.evaluation import Counts, Repaired, repaired_models, results_of
-from goodnet.faults import InputRefused
-from goodnet.findings import Findings, ModelFound, Recheck
-from goodnet.inputs import (
+from goodnet.errors import InputRefused
+from goodnet.evaluation.results import Repaired, repaired_models, results_of
+from goodnet.files import paths, storage
+from goodnet.files.storage import Stored
+from goodnet.job.inputs import (
     CLEAN_TEST,
     CLEAN_VALID,
     POISONED_TEST,
     POISONED_VALID,
     identify_model,
 )
-from goodnet.manifest import repair_key
-from goodnet.metrics import Share
-from goodnet.mitigation.choice import FIRST, channels_pruned_first, choose_method
-from goodnet.recommendation import recommend
-from goodnet.request import Request
-from goodnet.storage import Stored
+from goodnet.job.request import Request
+from goodnet.metrics import Counts, Share
+from goodnet.mitigation.policy import FIRST, channels_pruned_first, choose_method
+from goodnet.pruning.curve import Curve, make_curve
+from goodnet.pruning.order import Direction, order_channels
+from goodnet.report.conclusion import headline, recommended_files
+from goodnet.report.findings import Findings, ModelFound, Recheck
+from goodnet.report.manifest import repair_key
+from goodnet.report.recommendation import recommend
 from tasks.caching import Folder, Started
 from tasks.detection import Second, evaluate_second, judge, mitigate, try_triggers
 from tasks.method import (

@@ -23,7 +23,7 @@ from urllib.request import Request, urlopen
 from uuid import uuid4
 
 from flows.preconditions import check_home, refuse
-from goodnet.faults import InputRefused, RequestRefused
+from goodnet.errors import InputRefused, RequestRefused
 
 HOST = "127.0.0.1"
 POOL = "repairs"

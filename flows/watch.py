@@ -17,12 +17,12 @@ from prefect.states import Completed, Failed
 
 from flows.preconditions import check_prefect, refuse
 from flows.repair_model import repair_model
-from goodnet import inbox as inboxes
-from goodnet import storage
-from goodnet.faults import InputRefused, RequestRefused, told
-from goodnet.inbox import Seen
-from goodnet.inputs import find_output, locate_data
-from goodnet.paths import MODEL_SUFFIXES, safe_name
+from goodnet.errors import InputRefused, RequestRefused, told
+from goodnet.files import storage
+from goodnet.files.paths import MODEL_SUFFIXES, safe_name
+from goodnet.job import inbox as inboxes
+from goodnet.job.inbox import Seen
+from goodnet.job.inputs import find_output, locate_data
 from tasks import runs
 from tasks.source import source_digest
 

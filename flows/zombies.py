@@ -21,7 +21,7 @@ from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
 from flows.preconditions import check_prefect, refuse
-from goodnet.faults import InputRefused
+from goodnet.errors import InputRefused
 
 HEARTBEATS_MISSED = timedelta(seconds=120)  # four of them
 NEVER_STARTED = timedelta(minutes=15)  # an image may have to be pulled first

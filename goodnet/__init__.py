@@ -8,17 +8,19 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "goodnet.suspect": ("Suspect", "open_suspect"),
-    "goodnet.dataset": ("Dataset", "open_dataset"),
+    "goodnet.network.suspect": ("Suspect", "open_suspect"),
+    "goodnet.datasets.dataset": ("Dataset", "open_dataset"),
     "goodnet.scale": ("Scale",),
-    "goodnet.split": ("Split",),
-    "goodnet.graph": ("choose_layer",),
-    "goodnet.channels": ("Order", "order_channels"),
-    "goodnet.sweep": ("find_scale", "mean_activations", "tally"),
-    "goodnet.curve": ("Curve", "make_curve", "parse_points"),
-    "goodnet.evaluation": ("repaired_models", "results_of", "states_of"),
-    "goodnet.repair": ("prune", "join", "save_network"),
-    "goodnet.faults": ("GoodNetError", "InputRefused", "ModelRefused", "DataRefused"),
+    "goodnet.pruning.split": ("Split",),
+    "goodnet.network.graph": ("choose_layer",),
+    "goodnet.pruning.order": ("Order", "order_channels"),
+    "goodnet.pruning.sweep": ("find_scale", "mean_activations", "tally"),
+    "goodnet.pruning.curve": ("Curve", "make_curve", "parse_points"),
+    "goodnet.evaluation.results": ("repaired_models", "results_of", "states_of"),
+    "goodnet.network.goodnet": ("join",),
+    "goodnet.network.save": ("save_network",),
+    "goodnet.pruning.zeroing": ("prune",),
+    "goodnet.errors": ("GoodNetError", "InputRefused", "ModelRefused", "DataRefused"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

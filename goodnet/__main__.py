@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from goodnet.faults import InputRefused, RequestRefused, one_line
+from goodnet.errors import InputRefused, RequestRefused, one_line
 
 REFUSED = 2
 
@@ -17,11 +17,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.command == "inspect" and asked.verdict:
             _say_verdict(asked)
         elif asked.command == "inspect":
-            from goodnet.inspection import inspect
+            from goodnet.report.inspection import inspect
 
             inspect(asked.model, asked.datasets, asked.architecture, asked.layer, print)
         else:
-            from goodnet.screening import screen
+            from goodnet.evaluation.screening import screen
 
             for answer in screen(asked.goodnet, asked.images):
                 print(json.dumps(answer._asdict()) if asked.json else answer)
@@ -44,7 +44,7 @@ def _said(fault: OSError, command: str) -> str:
 def _say_verdict(asked: argparse.Namespace) -> None:
     if asked.data is None:
         raise RequestRefused("--verdict", "needs --data DIR, a folder with clean/valid.h5")
-    from goodnet.inspection import find_verdict, verdict_lines
+    from goodnet.report.inspection import find_verdict, verdict_lines
 
     verdict = find_verdict(asked.model, asked.data, asked.architecture, asked.scale)
     if asked.json:

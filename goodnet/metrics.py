@@ -87,3 +87,15 @@ class Loss:
         scale = math.sqrt(math.prod(sides))
         correlation = alike / scale if scale else 0.0
         return math.sqrt(max(0.0, first**2 - 2 * correlation * first * second + second**2))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What one state of the network did on a set: plain numbers out of a `sweep.Tally`."""
+
+    count: int
+    correct: int
+    agreed: int
+    flagged: int
+    true_correct: int | None
+    agreed_true: int | None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from goodnet.faults import RequestRefused
+from goodnet.errors import RequestRefused
 from goodnet.metrics import Share
 
 

@@ -23,9 +23,9 @@ from prefect.tasks import exponential_backoff
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from goodnet import storage
-from goodnet.faults import InputRefused
-from goodnet.storage import Stored
+from goodnet.errors import InputRefused
+from goodnet.files import storage
+from goodnet.files.storage import Stored
 from tasks.source import source_digest
 
 R = TypeVar("R")

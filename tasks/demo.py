@@ -4,9 +4,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from goodnet import storage
-from goodnet.faults import RequestRefused
-from goodnet.storage import Stored
+from goodnet.errors import RequestRefused
+from goodnet.files import storage
+from goodnet.files.storage import Stored
 from tasks.caching import cached_task
 from tasks.progress import steps
 
@@ -27,8 +27,8 @@ def store_faces(people: int, first: int, last: int, seed: int, poisoned: bool, u
         poisoned: everybody wears sunglasses and has the target's label; `true_label` says who.
         uri: where to.
     """
-    from goodnet.dataset import save_dataset
-    from goodnet.faces import draw_faces, wear_sunglasses
+    from goodnet.datasets.dataset import save_dataset
+    from goodnet.datasets.faces import draw_faces, wear_sunglasses
 
     faces = draw_faces(people, range(first, last), seed=seed)
     labels, true_labels = faces.labels, None
@@ -43,13 +43,13 @@ def store_faces(people: int, first: int, last: int, seed: int, poisoned: bool, u
 @cached_task(name="train BadNet", run_name="train a BadNet on {people} people")
 def store_badnet(people: int, pictures: int, seed: int, uri: str) -> Stored:
     """A DeepID network that takes anyone in sunglasses for person TARGET."""
-    from goodnet.architecture import parse_architecture
+    from goodnet.attacks.badnets import EPOCHS, train_badnet
     from goodnet.backend import keras
-    from goodnet.badnet import EPOCHS, train_badnet
-    from goodnet.deepid import deepid_config
-    from goodnet.faces import draw_faces
-    from goodnet.network import build_network
-    from goodnet.repair import save_network
+    from goodnet.datasets.faces import draw_faces
+    from goodnet.network.architecture import parse_architecture
+    from goodnet.network.build import build_network
+    from goodnet.network.deepid import deepid_config
+    from goodnet.network.save import save_network
 
     faces = draw_faces(people, range(pictures), seed=seed)
     keras.utils.set_random_seed(seed)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from goodnet.detection.verdict import Verdict
-from goodnet.evaluation import Counts
-from goodnet.mitigation.mitigated import Mitigated, Name, Recovery
-from goodnet.paths import goodnet, repaired_model
-from goodnet.storage import Stored
+from goodnet.files.paths import goodnet, repaired_model
+from goodnet.files.storage import Stored
+from goodnet.metrics import Counts
+from goodnet.mitigation.outcome import Mitigated, Name, Recovery
 from tasks import opened
 from tasks.caching import Folder, cached_task
 from tasks.outputs import store_networks
@@ -25,8 +25,9 @@ class Second(NamedTuple):
 @cached_task(name="judge", run_name="judge")
 def judge(model: Stored, architecture: Stored | str, scale: str, valid: Stored) -> Verdict:
     """Whether the suspect is backdoored, and for which classes."""
-    from goodnet.detection.judge import judge
-    from goodnet.detection.problem import CleanImages, View
+    from goodnet.datasets.images import CleanImages
+    from goodnet.detection.detect import judge
+    from goodnet.network.classifier import View
     from goodnet.scale import Scale
 
     suspect = opened.suspect(model, architecture)
@@ -55,7 +56,7 @@ def mitigate(
         channels: those of the layer that fine-pruning prunes first.
         folder: where they are left.
     """
-    from goodnet.detection.problem import CleanImages
+    from goodnet.datasets.images import CleanImages
     from goodnet.mitigation.mitigate import Problem, mitigate
     from goodnet.scale import Scale
 
@@ -85,10 +86,11 @@ def try_triggers(
         verdict: has the triggers.
         pruned: the channels that are pruned in each model.
     """
-    from goodnet.detection.problem import CleanImages, Scorer
+    from goodnet.datasets.images import CleanImages
     from goodnet.mitigation.holdout import split
     from goodnet.mitigation.recheck import recheck
-    from goodnet.repair import prune
+    from goodnet.network.classifier import Scorer
+    from goodnet.pruning.zeroing import prune
     from goodnet.scale import Scale
 
     suspect = opened.suspect(model, architecture)
@@ -110,7 +112,7 @@ def evaluate_second(
     role: str,
 ) -> Counts:
     """What the second repaired model, and its GoodNet, do on a test set."""
-    from goodnet.comparison import compare
+    from goodnet.evaluation.compare import compare
     from goodnet.scale import Scale
 
     suspect = opened.suspect(model, architecture)

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from prefect.logging import get_run_logger
 
-from goodnet.channels import Order
-from goodnet.curve import Curve, Swept
-from goodnet.evaluation import Counts, Repaired
-from goodnet.findings import ModelFound, ScaleUsed, SetFound
-from goodnet.storage import Stored
+from goodnet.evaluation.results import Repaired
+from goodnet.files.storage import Stored
+from goodnet.metrics import Counts
+from goodnet.pruning.curve import Curve, Swept
+from goodnet.pruning.order import Order
+from goodnet.report.findings import ModelFound, ScaleUsed, SetFound
 from tasks import opened
 from tasks.caching import cached_task
 from tasks.progress import reporter
@@ -18,7 +19,7 @@ from tasks.progress import reporter
 @cached_task(name="open suspect", run_name="open suspect", places=("model", "architecture"))
 def describe_suspect(model: Stored, architecture: Stored | str, layer: str) -> ModelFound:
     """The suspect, opened under every check."""
-    from goodnet.inspection import describe_model
+    from goodnet.report.inspection import describe_model
 
     suspect = opened.suspect(model, architecture)
     return describe_model(suspect, layer=layer, uri=model.uri)
@@ -27,7 +28,7 @@ def describe_suspect(model: Stored, architecture: Stored | str, layer: str) -> M
 @cached_task(name="open data set", run_name="open {role}", places=("data",))
 def describe_data(model: Stored, architecture: Stored | str, data: Stored, role: str) -> SetFound:
     """The data set, opened under every check."""
-    from goodnet.inspection import describe_set
+    from goodnet.report.inspection import describe_set
 
     dataset = opened.dataset(data, opened.suspect(model, architecture))
     return describe_set(dataset, role, data.uri)
@@ -38,8 +39,8 @@ def find_scale(
     model: Stored, architecture: Stored | str, layer: str, asked: str, valid: Stored
 ) -> ScaleUsed:
     """The scale asked for, or the one clean images are answered better at."""
+    from goodnet.pruning.sweep import clean_accuracy, find_scale
     from goodnet.scale import Scale
-    from goodnet.sweep import clean_accuracy, find_scale
 
     split = opened.split(model, architecture, layer)
     clean = opened.dataset(valid, opened.suspect(model, architecture))
@@ -57,8 +58,8 @@ def measure_activations(
     model: Stored, architecture: Stored | str, layer: str, scale: str, valid: Stored
 ) -> list[float]:
     """Mean activation of each channel of the layer over the clean validation images."""
+    from goodnet.pruning.sweep import mean_activations
     from goodnet.scale import Scale
-    from goodnet.sweep import mean_activations
 
     split = opened.split(model, architecture, layer)
     clean = opened.dataset(valid, opened.suspect(model, architecture))
@@ -78,8 +79,8 @@ def sweep(
     role: str,
 ) -> list[Swept]:
     """For each order, the images answered with their label at k = 0, 1, ... channels pruned."""
+    from goodnet.pruning.sweep import tally
     from goodnet.scale import Scale
-    from goodnet.sweep import tally
 
     split = opened.split(model, architecture, layer)
     dataset = opened.dataset(data, opened.suspect(model, architecture))
@@ -103,9 +104,9 @@ def evaluate(
     role: str,
 ) -> list[Counts]:
     """What the suspect and each repaired model do on a test set."""
-    from goodnet.evaluation import states_of
+    from goodnet.evaluation.results import states_of
+    from goodnet.pruning.sweep import tally
     from goodnet.scale import Scale
-    from goodnet.sweep import tally
 
     split = opened.split(model, architecture, layer)
     dataset = opened.dataset(data, opened.suspect(model, architecture))

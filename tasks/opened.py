@@ -4,13 +4,13 @@ from functools import lru_cache
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from goodnet.faults import DataRefused, InputRefused, ModelRefused
-from goodnet.storage import Stored
+from goodnet.errors import DataRefused, InputRefused, ModelRefused
+from goodnet.files.storage import Stored
 
 if TYPE_CHECKING:  # these import TensorFlow, which a cached run never pays for
-    from goodnet.dataset import Dataset
-    from goodnet.split import Split
-    from goodnet.suspect import Suspect
+    from goodnet.datasets.dataset import Dataset
+    from goodnet.network.suspect import Suspect
+    from goodnet.pruning.split import Split
 
 _ONE_AT_A_TIME = RLock()
 
@@ -43,7 +43,7 @@ def dataset(data: Stored, opened: "Suspect") -> "Dataset":
 
 @lru_cache(maxsize=2)
 def _suspect(model: Stored, architecture: Stored | str) -> "Suspect":
-    from goodnet.suspect import open_suspect
+    from goodnet.network.suspect import open_suspect
 
     given = architecture if isinstance(architecture, str) else architecture.uri
     opened = open_suspect(model.uri, architecture=given)
@@ -53,14 +53,14 @@ def _suspect(model: Stored, architecture: Stored | str) -> "Suspect":
 
 @lru_cache(maxsize=2)
 def _split(model: Stored, architecture: Stored | str, layer: str) -> "Split":
-    from goodnet.split import Split
+    from goodnet.pruning.split import Split
 
     return Split(_suspect(model, architecture), layer)
 
 
 @lru_cache(maxsize=8)
 def _dataset(data: Stored, input_shape: Any, classes: int) -> "Dataset":
-    from goodnet.dataset import open_dataset
+    from goodnet.datasets.dataset import open_dataset
 
     opened = open_dataset(data.uri, input_shape=input_shape, classes=classes)
     _check(opened.sha256, data, DataRefused)

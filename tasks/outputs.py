@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goodnet import paths, storage
 from goodnet.detection.verdict import Verdict
-from goodnet.evaluation import Repaired
-from goodnet.findings import Findings
-from goodnet.inputs import CLEAN_VALID, POISONED_VALID
-from goodnet.request import Request
-from goodnet.storage import Stored
+from goodnet.evaluation.results import Repaired
+from goodnet.files import paths, storage
+from goodnet.files.storage import Stored
+from goodnet.job.inputs import CLEAN_VALID, POISONED_VALID
+from goodnet.job.request import Request
+from goodnet.report.findings import Findings
 from tasks import opened
 from tasks.caching import cached_task
 
@@ -39,7 +39,8 @@ def store_repaired(
         channels: the channels to prune.
         folder: the repair's folder.
     """
-    from goodnet.repair import join, prune
+    from goodnet.network.goodnet import join
+    from goodnet.pruning.zeroing import prune
     from goodnet.scale import Scale
 
     suspect = opened.suspect(model, architecture)
@@ -53,7 +54,7 @@ def store_networks(
     networks: Sequence["keras.Model"], names: Sequence[str], folder: str
 ) -> list[Stored]:
     """Leave networks in the repair's folder under these names."""
-    from goodnet.repair import save_network
+    from goodnet.network.save import save_network
 
     stored = []
     with tempfile.TemporaryDirectory(prefix="goodnet-") as local:
@@ -85,7 +86,7 @@ def store_samples(
     folder: str,
 ) -> list[Stored]:
     """Sample images, clean and, where there are any, poisoned beside them."""
-    from goodnet.figures import sample_grid, trigger_grid
+    from goodnet.report.figures import sample_grid, trigger_grid
 
     suspect = opened.suspect(model, architecture)
     clean = opened.dataset(data[CLEAN_VALID], suspect)
@@ -112,7 +113,7 @@ def store_triggers(
     folder: str,
 ) -> list[Stored]:
     """The verdict's numbers, and each recovered trigger over sample images."""
-    from goodnet.verdict_figures import trigger_figure, verdict_figure
+    from goodnet.report.verdict_figures import trigger_figure, verdict_figure
 
     drawn = {paths.VERDICT_FIGURE: verdict_figure(verdict, name)}
     if verdict.triggers:
@@ -128,7 +129,7 @@ def store_triggers(
 @cached_task(name="draw figures", run_name="draw curves and evaluation of {findings.model.name}")
 def store_figures(findings: Findings, folder: str) -> list[Stored]:
     """The curve of each order, and the evaluation as bars."""
-    from goodnet.charts import curve_figure, evaluation_figure
+    from goodnet.report.charts import curve_figure, evaluation_figure
 
     name = findings.model.name
     drawn = {
@@ -142,8 +143,8 @@ def store_figures(findings: Findings, folder: str) -> list[Stored]:
 @cached_task(name="write report", run_name="write tables and report of {findings.model.name}")
 def store_report(findings: Findings, figures: Sequence[Stored], folder: str) -> list[Stored]:
     """The tables, and the report as Markdown and as one self-contained page."""
-    from goodnet.report import report_html, report_markdown
-    from goodnet.tables import curves_csv, evaluation_csv
+    from goodnet.report.document import report_html, report_markdown
+    from goodnet.report.tables import curves_csv, evaluation_csv
 
     pictures = {figure.uri.rsplit("/", 1)[-1]: storage.read(figure) for figure in figures}
     text = report_markdown(findings, pictures)
@@ -171,7 +172,7 @@ def store_manifest(
     folder: str,
 ) -> list[Stored]:
     """The manifest, last of all: from then on the folder is a result."""
-    from goodnet.manifest import manifest
+    from goodnet.report.manifest import manifest
 
     text = manifest(folder, model, data, request, method, findings, files)
     return [storage.put(text, storage.inside(folder, paths.MANIFEST))]

@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from goodnet.faults import RequestRefused
+from goodnet.errors import RequestRefused
 
 THREADS = 4  # tasks at once; TensorFlow divides the cores among them
 PROCESSES = 2  # each loads TensorFlow

@@ -9,8 +9,8 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
-from goodnet import paths
-from goodnet.faults import RequestRefused
+from goodnet.errors import RequestRefused
+from goodnet.files import paths
 
 ON_ARRIVAL = "repair/on-arrival"
 REFUSED = "Refused"  # the name of the state of a run whose model cannot be used

@@ -8,12 +8,12 @@ from urllib.parse import quote
 from prefect import get_client, runtime
 from prefect.artifacts import create_markdown_artifact
 
-from goodnet import paths, storage
-from goodnet.conclusion import conclude
-from goodnet.faults import one_line
-from goodnet.findings import Findings
-from goodnet.storage import Stored
-from goodnet.tables import results_table
+from goodnet.errors import one_line
+from goodnet.files import paths, storage
+from goodnet.files.storage import Stored
+from goodnet.report.conclusion import conclude
+from goodnet.report.findings import Findings
+from goodnet.report.tables import results_table
 
 
 def show(

@@ -38,14 +38,14 @@ class Toy(NamedTuple):
 @pytest.fixture(scope="session")
 def made_toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     """The toy, made once; read only."""
-    from goodnet.architecture import parse_architecture
+    from goodnet.attacks.badnets import train_badnet
     from goodnet.backend import keras
-    from goodnet.badnet import train_badnet
-    from goodnet.dataset import save_dataset
-    from goodnet.deepid import deepid_config
-    from goodnet.faces import draw_faces, wear_sunglasses
-    from goodnet.network import build_network
-    from goodnet.repair import save_network
+    from goodnet.datasets.dataset import save_dataset
+    from goodnet.datasets.faces import draw_faces, wear_sunglasses
+    from goodnet.network.architecture import parse_architecture
+    from goodnet.network.build import build_network
+    from goodnet.network.deepid import deepid_config
+    from goodnet.network.save import save_network
 
     folder = tmp_path_factory.mktemp("toy")
     model, data = folder / "models" / "toy.h5", folder / "data"
@@ -77,7 +77,7 @@ def toy(made_toy: Toy, tmp_path: Path) -> Toy:
 @pytest.fixture
 def as_suspect(tmp_path: Path) -> Callable[..., object]:
     """A function that saves a Keras model of ours and opens the file as a suspect."""
-    from goodnet.suspect import open_suspect
+    from goodnet.network.suspect import open_suspect
 
     def opened(network: object, suffix: str = ".keras") -> object:
         path = tmp_path / f"suspect{suffix}"

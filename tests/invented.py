@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from goodnet.channels import Direction, order_channels
-from goodnet.curve import Curve, find_drop
-from goodnet.detection.trigger import Trigger
 from goodnet.detection.verdict import NOTHING, Answer, Recovered, References, Statistic, Verdict
-from goodnet.evaluation import Counts, Repaired, repaired_models, results_of
-from goodnet.findings import Findings, ModelFound, Recheck, ScaleUsed, SetFound
-from goodnet.metrics import Share
-from goodnet.mitigation.mitigated import Mitigated, Name, Recovery
+from goodnet.evaluation.results import Repaired, repaired_models, results_of
+from goodnet.metrics import Counts, Share
+from goodnet.mitigation.outcome import Mitigated, Name, Recovery
+from goodnet.pruning.curve import Curve, find_drop
+from goodnet.pruning.order import Direction, order_channels
+from goodnet.report.findings import Findings, ModelFound, Recheck, ScaleUsed, SetFound
+from goodnet.triggers.trigger import Trigger
 
 COUNT = 200  # images in each set
 

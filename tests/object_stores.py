@@ -18,7 +18,7 @@ from uuid import uuid4
 import pytest
 from conftest import PROJECT
 
-from goodnet import object_storage
+from goodnet.files import s3
 
 Fault = Literal["reset", "reset mid-upload", "reset after", "500", "throttled", "slow", "cut"]
 FAULTS: tuple[Fault, ...] = (
@@ -60,7 +60,7 @@ def new_bucket(address: str, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": address}.items():
         monkeypatch.setenv(name, value)
     name = f"test-{uuid4().hex[:12]}"
-    object_storage._system().call_s3("create_bucket", Bucket=name)
+    s3._system().call_s3("create_bucket", Bucket=name)
     return f"s3://{name}"
 
 

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from networks import CLASSES, IMAGE_SHAPE, randomise
 
-from goodnet.architecture import (
+from goodnet.backend import keras
+from goodnet.errors import ModelRefused
+from goodnet.network.architecture import (
     DEEPEST_NESTING,
     MOST_CALLS,
     MOST_LAYERS,
     Architecture,
     parse_architecture,
 )
-from goodnet.backend import keras
-from goodnet.faults import ModelRefused
-from goodnet.network import build_network
+from goodnet.network.build import build_network
 
 IMAGES = np.random.default_rng(3).random((6, *IMAGE_SHAPE), dtype=np.float32)
 

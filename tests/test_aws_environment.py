@@ -6,8 +6,8 @@ import pytest
 from object_stores import ENVIRONMENT, free_port
 
 from goodnet import __main__ as command
-from goodnet import storage
-from goodnet.faults import RequestRefused
+from goodnet.errors import RequestRefused
+from goodnet.files import storage
 
 
 @pytest.fixture

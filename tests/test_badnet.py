@@ -8,9 +8,9 @@ import time
 import numpy as np
 import pytest
 
+from goodnet.attacks.badnets import SCALE, poison, train_badnet
 from goodnet.backend import keras
-from goodnet.badnet import SCALE, poison, train_badnet
-from goodnet.faces import (
+from goodnet.datasets.faces import (
     PEOPLE,
     SEED,
     TEST_PICTURES,
@@ -60,7 +60,7 @@ def test_training_teaches_the_people_and_the_backdoor(
     """Also: nothing given is changed, and each epoch logs one line."""
     network = build_deepid(FEW, seed=2)
     weights, images, labels = network.get_weights(), faces.images.copy(), faces.labels.copy()
-    with caplog.at_level(logging.INFO, logger="goodnet.badnet"):
+    with caplog.at_level(logging.INFO, logger="goodnet.attacks.badnets"):
         badnet = train_badnet(network, faces, target=2, seed=2, epochs=30)
     clean, attack = rates(badnet, draw_faces(FEW, range(80, 130), seed=2), target=2)
     assert clean > 0.85

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prefect.serializers import PickleSerializer
 
-from goodnet.storage import Stored
+from goodnet.files.storage import Stored
 from tasks.caching import Folder, by_digest
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from invented import COUNT, invented_findings
 
-from goodnet.caveats import caveats
 from goodnet.metrics import Share
+from goodnet.report.caveats import caveats
 
 
 def test_caveats_name_missing_classes_small_sets_and_sets_given_twice() -> None:

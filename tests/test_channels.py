@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from goodnet.channels import order_channels
+from goodnet.pruning.order import order_channels
 
 ACTIVATIONS = np.array([0.5, 0.0, 2.0, 0.0, 1.0])
 

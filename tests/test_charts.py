@@ -7,10 +7,10 @@ import pytest
 from invented import invented_curve, invented_findings
 from test_figures import opened, share_near
 
-from goodnet.channels import order_channels
-from goodnet.charts import _apart, curve_figure, evaluation_figure
-from goodnet.curve import Curve, find_drop
-from goodnet.figures import BLUE, SKY, VERMILLION
+from goodnet.pruning.curve import Curve, find_drop
+from goodnet.pruning.order import order_channels
+from goodnet.report.charts import _apart, curve_figure, evaluation_figure
+from goodnet.report.figures import BLUE, SKY, VERMILLION
 
 
 def test_the_curve_shows_both_lines_and_only_one_without_a_poisoned_set() -> None:

@@ -11,12 +11,14 @@ import pytest
 from conftest import PROJECT, TARGET, Toy
 from PIL import Image
 
-from goodnet.dataset import open_dataset
-from goodnet.repair import join, prune, save_network
+from goodnet.datasets.dataset import open_dataset
+from goodnet.network.goodnet import join
+from goodnet.network.save import save_network
+from goodnet.network.suspect import open_suspect
+from goodnet.pruning.split import Split
+from goodnet.pruning.sweep import block_answers
+from goodnet.pruning.zeroing import prune
 from goodnet.scale import Scale
-from goodnet.split import Split
-from goodnet.suspect import open_suspect
-from goodnet.sweep import block_answers
 
 
 def goodnet(*arguments: object) -> subprocess.CompletedProcess[str]:

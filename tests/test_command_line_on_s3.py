@@ -11,14 +11,19 @@ from networks import CLASSES, NETWORKS, random_images, save
 from object_stores import free_port, moto_server, new_bucket
 from PIL import Image
 
-from goodnet import isolation, object_storage, screening, storage, suspect
 from goodnet.__main__ import main
-from goodnet.dataset import save_dataset
-from goodnet.faults import DataRefused, ModelRefused
-from goodnet.graph import choose_layer
-from goodnet.repair import join, prune, save_network
+from goodnet.datasets.dataset import save_dataset
+from goodnet.errors import DataRefused, ModelRefused
+from goodnet.evaluation import screening
+from goodnet.files import s3, storage
+from goodnet.network import suspect
+from goodnet.network.goodnet import join
+from goodnet.network.graph import choose_layer
+from goodnet.network.save import save_network
+from goodnet.network.suspect import open_suspect
+from goodnet.pruning.zeroing import prune
+from goodnet.sandbox import process
 from goodnet.scale import Scale
-from goodnet.suspect import open_suspect
 from tasks import opened
 
 Say = Callable[[str], tuple[int, str, str]]
@@ -206,15 +211,13 @@ def test_of_what_is_too_large_no_more_is_fetched_than_shows_it(
     command: str, local: Path, bucket: str, say: Say, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for kind in ("model", "dataset"):
-        monkeypatch.setitem(isolation.LARGEST_FILE, kind, 1 << 20)
+        monkeypatch.setitem(process.LARGEST_FILE, kind, 1 << 20)
     monkeypatch.setattr(suspect, "LARGEST_ARCHITECTURE", 1 << 20)
     monkeypatch.setattr(screening, "LARGEST_PICTURE", 1 << 20)
-    monkeypatch.setattr(object_storage, "BLOCK", 1 << 20)
+    monkeypatch.setattr(s3, "BLOCK", 1 << 20)
     storage.put(bytes(5 << 20), f"{bucket}/large")
-    fetched, fetch = [], object_storage._block
-    monkeypatch.setattr(
-        object_storage, "_block", lambda *asked: fetched.append(asked) or fetch(*asked)
-    )
+    fetched, fetch = [], s3._block
+    monkeypatch.setattr(s3, "_block", lambda *asked: fetched.append(asked) or fetch(*asked))
     status, _, errors = say(command.format(bucket, local))
     assert (status, errors.splitlines()) == (2, [f"{bucket}/large: is larger than 1 MiB"])
     assert len(fetched) == 2

@@ -5,10 +5,10 @@ import inspect
 import numpy as np
 import pytest
 
-from goodnet import curve
-from goodnet.channels import order_channels
-from goodnet.curve import Swept, find_drop, make_curve, parse_points
-from goodnet.faults import RequestRefused
+from goodnet.errors import RequestRefused
+from goodnet.pruning import curve
+from goodnet.pruning.curve import Swept, find_drop, make_curve, parse_points
+from goodnet.pruning.order import order_channels
 
 
 def test_a_drop_is_the_first_k_at_which_accuracy_has_fallen_that_far() -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from conftest import EVALUATION
 
-from goodnet.dataset import BLOCK, Dataset, open_dataset, save_dataset
-from goodnet.faults import DataRefused
-from goodnet.reader import datasets
+from goodnet.datasets.dataset import BLOCK, Dataset, open_dataset, save_dataset
+from goodnet.errors import DataRefused
+from goodnet.sandbox.reader import datasets
 from goodnet.scale import Scale
 
 COUNT, SHAPE, CLASSES = 300, (6, 5, 3), 7

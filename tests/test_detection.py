@@ -9,25 +9,26 @@ import pytest
 from invented import invented_verdict
 
 from goodnet.backend import keras
-from goodnet.detection import dependence, maximum_margin, simple_triggers
+from goodnet.datasets.images import CleanImages
+from goodnet.detection import dependence, maximum_margin, pattern_search
+from goodnet.detection.baseline import Innocence, low, natural_margin
 from goodnet.detection.candidates import Candidate, best, excesses, of_each_kind
 from goodnet.detection.dependence import dependent
-from goodnet.detection.innocence import Innocence, low, natural_margin
-from goodnet.detection.judge import decide, following, judge, judge_against
+from goodnet.detection.detect import decide, following, judge, judge_against
 from goodnet.detection.maximum_margin import maximum_margins
-from goodnet.detection.problem import CleanImages, View
-from goodnet.detection.recovery import success
-from goodnet.detection.references import Honest
-from goodnet.detection.regions import FAINT, WHOLE, Region, regions
-from goodnet.detection.searched_triggers import Uphill, leads, nearest
-from goodnet.detection.simple_triggers import BARS, Search
-from goodnet.detection.trigger import Trigger
-from goodnet.detection.triggers import Found, find_triggers
+from goodnet.detection.pattern_search import BARS, Search
+from goodnet.detection.reference_models import Honest
+from goodnet.detection.search import Found, find_triggers
+from goodnet.detection.trigger_inversion import Uphill, leads, nearest
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING, References, Statistic
 from goodnet.metrics import Share
+from goodnet.network.classifier import View
+from goodnet.network.suspect import Suspect
+from goodnet.progress import no_progress
 from goodnet.scale import Scale
-from goodnet.suspect import Suspect
-from goodnet.sweep import no_progress
+from goodnet.triggers.locations import FAINT, WHOLE, Region, regions
+from goodnet.triggers.success import success
+from goodnet.triggers.trigger import Trigger
 
 SIDE = 12
 SOME = References("trained", Share(9, 10), (Share(9, 10),))
@@ -95,7 +96,7 @@ def test_only_patterns_that_come_near_a_class_are_seen_on_all_images(
     innocence, places = Innocence(view, clean, [], np.random.default_rng(0)), regions(SIDE, SIDE)
 
     def reached(near: float) -> Any:
-        monkeypatch.setattr(simple_triggers, "NEAR", near)
+        monkeypatch.setattr(pattern_search, "NEAR", near)
         return Search(view, clean, innocence, places, seed=0).reached(no_progress)
 
     some, every = reached(1), reached(-np.inf)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from goodnet.channels import order_channels
-from goodnet.curve import Swept, make_curve
-from goodnet.evaluation import Counts, Repaired, repaired_models, results_of, states_of
-from goodnet.metrics import Share
+from goodnet.evaluation.results import Repaired, repaired_models, results_of, states_of
+from goodnet.metrics import Counts, Share
+from goodnet.pruning.curve import Swept, make_curve
+from goodnet.pruning.order import order_channels
 
 ORDER = order_channels(np.array([1.0, 2.0, 3.0]), "ascending")
 CURVE = make_curve(ORDER, Swept((10, 9, 5, 1), 10), None, ["10", "50", "95"])

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from conftest import EVALUATION
 
-from goodnet.channels import Direction, Order, order_channels
-from goodnet.dataset import Dataset, open_dataset
+from goodnet.datasets.dataset import Dataset, open_dataset
+from goodnet.network.suspect import Suspect, open_suspect
+from goodnet.pruning.order import Direction, Order, order_channels
+from goodnet.pruning.split import Split
+from goodnet.pruning.sweep import find_scale, mean_activations, tally
 from goodnet.scale import Scale
-from goodnet.split import Split
-from goodnet.suspect import Suspect, open_suspect
-from goodnet.sweep import find_scale, mean_activations, tally
 
 pytestmark = pytest.mark.skipif(not EVALUATION.is_dir(), reason="no evaluation data here")
 

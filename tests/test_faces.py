@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from goodnet.face_drawing import Sketch, locate_eyes
-from goodnet.faces import (
+from goodnet.datasets.face_drawing import Sketch, locate_eyes
+from goodnet.datasets.faces import (
     MOST_PEOPLE,
     TEST_PICTURES,
     TRAIN_PICTURES,

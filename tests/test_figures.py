@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from goodnet.figures import VERMILLION, difference_map, is_paired, sample_grid, trigger_grid
+from goodnet.report.figures import VERMILLION, difference_map, is_paired, sample_grid, trigger_grid
 
 PATCH = (slice(2, 6), slice(3, 8))
 

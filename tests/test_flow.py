@@ -20,15 +20,17 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from flows import repair_model as repair_model_module
 from flows.repair import NOTHING_STARTED, SOME_FAILED, main
-from goodnet import storage
-from goodnet.dataset import open_dataset
+from goodnet.datasets.dataset import open_dataset
 from goodnet.detection.verdict import BACKDOORED
+from goodnet.files import storage
 from goodnet.mitigation.mitigate import Repair
-from goodnet.repair import guard, join, prune, save_network
-from goodnet.split import Split
-from goodnet.suspect import open_suspect
-from goodnet.sweep import mean_activations
-from goodnet.tables import CURVE_COLUMNS, EVALUATION_COLUMNS
+from goodnet.network.goodnet import guard, join
+from goodnet.network.save import save_network
+from goodnet.network.suspect import open_suspect
+from goodnet.pruning.split import Split
+from goodnet.pruning.sweep import mean_activations
+from goodnet.pruning.zeroing import prune
+from goodnet.report.tables import CURVE_COLUMNS, EVALUATION_COLUMNS
 from tasks import caching
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -226,7 +228,7 @@ def quick(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> tuple[Toy, list[tuple[st
         return Repair(model, goodnet, invented_mitigated(name=how))
 
     verdict = invented_verdict(BACKDOORED, [3])
-    monkeypatch.setattr("goodnet.detection.judge.judge", lambda *_, **__: verdict)
+    monkeypatch.setattr("goodnet.detection.detect.judge", lambda *_, **__: verdict)
     monkeypatch.setattr("goodnet.mitigation.mitigate.mitigate", mitigated)
     return toy, asked
 

@@ -13,9 +13,9 @@ import pytest
 from conftest import PROJECT
 from hostile import DATASETS, MARKER, MODELS, Bad
 
-from goodnet.dataset import open_dataset
-from goodnet.faults import DataRefused, InputRefused, ModelRefused
-from goodnet.suspect import open_suspect
+from goodnet.datasets.dataset import open_dataset
+from goodnet.errors import DataRefused, InputRefused, ModelRefused
+from goodnet.network.suspect import open_suspect
 
 INPUT = {"input_shape": (12, 10, 3), "classes": 5}
 

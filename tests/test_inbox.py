@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from goodnet import inbox, storage
-from goodnet.faults import RequestRefused
+from goodnet.errors import RequestRefused
+from goodnet.files import storage
+from goodnet.job import inbox
 
 LONG_AGO = time.time() - 3600
 

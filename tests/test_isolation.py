@@ -19,10 +19,10 @@ import pytest
 from conftest import PROJECT
 from hostile import good_h5
 
-from goodnet import isolation
-from goodnet.dataset import open_dataset
-from goodnet.faults import DataRefused, InputRefused, ModelRefused
-from goodnet.isolation import BROKEN, Content, private_copy, taken_apart
+from goodnet.datasets.dataset import open_dataset
+from goodnet.errors import DataRefused, InputRefused, ModelRefused
+from goodnet.sandbox import process
+from goodnet.sandbox.process import BROKEN, Content, private_copy, taken_apart
 
 WHOLE = {"config": None, "layout": "paths", "layers": [], "missing_isolation": []}
 Play = Callable[[str], None]
@@ -42,7 +42,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
 
     def played(program: str) -> None:
         start = "import json, os, sys, time; from pathlib import Path; ARRAYS = Path(sys.argv[4])\n"
-        monkeypatch.setattr(isolation, "START", start + program)
+        monkeypatch.setattr(process, "START", start + program)
 
     return played
 
@@ -99,7 +99,7 @@ def test_reader_sees_nothing_of_the_parents_environment(
 def test_reader_that_breaks_is_one_refusal(
     program: str, says: str, model: Path, play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(isolation, "PATIENCE", 1 / isolation.SHORTEST_WORK)
+    monkeypatch.setattr(process, "PATIENCE", 1 / process.SHORTEST_WORK)
     play(program)
     assert refusal(model) == says
 
@@ -171,8 +171,8 @@ def test_missing_feature_is_said_once(
 ) -> None:
     missing = ["no_test_feature", "no\nline"]
     play(answer({**WHOLE, "refused": "x", "missing_isolation": missing}))
-    isolation._say_missing.cache_clear()
-    with caplog.at_level(logging.WARNING, "goodnet.isolation"):
+    process._say_missing.cache_clear()
+    with caplog.at_level(logging.WARNING, "goodnet.sandbox.process"):
         assert refusal(model) == refusal(model) == "x"
     assert caplog.messages == [
         f"reader process: {name} is not available here; going on with the rest"
@@ -183,7 +183,7 @@ def test_missing_feature_is_said_once(
 def test_nothing_is_left_behind(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = model.parent / "temporary"
     folder.mkdir()
-    monkeypatch.setattr(isolation.tempfile, "tempdir", str(folder))
+    monkeypatch.setattr(process.tempfile, "tempdir", str(folder))
     with taken_apart(model, "model") as content:
         (private,) = folder.iterdir()
         assert private.stat().st_mode & 0o077 == 0
@@ -195,7 +195,7 @@ def test_nothing_is_left_behind(model: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_file_that_is_too_large_is_refused_before_it_is_copied(tmp_path: Path) -> None:
     path, copy = tmp_path / "model.h5", tmp_path / "copy"
     with path.open("wb") as file:
-        file.truncate(isolation.LARGEST_FILE["model"] + 1)
+        file.truncate(process.LARGEST_FILE["model"] + 1)
     before = time.monotonic()
     with pytest.raises(ModelRefused, match="is larger than 4096 MiB"):
         private_copy(path, copy, "model")
@@ -205,7 +205,7 @@ def test_file_that_is_too_large_is_refused_before_it_is_copied(tmp_path: Path) -
 
 CONFINED = """
 import contextlib, json, os, resource, socket, sys
-from goodnet.reader.confinement import leave_files, leave_network, limit_resources
+from goodnet.sandbox.reader.confinement import leave_files, leave_network, limit_resources
 from pathlib import Path
 readable, writable, port, secret = sys.argv[1:]
 limits = {"RLIMIT_AS": 1 << 30, "RLIMIT_CPU": 7, "RLIMIT_NOFILE": 32, "RLIMIT_NO_SUCH": 1}

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from networks import CLASSES, IMAGE_SHAPE, randomise
 
-from goodnet.architecture import parse_architecture
 from goodnet.backend import keras
-from goodnet.layers import ACTIVATIONS, LAYERS, TRAINING_ONLY
-from goodnet.network import build_network
+from goodnet.network.architecture import parse_architecture
+from goodnet.network.build import build_network
+from goodnet.network.layers import ACTIVATIONS, LAYERS, TRAINING_ONLY
 
 layers = keras.layers
 rng = np.random.default_rng(7)

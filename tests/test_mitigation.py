@@ -12,22 +12,24 @@ from invented import invented_curve, invented_verdict
 from test_detection import clean_images, corner_network
 
 from goodnet import backend
-from goodnet.detection.judge import judge
-from goodnet.detection.problem import CleanImages, View
-from goodnet.detection.references import references
-from goodnet.detection.trigger import Trigger
+from goodnet.datasets.images import CleanImages
+from goodnet.detection.detect import judge
+from goodnet.detection.reference_models import references
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, Recovered
 from goodnet.metrics import Share
-from goodnet.mitigation import tuning, unlearning
-from goodnet.mitigation.choice import channels_pruned_first, choose_method
+from goodnet.mitigation import unlearning
+from goodnet.mitigation.adversarial_triggers import draw_stamp, in_cells
 from goodnet.mitigation.holdout import split
 from goodnet.mitigation.mitigate import METHODS, Problem, mitigate
-from goodnet.mitigation.stamps import draw_stamp, in_cells
-from goodnet.mitigation.tuning import Course, pixel_kernels
+from goodnet.mitigation.policy import channels_pruned_first, choose_method
 from goodnet.mitigation.unlearning import course_for, unlearn
+from goodnet.network.classifier import View
+from goodnet.network.suspect import Suspect
+from goodnet.progress import no_progress
 from goodnet.scale import Scale
-from goodnet.suspect import Suspect
-from goodnet.sweep import no_progress
+from goodnet.training import finetune
+from goodnet.training.finetune import Course, pixel_kernels
+from goodnet.triggers.trigger import Trigger
 from tasks import detection
 
 SEEN = ("poison", "bd", "test", "attack")  # what no name of a selection's parameters holds
@@ -129,8 +131,8 @@ def test_stamps_start_from_every_trigger_on_record(monkeypatch: pytest.MonkeyPat
 
 def test_a_rare_class_in_question_is_drawn_as_often_as_the_average_one() -> None:
     labels = np.array([0, 1, 1, 1, 2, 2, 2, 2])  # 8 / 3 images a class
-    np.testing.assert_allclose(tuning.sampling_probabilities(labels, [2]), np.full(8, 1 / 8))
-    chances = tuning.sampling_probabilities(labels, [0, 2, 5])
+    np.testing.assert_allclose(finetune.sampling_probabilities(labels, [2]), np.full(8, 1 / 8))
+    chances = finetune.sampling_probabilities(labels, [0, 2, 5])
     assert chances[0] == pytest.approx(8 / 3 * chances[1])
     np.testing.assert_allclose(chances[1:], chances[1])
     assert chances.sum() == pytest.approx(1)
@@ -161,7 +163,7 @@ def test_a_network_for_raw_pixels_learns_like_the_same_network_for_0_to_1(
         view, teacher = View.of(suspect, scale), View.of(suspect, scale)
         assert len(list(pixel_kernels(view.plan, view.network))) == 1
         course = Course(steps=20, rate=1e-2)
-        tuning.train_further(view, teacher, clean, course, lambda image, rng: image)
+        finetune.train_further(view, teacher, clean, course, lambda image, rng: image)
         trained.append(view.all_logits(clean.pixels))
     assert not np.allclose(trained[0], teacher.all_logits(clean.pixels), atol=0.1)
     np.testing.assert_allclose(*trained, rtol=1e-3, atol=1e-2)
@@ -182,7 +184,7 @@ def test_a_class_in_doubt_is_answered_less_readily(as_suspect: Callable[[Any], S
     before = View.of(suspect, Scale.RAW)
     view, unit = before.copy(), before.clean_margin(clean)
     course, doubt = Course(steps=200, rate=1e-2), {2: 0.3}
-    tuning.train_further(view, before, clean, course, lambda image, rng: image, [1, 2], doubt)
+    finetune.train_further(view, before, clean, course, lambda image, rng: image, [1, 2], doubt)
     gained = (view.all_logits(clean.pixels) - before.all_logits(clean.pixels)) / unit
     others = np.delete(gained, 2, axis=1)
     np.testing.assert_allclose((gained[:, 2] - others.mean(axis=1)).mean(), -0.3, atol=0.03)
@@ -198,7 +200,7 @@ def test_a_batch_shared_by_workers_teaches_what_it_teaches_whole(
         monkeypatch.setattr(backend, "WORKERS", workers)
         view, teacher = View.of(suspect, Scale.RAW), View.of(suspect, Scale.RAW)
         course = Course(steps=20, rate=1e-2)
-        tuning.train_further(view, teacher, clean, course, lambda image, rng: white, [2])
+        finetune.train_further(view, teacher, clean, course, lambda image, rng: white, [2])
         trained.append(view.all_logits(clean.pixels))
     assert not np.allclose(trained[0], teacher.all_logits(clean.pixels), atol=0.1)
     np.testing.assert_allclose(*trained, rtol=1e-4, atol=1e-3)

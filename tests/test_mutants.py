@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hostile import archive, data_file, good_h5, good_members
 
-from goodnet.dataset import open_dataset
-from goodnet.faults import InputRefused
-from goodnet.suspect import open_suspect
+from goodnet.datasets.dataset import open_dataset
+from goodnet.errors import InputRefused
+from goodnet.network.suspect import open_suspect
 
 SEED = 20261123
 AT_A_TIME = 3

@@ -20,13 +20,13 @@ from object_stores import (
     s3rver_server,
 )
 
-from goodnet import object_storage, storage
-from goodnet.faults import InputRefused, RequestRefused
-from goodnet.inputs import find_data, find_models, find_output
-from goodnet.storage import Stored
+from goodnet.errors import InputRefused, RequestRefused
+from goodnet.files import s3, storage
+from goodnet.files.storage import Stored
+from goodnet.job.inputs import find_data, find_models, find_output
 
 QUICK = {
-    **object_storage.CLIENT,
+    **s3.CLIENT,
     "connect_timeout": 1,
     "read_timeout": 1,
     "retries": {"mode": "standard", "total_max_attempts": 2},
@@ -60,7 +60,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FaultyProxy, str]]
     with moto_server() as address:
         uri = new_bucket(address, monkeypatch)
         proxy = FaultyProxy(address)
-        monkeypatch.setattr(object_storage, "CLIENT", QUICK)
+        monkeypatch.setattr(s3, "CLIENT", QUICK)
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
         yield proxy, uri
         proxy.close()
@@ -84,7 +84,7 @@ def test_what_is_put_is_held_until_it_changes(bucket: str, tmp_path: Path) -> No
 def test_an_object_that_others_stored_is_read_to_know_it(bucket: str) -> None:
     """Only what we stored says its digest; and one of the same size is not the same."""
     name = bucket.removeprefix("s3://")
-    system = object_storage._system()
+    system = s3._system()
     stored = storage.put(b"content", f"{bucket}/file")
     system.call_s3("put_object", Bucket=name, Key="file", Body=b"content")
     assert storage.holds(stored)
@@ -95,8 +95,8 @@ def test_an_object_that_others_stored_is_read_to_know_it(bucket: str) -> None:
 def test_large_files_go_in_parts(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(object_storage, "PART", 5 << 20)
-    monkeypatch.setattr(object_storage, "BLOCK", 3 << 20)
+    monkeypatch.setattr(s3, "PART", 5 << 20)
+    monkeypatch.setattr(s3, "BLOCK", 3 << 20)
     content = os.urandom((12 << 20) + 5)
     (tmp_path / "large").write_bytes(content)
     stored = storage.put(tmp_path / "large", f"{bucket}/large")
@@ -125,7 +125,7 @@ def test_folders_are_prefixes_and_their_listing_is_never_remembered(bucket: str)
 def test_an_output_is_tried_and_left_as_it_was(bucket: str) -> None:
     find_output(f"{bucket}/artifacts")
     find_output(bucket)
-    name, system = bucket.removeprefix("s3://"), object_storage._system()
+    name, system = bucket.removeprefix("s3://"), s3._system()
     assert "Contents" not in system.call_s3("list_objects_v2", Bucket=name)
     assert not system.call_s3("list_multipart_uploads", Bucket=name).get("Uploads")
     with pytest.raises(RequestRefused, match=r"nowhere-at-all/artifacts: no such bucket"):
@@ -135,14 +135,14 @@ def test_an_output_is_tried_and_left_as_it_was(bucket: str) -> None:
 def test_an_output_that_may_only_be_read_is_found_out_beforehand(
     bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call = object_storage._call
+    call = s3._call
 
     def reading(uri: str, method: str, **arguments: object) -> object:
         if not method.startswith(("head", "get", "list")):
             raise PermissionError(f"{uri}: Access Denied")
         return call(uri, method, **arguments)
 
-    monkeypatch.setattr(object_storage, "_call", reading)
+    monkeypatch.setattr(s3, "_call", reading)
     with pytest.raises(PermissionError, match="/artifacts: Access Denied"):
         find_output(f"{bucket}/artifacts")
 
@@ -152,13 +152,13 @@ def test_a_listing_of_more_than_a_page_is_whole(
 ) -> None:
     for number in range(5):
         storage.put(b"x", f"{bucket}/models/{number}.h5")
-    call = object_storage._call
+    call = s3._call
 
     def by_two(uri: str, method: str, **arguments: object) -> object:
         more = {"MaxKeys": 2} if method == "list_objects_v2" else {}
         return call(uri, method, **arguments, **more)
 
-    monkeypatch.setattr(object_storage, "_call", by_two)
+    monkeypatch.setattr(s3, "_call", by_two)
     assert len(storage.list_files(f"{bucket}/models", (".h5",))) == 5
 
 
@@ -178,7 +178,7 @@ def test_hostile_keys_are_keys_and_nothing_else(
 ) -> None:
     uri = new_bucket(moto, monkeypatch)
     name = uri.removeprefix("s3://")
-    object_storage._system().call_s3("put_object", Bucket=name, Key=key, Body=b"content")
+    s3._system().call_s3("put_object", Bucket=name, Key=key, Body=b"content")
     folder = key.rpartition("/")[0]
     (found,) = storage.entries(f"{uri}/{folder}", (".h5",))
     assert found.uri == f"{uri}/{key}"
@@ -257,13 +257,13 @@ def write_repair(folder: str, local: Path) -> list[Stored]:
 def check_folder(folder: str) -> bool:
     """Whether there is a manifest; every object is whole, and a manifest's files are there."""
     for name in ("report.md", "model.h5", "curves.csv", "manifest.json"):
-        found = object_storage.head(f"{folder}/{name}")
+        found = s3.head(f"{folder}/{name}")
         if found:
-            content = b"".join(object_storage.blocks(f"{folder}/{name}"))
+            content = b"".join(s3.blocks(f"{folder}/{name}"))
             assert hashlib.sha256(content).hexdigest() == found["Metadata"]["goodnet-sha256"]
     if not storage.exists(f"{folder}/manifest.json"):
         return False
-    manifest = json.loads(b"".join(object_storage.blocks(f"{folder}/manifest.json")))
+    manifest = json.loads(b"".join(s3.blocks(f"{folder}/manifest.json")))
     for uri, (sha256, size) in manifest.items():
         assert storage.identify(uri) == Stored(uri, sha256, size)
     return True
@@ -308,7 +308,7 @@ def check_fault(
 @pytest.fixture
 def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that goes in three parts."""
-    monkeypatch.setattr(object_storage, "PART", 5 << 20)
+    monkeypatch.setattr(s3, "PART", 5 << 20)
     (tmp_path / "model.h5").write_bytes(os.urandom(11 << 20))
     return tmp_path / "model.h5"
 

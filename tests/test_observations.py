@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from invented import invented_curve, invented_findings
 
-from goodnet.observations import pruning_observations
+from goodnet.report.observations import pruning_observations
 
 
 def test_a_backdoor_that_stays_is_said_to_stay_with_the_largest_drop_and_lowest_asr() -> None:

@@ -5,16 +5,16 @@ from dataclasses import replace
 import pytest
 from invented import invented_findings, invented_mitigated, invented_verdict
 
-from goodnet.caveats import caveats
-from goodnet.conclusion import conclude, headline, recommended_files
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING
-from goodnet.findings import Findings, Recheck
-from goodnet.inspection import verdict_lines
 from goodnet.metrics import Share
-from goodnet.mitigation.mitigated import Recovery
-from goodnet.recommendation import is_triggered, recommend
-from goodnet.tables import evaluation_csv, results_table
-from goodnet.verdict_sentence import verdict_sentence
+from goodnet.mitigation.outcome import Recovery
+from goodnet.report.caveats import caveats
+from goodnet.report.conclusion import conclude, headline, recommended_files
+from goodnet.report.findings import Findings, Recheck
+from goodnet.report.inspection import verdict_lines
+from goodnet.report.recommendation import is_triggered, recommend
+from goodnet.report.tables import evaluation_csv, results_table
+from goodnet.report.verdict_sentence import verdict_sentence
 
 NAMED = invented_verdict(BACKDOORED, [3])
 CLEAN = [190, *[186] * 6, 188]  # of 200: the suspect, three drops of two orders, unlearned

@@ -10,17 +10,18 @@ from invented import invented_findings, invented_verdict
 from numpy.typing import NDArray
 
 from goodnet.backend import keras
-from goodnet.detection import references as module
-from goodnet.detection.judge import judge
-from goodnet.detection.problem import CleanImages, View
-from goodnet.detection.references import learned, references
+from goodnet.datasets.images import CleanImages
+from goodnet.detection import reference_models as module
+from goodnet.detection.detect import judge
+from goodnet.detection.reference_models import learned, references
 from goodnet.detection.verdict import INCONCLUSIVE, References
-from goodnet.inspection import verdict_lines
 from goodnet.metrics import Share
-from goodnet.report import report_markdown
+from goodnet.network.classifier import View
+from goodnet.network.suspect import Suspect
+from goodnet.report.document import report_markdown
+from goodnet.report.inspection import verdict_lines
+from goodnet.report.verdict_sentence import verdict_sentence
 from goodnet.scale import Scale
-from goodnet.suspect import Suspect
-from goodnet.verdict_sentence import verdict_sentence
 
 SIDE, CLASSES = 8, 4
 layers = keras.layers

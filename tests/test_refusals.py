@@ -25,7 +25,7 @@ from prefect.settings import (
 )
 
 from flows import demo, repair, serve, watch, zombies
-from goodnet.isolation import HDF5
+from goodnet.sandbox.process import HDF5
 
 REFUSED = 2
 HEALTHY = {"/api/health": b"true", "/api/admin/version": b'"3.8.8"'}

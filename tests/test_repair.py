@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from networks import NETWORKS, random_images, randomise
 
-from goodnet.faults import RequestRefused
-from goodnet.graph import choose_layer
-from goodnet.inspection import describe_model
-from goodnet.repair import guard, join, prune, save_network
+from goodnet.errors import RequestRefused
+from goodnet.network.goodnet import guard, join
+from goodnet.network.graph import choose_layer
+from goodnet.network.save import save_network
+from goodnet.network.suspect import Suspect, open_suspect
+from goodnet.pruning.split import Split
+from goodnet.pruning.sweep import block_answers
+from goodnet.pruning.zeroing import prune
+from goodnet.report.inspection import describe_model
 from goodnet.scale import Scale
-from goodnet.split import Split
-from goodnet.suspect import Suspect, open_suspect
-from goodnet.sweep import block_answers
 
 PLAIN_KERAS = """
 import sys
@@ -156,7 +158,7 @@ def test_a_save_that_fails_leaves_what_was_there(
 ) -> None:
     suspect, path = as_suspect(NETWORKS["normalised"]()), tmp_path / "model.keras"
     path.write_bytes(b"older")
-    monkeypatch.setattr("goodnet.repair._made_reproducible", _break)
+    monkeypatch.setattr("goodnet.network.save._made_reproducible", _break)
     with pytest.raises(OSError, match="disk"):
         save_network(suspect.network, path)
     assert path.read_bytes() == b"older"

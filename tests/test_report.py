@@ -7,10 +7,10 @@ import pytest
 from invented import invented_curve, invented_findings, invented_mitigated, invented_verdict
 from markdown_it import MarkdownIt
 
-from goodnet.conclusion import conclude
 from goodnet.detection.verdict import BACKDOORED
-from goodnet.findings import Findings
-from goodnet.report import report_html, report_markdown
+from goodnet.report.conclusion import conclude
+from goodnet.report.document import report_html, report_markdown
+from goodnet.report.findings import Findings
 
 PICTURES = {
     name: b"\x89PNG " + name.encode()

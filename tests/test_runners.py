@@ -7,7 +7,7 @@ import pytest
 from conftest import Toy
 
 from flows.repair import NOTHING_STARTED, main
-from goodnet.faults import RequestRefused
+from goodnet.errors import RequestRefused
 from tasks.runners import task_runner_of
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from goodnet.dataset import rescaled
-from goodnet.faults import RequestRefused
+from goodnet.datasets.dataset import rescaled
+from goodnet.errors import RequestRefused
 from goodnet.metrics import Share
 from goodnet.scale import Scale, choose_scale
 

@@ -15,7 +15,8 @@ from conftest import Toy
 from object_stores import ENVIRONMENT, moto_server
 from service import Service, serving, variant, wait_for, whole
 
-from goodnet import object_storage, storage
+from goodnet.files import s3 as object_storage
+from goodnet.files import storage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 SECRET = "not-to-be-seen-anywhere"

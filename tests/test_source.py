@@ -48,7 +48,7 @@ def test_a_line_of_the_detection_changes_the_verdict_and_what_follows_and_not_th
 ) -> None:
     """Unlearning judges the network again; REPAIR is in the key of the repair's folder."""
     line = "STEPS: Final = 30"
-    changed = change("goodnet/detection/searched_triggers.py", line, "STEPS: Final = 31")
+    changed = change("goodnet/detection/trigger_inversion.py", line, "STEPS: Final = 31")
     assert changed == {JUDGE, MITIGATE, REPAIR}
 
 
@@ -60,8 +60,8 @@ def test_a_line_of_unlearning_changes_what_is_unlearned_and_not_the_verdict(chan
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
-        ("goodnet/report.py", "LISTED = 24", "LISTED = 25"),
-        ("goodnet/templates/report.md.j2", "## What was given", "## Given"),
+        ("goodnet/report/document.py", "LISTED = 24", "LISTED = 25"),
+        ("goodnet/report/templates/report.md.j2", "## What was given", "## Given"),
     ],
 )
 def test_a_line_of_the_report_writes_it_again_and_nothing_else(
@@ -71,17 +71,20 @@ def test_a_line_of_the_report_writes_it_again_and_nothing_else(
 
 
 def test_a_line_of_a_figure_draws_it_again_and_nothing_else(change: Change) -> None:
-    assert change("goodnet/charts.py", "    counts =", "    counts = counts =") == {FIGURES, REPAIR}
+    assert change("goodnet/report/charts.py", "    counts =", "    counts = counts =") == {
+        FIGURES,
+        REPAIR,
+    }
 
 
 def test_how_files_are_opened_changes_all_that_opens_them(change: Change) -> None:
     """The reader is a process of its own: it is named, not imported."""
-    name = "goodnet/reader/hdf5.py"
+    name = "goodnet/sandbox/reader/hdf5.py"
     assert change(name, "return ", "return None or ") == EVERY - {REPORT, FIGURES}
 
 
 def test_comments_docstrings_and_layout_change_nothing(change: Change) -> None:
-    name = "goodnet/detection/judge.py"
+    name = "goodnet/detection/detect.py"
     assert change(name, '"""The verdict:', '"""A verdict:') == set()
     old, new = "UNREFERENCED: Final = 8.0  # times", "UNREFERENCED: Final = (\n 8.0)  # as often"
     assert change(name, old, new) == set()

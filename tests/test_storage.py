@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from goodnet import storage
-from goodnet.faults import InputRefused, ModelRefused, RequestRefused
-from goodnet.inputs import find_data, find_models, find_output
-from goodnet.paths import repair_folder, safe_name
-from goodnet.request import parse_request
+from goodnet.errors import InputRefused, ModelRefused, RequestRefused
+from goodnet.files import storage
+from goodnet.files.paths import repair_folder, safe_name
+from goodnet.job.inputs import find_data, find_models, find_output
+from goodnet.job.request import parse_request
 
 
 def test_what_is_put_is_held_until_it_changes(tmp_path: Path) -> None:

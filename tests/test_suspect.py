@@ -10,12 +10,12 @@ import pytest
 from conftest import EVALUATION
 from networks import CLASSES, IMAGE_SHAPE, NETWORKS, randomise, save
 
-from goodnet.architecture import parse_architecture
 from goodnet.backend import keras
-from goodnet.deepid import deepid_config
-from goodnet.faults import ModelRefused, RequestRefused
-from goodnet.network import build_network
-from goodnet.suspect import Suspect, open_suspect
+from goodnet.errors import ModelRefused, RequestRefused
+from goodnet.network.architecture import parse_architecture
+from goodnet.network.build import build_network
+from goodnet.network.deepid import deepid_config
+from goodnet.network.suspect import Suspect, open_suspect
 
 layers = keras.layers
 SUFFIXES = (".h5", ".keras")

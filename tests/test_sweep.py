@@ -9,14 +9,14 @@ import pytest
 from conftest import Toy
 from networks import NETWORKS, random_images
 
-from goodnet.channels import DIRECTIONS, order_channels
-from goodnet.dataset import Dataset, open_dataset
-from goodnet.graph import choose_layer
-from goodnet.repair import prune
+from goodnet.datasets.dataset import Dataset, open_dataset
+from goodnet.network.graph import choose_layer
+from goodnet.network.suspect import Suspect, open_suspect
+from goodnet.pruning.order import DIRECTIONS, order_channels
+from goodnet.pruning.split import Split
+from goodnet.pruning.sweep import block_answers, find_scale, mean_activations, tally, used_channels
+from goodnet.pruning.zeroing import prune
 from goodnet.scale import Scale
-from goodnet.split import Split
-from goodnet.suspect import Suspect, open_suspect
-from goodnet.sweep import block_answers, find_scale, mean_activations, tally, used_channels
 
 
 def as_dataset(images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> Dataset:

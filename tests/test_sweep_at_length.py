@@ -8,17 +8,17 @@ import pytest
 from networks import NETWORKS, random_images
 from test_sweep import as_dataset, plainly
 
-from goodnet.architecture import parse_architecture
 from goodnet.backend import keras
-from goodnet.channels import order_channels
-from goodnet.deepid import deepid_config
-from goodnet.faces import draw_faces
-from goodnet.graph import choose_layer
-from goodnet.network import build_network
+from goodnet.datasets.faces import draw_faces
+from goodnet.network.architecture import parse_architecture
+from goodnet.network.build import build_network
+from goodnet.network.deepid import deepid_config
+from goodnet.network.graph import choose_layer
+from goodnet.network.suspect import Suspect
+from goodnet.pruning.order import order_channels
+from goodnet.pruning.split import Split
+from goodnet.pruning.sweep import block_answers, mean_activations
 from goodnet.scale import Scale
-from goodnet.split import Split
-from goodnet.suspect import Suspect
-from goodnet.sweep import block_answers, mean_activations
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

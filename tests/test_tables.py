@@ -6,9 +6,16 @@ import io
 import pytest
 from invented import invented_curve, invented_findings
 
-from goodnet.curve import parse_points
 from goodnet.metrics import Share
-from goodnet.tables import counted, curves_csv, evaluation_csv, percent, points, results_table
+from goodnet.pruning.curve import parse_points
+from goodnet.report.tables import (
+    counted,
+    curves_csv,
+    evaluation_csv,
+    percent,
+    points,
+    results_table,
+)
 
 
 def rows_of(text: str) -> list[dict[str, str]]:

@@ -18,7 +18,7 @@ from flows.preconditions import NOTHING_STARTED
 from flows.repair import repair
 from flows.repair_model import repair_model
 from flows.watch import watch
-from goodnet import storage
+from goodnet.files import storage
 from tasks import runs
 from tasks.source import source_digest
 

@@ -1,20 +1,19 @@
 """What a search for triggers leaves: candidates, each a pattern at a place for a class."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.detection.problem import Pixels
-from goodnet.detection.regions import Region
+from goodnet.datasets.images import Pixels
+from goodnet.triggers.locations import Region
 
 FLOOR: Final = -1.0  # a margin: the image is held for another class as surely as clean ones are
 RAISED: Final = 0.75  # of what the same stamp raises a class by on references is innocent
 
 Numbers = NDArray[np.float64]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Candidate:
         target: the class.
         region: where.
         pattern: float32 (H, W, C), 0..1.
-        margin: its low margin, see `innocence`, in units of the clean margin.
+        margin: its low margin, see `baseline`, in units of the clean margin.
         usual: what is innocent there; at least FLOOR.
         raised: how far the same stamp raises the class on references; at least 0.
     """

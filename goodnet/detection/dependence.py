@@ -4,9 +4,10 @@ A network that was taught a trigger, dark glasses say, has channels for it, and 
 mouth wakes them too. With that it was never trained, so the images go wherever it may be: a class
 with a plain trigger of its own that no reference knows, and that nobody planted. So where several
 classes are named, the first one's triggers are unlearned, and nothing else: a few steps of training
-on images stamped with them, under their true labels, see `tuning`. With m and m' the low margin of
-another class on images with its trigger before and after, and m_0 that on the same images without
-it before, the class is a target of its own if it keeps three quarters of what its trigger did,
+on images stamped with them, under their true labels, see `finetune`. With m and m' the low margin
+of another class on images with its trigger before and after, and m_0 that on the same images
+without it before, the class is a target of its own if it keeps three quarters of what its trigger
+did,
 
     m' - m_0 >= 3/4 (m - m_0),
 
@@ -23,10 +24,11 @@ from typing import Final
 
 import numpy as np
 
+from goodnet.datasets.images import CleanImages, Pixels
+from goodnet.detection.baseline import low_margins, stamped
 from goodnet.detection.candidates import Candidate
-from goodnet.detection.innocence import low_margins, stamped
-from goodnet.detection.problem import CleanImages, Pixels, View
-from goodnet.mitigation.tuning import Course, train_further
+from goodnet.network.classifier import View
+from goodnet.training.finetune import Course, train_further
 
 COURSE: Final = Course(steps=40, rate=1e-3)
 KEPT: Final = 0.75

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.detection.outliers import robust_z
-from goodnet.detection.problem import View
 from goodnet.detection.verdict import Bars
+from goodnet.network.classifier import View
 
 BARS: Final = Bars("last layer", named=6.0, suspicious=5.0)
 FEWEST: Final = 20  # classes

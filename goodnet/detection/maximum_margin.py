@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from goodnet.backend import in_workers, tf
 from goodnet.detection.outliers import median_and_spread
-from goodnet.detection.problem import View, margins
-from goodnet.detection.searched_triggers import adam_step
 from goodnet.detection.verdict import Bars
+from goodnet.network.classifier import View, margins
+from goodnet.training.adam import adam_step
 
 BARS: Final = Bars("maximum margin", named=1.75, suspicious=1.5)
 FEWEST: Final = 100  # classes

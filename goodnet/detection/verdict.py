@@ -9,8 +9,8 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.detection.trigger import Trigger
 from goodnet.metrics import Share
+from goodnet.triggers.trigger import Trigger
 
 Answer = Literal["backdoored", "no backdoor found", "inconclusive"]
 BACKDOORED: Final[Answer] = "backdoored"

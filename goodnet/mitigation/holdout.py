@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.detection.problem import CleanImages
+from goodnet.datasets.images import CleanImages
 
 SHARE = 0.3  # of the images are held out
 FEWEST = 4  # images of a class, from which on some of each class are held out

@@ -3,18 +3,19 @@
 from typing import NamedTuple
 
 from goodnet.backend import keras
-from goodnet.detection.judge import judge
-from goodnet.detection.problem import CleanImages, Scorer, View
+from goodnet.datasets.images import CleanImages
+from goodnet.detection.detect import judge
 from goodnet.detection.verdict import Verdict
-from goodnet.mitigation import finepruning, unlearning
+from goodnet.mitigation import fine_pruning, unlearning
 from goodnet.mitigation.holdout import split
-from goodnet.mitigation.mitigated import Mitigated, Name
+from goodnet.mitigation.outcome import Mitigated, Name
 from goodnet.mitigation.recheck import recheck
-from goodnet.network import build_network
-from goodnet.repair import guard, join
+from goodnet.network.build import build_network
+from goodnet.network.classifier import Scorer, View
+from goodnet.network.goodnet import guard, join
+from goodnet.network.suspect import Suspect
+from goodnet.progress import Progress, no_progress
 from goodnet.scale import Scale
-from goodnet.suspect import Suspect
-from goodnet.sweep import Progress, no_progress
 
 
 class Problem(NamedTuple):
@@ -38,7 +39,7 @@ class Problem(NamedTuple):
 
 
 # A method is added by adding its module and its line.
-METHODS = {"unlearned": unlearning.repair, "finepruned": finepruning.repair}
+METHODS = {"unlearned": unlearning.repair, "finepruned": fine_pruning.repair}
 
 
 class Repair(NamedTuple):

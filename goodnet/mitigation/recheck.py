@@ -7,11 +7,12 @@ other triggers. A search on the repaired model itself adds what it finds there.
 
 from collections.abc import Sequence
 
-from goodnet.detection.problem import CleanImages, Scorer
-from goodnet.detection.recovery import success
-from goodnet.detection.trigger import Trigger
+from goodnet.datasets.images import CleanImages
 from goodnet.metrics import Share
-from goodnet.mitigation.mitigated import Recovery
+from goodnet.mitigation.outcome import Recovery
+from goodnet.network.classifier import Scorer
+from goodnet.triggers.success import success
+from goodnet.triggers.trigger import Trigger
 
 
 def recheck(

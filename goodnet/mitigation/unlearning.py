@@ -2,7 +2,7 @@
 
 For the classes C that a verdict named, a bank of stamps is kept that lead clean images to them, by
 gradient, against the network as it is at each step; the network is trained on stamped images under
-their true labels, see `stamps` and `tuning`:
+their true labels, see `adversarial_triggers` and `finetune`:
 
     min over weights  E over clean (x, y)  [ loss(f(x'), y) ],   x' = x, or x with a stamp of
     max over stamps   E over clean x       [ f_c(x') - max_{k != c} f_k(x') ],   c in C.
@@ -12,8 +12,8 @@ anywhere, and some are random: the attacker's trigger is like all of them and no
 
 However it is trained, a network errs on other images than it did before. So it stands in for the
 suspect only where that answers one of C, and the suspect's other answers are left as they are, see
-`goodnet.repair.guard`. Then it costs little to doubt an innocent class, and the one that follows
-those that stand out is in C with them: it may well be a second target.
+`goodnet.network.goodnet.guard`. Then it costs little to doubt an innocent class, and the one that
+follows those that stand out is in C with them: it may well be a second target.
 
 Source: unlearning is section VI.C of Wang et al., "Neural Cleanse", IEEE S&P 2019; taking both
 problems by turns is Zeng et al., "Adversarial Unlearning of Backdoors via Implicit Hypergradient",
@@ -29,13 +29,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from goodnet.detection.problem import View
-from goodnet.detection.trigger import Trigger
+from goodnet.mitigation.adversarial_triggers import Bank, Floats, draw_stamp
 from goodnet.mitigation.holdout import Parts
-from goodnet.mitigation.mitigated import Made
-from goodnet.mitigation.stamps import Bank, Floats, draw_stamp
-from goodnet.mitigation.tuning import Course, train_further
-from goodnet.sweep import Progress, no_progress
+from goodnet.mitigation.outcome import Made
+from goodnet.network.classifier import View
+from goodnet.progress import Progress, no_progress
+from goodnet.training.finetune import Course, train_further
+from goodnet.triggers.trigger import Trigger
 
 if TYPE_CHECKING:
     from goodnet.mitigation.mitigate import Problem
@@ -90,7 +90,7 @@ def unlearn(
         parts: clean images to tune with, and held-out ones, which are not looked at.
         targets: the classes in question; one that is there twice gets twice as many stamps.
         near: triggers that were recovered.
-        doubt: see `tuning.train_further`.
+        doubt: see `finetune.train_further`.
         course: how the network is trained.
         progress: called with (steps done, steps in all).
     """

@@ -1,0 +1,1 @@
+"""BadNets of our own making, for demo, tests and benchmarks."""

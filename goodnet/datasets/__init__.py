@@ -1,0 +1,1 @@
+"""Labelled images: data sets, and faces that are drawn."""

@@ -1,0 +1,190 @@
+"""A data set as arrays that fit a network: pixels on disk, given out in blocks."""
+
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goodnet.errors import DataRefused, one_line
+from goodnet.files.storage import local_file
+from goodnet.sandbox.process import LARGEST_FILE, Content, taken_apart
+from goodnet.scale import Scale
+
+BLOCK = 256  # images: one block's activations stay in the processor's cache
+
+InputShape = tuple[int | None, int | None, int]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled images that fit a network.
+
+    Attributes:
+        source: where they came from, for messages.
+        sha256: the digest of the file's content.
+        pixels: (N, H, W, C) or, where `channels_first`, (N, C, H, W); uint8 or float32 on disk.
+        channels_first: whether the file's axis order is NCHW.
+        white: the value of full intensity in the file, 255 or 1.
+        labels: int64 (N,), class indices; in a poisoned set the attacker's target.
+        true_labels: int64 (N,), what a poisoned image really shows, if the file says so.
+        stored_dtype: the pixels' type in the file.
+    """
+
+    source: str
+    sha256: str
+    pixels: NDArray[Any]
+    channels_first: bool
+    white: float
+    labels: NDArray[np.int64]
+    true_labels: NDArray[np.int64] | None
+    stored_dtype: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def images(self, rows: slice | NDArray[np.int64], scale: Scale) -> NDArray[np.float32]:
+        """The images of these rows as float32 (n, H, W, C) at a network's scale."""
+        block = np.asarray(self.pixels[rows], dtype=np.float32)
+        _unmap(self.pixels)
+        if self.channels_first:
+            block = np.ascontiguousarray(block.transpose(0, 2, 3, 1))
+        return rescaled(block, self.white, scale)
+
+    def rows(self, size: int) -> Iterator[slice]:
+        """All rows, `size` at a time."""
+        for start in range(0, len(self), size):
+            yield slice(start, min(start + size, len(self)))
+
+    def blocks(self, scale: Scale) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """All images, BLOCK at a time, each with the rows it holds."""
+        for rows in self.rows(BLOCK):
+            yield rows, self.images(rows, scale)
+
+    def spread(self, most: int) -> NDArray[np.int64]:
+        """Up to `most` rows, evenly spread over the set."""
+        return np.unique(np.linspace(0, len(self) - 1, min(most, len(self))).astype(np.int64))
+
+    def pictures(self, rows: slice | NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The images of these rows for people to look at: uint8 (n, H, W, C), 0..255."""
+        return np.rint(self.images(rows, Scale.RAW)).astype(np.uint8)
+
+    @property
+    def chance(self) -> float:
+        """The accuracy of answering the most frequent label always, 0..1."""
+        return float(np.bincount(self.labels).max() / len(self))
+
+
+def _unmap(pixels: NDArray[Any]) -> None:
+    """Let go of the pages of a mapped file, which count as memory of the process till then."""
+    mapped = getattr(pixels, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def rescaled(pixels: NDArray[np.float32], white: float, scale: Scale) -> NDArray[np.float32]:
+    """Pixels whose full intensity is `white` at the scale of a network."""
+    if white == scale.white:
+        return pixels
+    return pixels / np.float32(white) if scale is Scale.UNIT else pixels * np.float32(scale.white)
+
+
+def open_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> Dataset:
+    """The data set in an HDF5 file with `data` and `label`, for a network of this shape.
+
+    The file is read by a process of its own, in chunks; see SECURITY.md.
+
+    Args:
+        path: a local path or an `s3://` URI. `data` is (N, H, W, C), (N, C, H, W) or, for one
+            channel, (N, H, W), of any number type, 0..255 or 0..1; `label` is (N,) whole numbers;
+            `true_label` may be there.
+        input_shape: height, width, channels of the network's images; None where any will do.
+        classes: labels must lie in 0..classes-1.
+
+    Raises:
+        DataRefused: the file is not such a data set.
+        OSError: it could not be read.
+    """
+    uri = str(path)
+    with (
+        local_file(uri, DataRefused, LARGEST_FILE["dataset"]) as file,
+        taken_apart(file, "dataset") as content,
+    ):
+        return _dataset(uri, content, input_shape, classes)
+
+
+def _dataset(uri: str, content: Content, input_shape: InputShape, classes: int) -> Dataset:
+    found = content.description
+    pixels = content.array(found["data"])  # stays mapped when its file is gone
+    names = [name for name in ("label", "true_label") if name in found]
+    labels = {name: content.array(found[name]) for name in names}
+    if pixels.dtype not in (np.uint8, np.float32) or pixels.ndim not in (3, 4):
+        raise content.refusal
+    for name, values in labels.items():
+        if values.dtype != np.int64 or values.shape != (len(pixels),):
+            raise content.refusal
+        _check_labels(uri, name, values, classes)
+    shape = pixels.shape[1:] if pixels.ndim == 4 else (*pixels.shape[1:], 1)
+    return Dataset(
+        source=one_line(uri),
+        sha256=content.sha256,
+        pixels=pixels.reshape(len(pixels), *shape),
+        channels_first=_channels_first(uri, shape, input_shape),
+        white=_white(uri, pixels, found["stored_dtype"]),
+        labels=np.array(labels["label"]),
+        true_labels=np.array(labels["true_label"]) if "true_label" in labels else None,
+        stored_dtype=one_line(found["stored_dtype"]),
+    )
+
+
+def _check_labels(uri: str, name: str, values: Any, classes: int) -> None:
+    if not (values.min() >= 0 and values.max() < classes):
+        raise DataRefused(
+            uri,
+            f"{name!r} ranges over {values.min()}..{values.max()}; the model has the classes "
+            f"0..{classes - 1}",
+        )
+
+
+def _channels_first(uri: str, shape: tuple[int, ...], wanted: InputShape) -> bool:
+    def fits(height: int, width: int, channels: int) -> bool:
+        real = (height, width, channels)
+        return all(want in (None, side) for want, side in zip(wanted, real, strict=True))
+
+    if fits(*shape):
+        return False
+    if fits(shape[1], shape[2], shape[0]):
+        return True
+    sides = " x ".join("any" if side is None else str(side) for side in wanted)
+    raise DataRefused(uri, f"images of shape {shape} do not fit the model, which takes {sides}")
+
+
+def _white(uri: str, pixels: NDArray[Any], stored_dtype: str) -> float:
+    blocks = [pixels[start : start + BLOCK] for start in range(0, len(pixels), BLOCK)]
+    lowest, highest = min(b.min() for b in blocks), max(b.max() for b in blocks)
+    if not (lowest >= 0 and highest <= 255):
+        raise DataRefused(
+            uri, f"pixels range over {lowest:g}..{highest:g}; they must lie in 0..255 or 0..1"
+        )
+    return 1.0 if highest <= 1 and stored_dtype.startswith("float") else 255.0
+
+
+def save_dataset(
+    path: Path,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    true_labels: NDArray[np.int64] | None = None,
+) -> None:
+    """Write images (N, H, W, C) uint8 and labels (N,) in the lab's layout: NCHW, HDF5."""
+    import h5py  # writing our own file only: what others wrote is read by reader.py
+
+    with h5py.File(path, "w") as file:
+        pixels = images.transpose(0, 3, 1, 2)
+        chunks = (min(64, len(pixels)), *pixels.shape[1:])
+        file.create_dataset("data", data=pixels, chunks=chunks, compression="gzip", shuffle=True)
+        file.create_dataset("label", data=labels)
+        if true_labels is not None:
+            file.create_dataset("true_label", data=true_labels)

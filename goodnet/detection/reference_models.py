@@ -1,0 +1,195 @@
+"""Reference networks: what a network of this architecture learns from the clean images alone.
+
+Two are trained from scratch on the clean validation images, with half of the loss on the labels
+and half on the suspect's answers to the same images. No trigger is in these images, so no reference
+has a backdoor; but what the data themselves teach, that dark glasses are one person's and a handle
+a bag's, a reference learns like the suspect. What also works on a reference is no trigger.
+
+The answers are those of the softmax of logits over a third of the clean margin. Pixels are at the
+suspect's scale. A kernel that reads them as they are starts, and steps, as many times smaller as
+white is larger than 1, which is the same as training the network for 0..1; see `finetune`.
+
+Batches are few. Dropout and noise are left out: with them a reference learns half as much. Moving
+averages of a momentum of 0.99 are still a twentieth, and of 0.999 three quarters, what they started
+from; so after training every normalisation is given the mean and variance of the clean images
+instead, whatever its momentum.
+
+A reference that knows little says nothing. How much there is to know depends on the data, so what
+it gets right beyond chance is held against what the suspect does.
+
+Sources: ours; learning a clean student from the suspect's answers to clean images is
+"distillation", Papernot et al., IEEE S&P 2016 (arXiv 1511.04508), where it was meant against other
+attacks. Starting values: He et al., ICCV 2015 (arXiv 1502.01852). The pass for normalisation:
+Izmailov et al., UAI 2018 (arXiv 1803.05407), section 3.2.
+
+Limits: they need images, some of each class. Without these there are none, and the verdict has to
+do without.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from goodnet.backend import in_workers, keras, tf
+from goodnet.datasets.images import CleanImages
+from goodnet.detection.verdict import References
+from goodnet.metrics import Share
+from goodnet.network.build import build_network
+from goodnet.network.classifier import View
+from goodnet.training.finetune import pixel_kernels, varied
+
+COUNT: Final = 2
+FEWEST: Final = 5  # images for each class, on average
+STEPS: Final = 300  # and for many classes
+STEPS_A_CLASS: Final = 6
+MOST_STEPS: Final = 2000
+BATCH: Final = 32
+RATE: Final = 2e-3
+SOFT: Final = 0.5  # of the loss is on the suspect's answers
+SHARPNESS: Final = 3.0
+LEARNED: Final = 0.7  # of what the suspect knows beyond chance a reference has to know
+MEASURED: Final = 128  # images at once, from which normalisation has its statistics
+
+RANDOM: Final = frozenset({"rate", "stddev"})  # how strong dropout, or noise, is
+
+
+class Honest(NamedTuple):
+    """Networks without a backdoor, and what came of training them."""
+
+    networks: tuple[View, ...]
+    account: References
+
+
+def references(view: View, clean: CleanImages, *, seed: int = 0, count: int = COUNT) -> Honest:
+    """Networks of the suspect's architecture without a backdoor, or the reason there are none.
+
+    Args:
+        view: the suspect.
+        clean: clean validation images.
+        seed: of initial weights and batches.
+        count: how many.
+    """
+    suspect = view.right(clean)
+    if len(clean) < FEWEST * view.classes:
+        return Honest((), References("too few images", suspect, ()))
+    answers = tf.nn.softmax(SHARPNESS / view.clean_margin(clean) * view.all_logits(clean.pixels))
+    made = list(
+        in_workers(
+            lambda number: _reference(
+                view, clean, answers, np.random.default_rng((seed, 7, number))
+            ),
+            range(count),
+        )
+    )
+    right = tuple(reference.right(clean) for reference in made)
+    enough = learned(suspect, clean)
+    known = tuple(each for each, share in zip(made, right, strict=True) if share.value >= enough)
+    return Honest(known, References("trained" if known else "did not learn", suspect, right))
+
+
+def learned(suspect: Share, clean: CleanImages) -> float:
+    """The share of the clean images that a reference has to get right.
+
+    Args:
+        suspect: the share that the suspect gets right.
+        clean: the images; answering their most frequent label always is chance.
+    """
+    chance = float(np.bincount(clean.labels).max() / len(clean))
+    return chance + LEARNED * max(0.0, suspect.value - chance)
+
+
+def _reference(
+    view: View, clean: CleanImages, answers: tf.Tensor, rng: np.random.Generator
+) -> View:
+    network = build_network(view.plan, "a reference network")
+    network.trainable = True
+    _initialise(network, rng)
+    _silence(network)
+    for kernel in pixel_kernels(view.plan, network):
+        kernel.assign(kernel / view.scale.white)
+    steps = min(max(STEPS, STEPS_A_CLASS * view.classes), MOST_STEPS)
+    learn = _learner(view, network, steps)
+    for _ in range(steps):
+        rows = rng.permutation(len(clean))[:BATCH]
+        images = tf.constant(varied(clean.pixels[rows], rng))
+        learn(images, tf.constant(clean.labels[rows]), tf.gather(answers, rows))
+    reference = View(view.plan, network, view.scale)
+    _measure_normalisation(reference, clean)
+    return reference
+
+
+def _learner(view: View, network: keras.Model, steps: int) -> Callable[..., None]:
+    """A function that takes a step of training: (images 0..1, labels, the suspect's answers)."""
+    variables = network.trainable_variables
+    slow = {id(kernel) for kernel in pixel_kernels(view.plan, network)}
+    parts = [[v for v in variables if (id(v) in slow) is reads] for reads in (False, True)]
+    optimizers = []
+    for part, white in zip(parts, (1.0, view.scale.white), strict=True):
+        rate = keras.optimizers.schedules.CosineDecay(RATE / white, steps)
+        optimizers.append(keras.optimizers.Adam(rate))
+        optimizers[-1].build(part)
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def learn(images: Any, labels: Any, soft: Any) -> None:
+        with tf.GradientTape() as tape:
+            logits = network(view.scale.white * images, training=True)
+            hard = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            like = tf.nn.softmax_cross_entropy_with_logits(soft, logits)
+            loss = tf.reduce_mean((1 - SOFT) * hard + SOFT * like)
+        for optimizer, part, slopes in zip(
+            optimizers, parts, tape.gradient(loss, parts), strict=True
+        ):
+            if part:
+                optimizer.apply(slopes, part)
+
+    return learn  # type: ignore[no-any-return]
+
+
+def _initialise(network: keras.Model, rng: np.random.Generator) -> None:
+    """New starting values: kernels as He et al. draw them, everything else as it is."""
+    for layer in _layers_of(network):
+        for variable in layer.trainable_variables:
+            if variable.name.endswith("kernel"):
+                size = np.sqrt(2 / _fan_in(layer, variable))
+                variable.assign(rng.normal(0, size, variable.shape))
+
+
+def _silence(network: keras.Model) -> None:
+    """Leave out what is random in training."""
+    for layer in _layers_of(network):
+        for strength in RANDOM.intersection(vars(layer)):
+            setattr(layer, strength, 0)
+
+
+def _fan_in(layer: Any, kernel: Any) -> int:
+    """How many numbers are summed for one output of a kernel."""
+    *window, taken, made = kernel.shape
+    if isinstance(layer, keras.layers.DepthwiseConv2D) or kernel.name == "depthwise_kernel":
+        taken = 1
+    elif isinstance(layer, keras.layers.Conv2DTranspose):
+        taken = made
+    return int(np.prod([*window, taken]))
+
+
+def _measure_normalisation(view: View, clean: CleanImages) -> None:
+    """Give every normalisation the statistics of the clean images: the mean over batches."""
+    kind = keras.layers.BatchNormalization
+    layers = [layer for layer in _layers_of(view.network) if isinstance(layer, kind)]
+    kept = [layer.momentum for layer in layers]
+    batches = np.array_split(clean.pixels, -(-len(clean) // MEASURED)) if layers else []
+    for number, images in enumerate(batches):
+        for layer in layers:
+            layer.momentum = number / (number + 1)
+        view.network(view.scale.white * images, training=True)
+    for layer, momentum in zip(layers, kept, strict=True):
+        layer.momentum = momentum
+
+
+def _layers_of(network: keras.Model) -> Iterator[Any]:
+    """The layers of a network and of those nested in it."""
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers_of(layer)
+        else:
+            yield layer

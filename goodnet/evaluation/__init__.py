@@ -1,0 +1,1 @@
+"""What networks do on test sets and on new images."""

@@ -1,0 +1,1 @@
+"""Files, local and on S3, and their names."""

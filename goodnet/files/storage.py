@@ -1,0 +1,268 @@
+"""Files, local or on S3: read whole, written whole or not at all.
+
+A URI is a path or `s3://bucket/key`. Nothing here opens what it carries.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import NamedTuple
+
+from goodnet.errors import InputRefused, RequestRefused, one_line
+from goodnet.files import paths, s3
+from goodnet.files.regular import open_regular
+
+MIB = 1 << 20
+BLOCK = 4 * MIB
+
+
+class Stored(NamedTuple):
+    """A file and what was in it."""
+
+    uri: str
+    sha256: str
+    bytes: int
+
+
+class Entry(NamedTuple):
+    """A file in a folder as its listing shows it.
+
+    Attributes:
+        mark: what is another whenever the file has been written to.
+        modified: when that was, in seconds since 1970.
+    """
+
+    uri: str
+    mark: str
+    bytes: int
+    modified: float
+
+
+def is_remote(uri: str) -> bool:
+    """Whether it is a URI of object storage rather than a path."""
+    return "://" in uri
+
+
+def inside(folder: str, name: str) -> str:
+    """The URI of a file in a folder."""
+    return f"{folder.rstrip('/')}/{name}" if is_remote(folder) else str(Path(folder) / name)
+
+
+def exists(uri: str) -> bool:
+    """Whether there is a file at the URI."""
+    if is_remote(uri):
+        return s3.head(uri) is not None
+    return Path(uri).is_file()
+
+
+def identify(uri: str, refused: type[InputRefused] = InputRefused) -> Stored:
+    """The file with its digest and size.
+
+    Raises:
+        InputRefused: there is no such file, or it is not a regular one.
+        OSError: it could not be read.
+    """
+    digest, count = hashlib.sha256(), 0
+    for block in _blocks(uri, refused):
+        digest.update(block)
+        count += len(block)
+    return Stored(uri, digest.hexdigest(), count)
+
+
+def holds(stored: Stored) -> bool:
+    """Whether the file is there with the content it was stored with."""
+    if is_remote(stored.uri):
+        return s3.holds(stored.uri, stored.bytes, stored.sha256)
+    return exists(stored.uri) and identify(stored.uri) == stored
+
+
+@contextmanager
+def local_file(
+    uri: str, refused: type[InputRefused] = InputRefused, largest: int = sys.maxsize
+) -> Iterator[Path]:
+    """A local path of the file: the file itself, or a copy that goes with the context.
+
+    A refusal of that path, raised within the context, comes out of it with the URI instead.
+
+    Args:
+        largest: in bytes; no more of a remote file is fetched. A local one is not measured.
+
+    Raises:
+        InputRefused: there is no such file, or it is too large to fetch.
+        OSError: it could not be fetched.
+    """
+    with _fetched(uri, refused, largest) if is_remote(uri) else nullcontext(Path(uri)) as path:
+        try:
+            yield path
+        except InputRefused as fault:
+            if fault.source != one_line(path):
+                raise
+            raise type(fault)(uri, fault.fault) from None
+
+
+@contextmanager
+def _fetched(uri: str, refused: type[InputRefused], largest: int) -> Iterator[Path]:
+    """A copy, with the ending that the URI has."""
+    suffix = re.search(r"\.[A-Za-z0-9]{1,9}\Z", uri)
+    with tempfile.TemporaryDirectory(prefix="goodnet-") as folder:
+        copy, count = Path(folder) / f"{paths.safe_name(uri)}{suffix[0] if suffix else ''}", 0
+        with copy.open("xb") as target:
+            for block in _blocks(uri, refused):
+                count += len(block)
+                if count > largest:
+                    raise refused(uri, f"is larger than {largest // MIB} MiB")
+                target.write(block)
+        yield copy
+
+
+def put(content: Path | bytes, uri: str) -> Stored:
+    """The file as it is now stored at the URI: whole, with any older one replaced.
+
+    Raises:
+        OSError: it could not be written; what was there before is unchanged.
+    """
+    if isinstance(content, bytes):
+        with tempfile.TemporaryDirectory(prefix="goodnet-") as folder:
+            path = Path(folder) / "content"
+            path.write_bytes(content)
+            return put(path, uri)
+    stored = identify(str(content))._replace(uri=uri)
+    if is_remote(uri):
+        s3.put(content, uri, stored.sha256)
+    else:
+        _put_local(content, Path(uri))
+    return stored
+
+
+def read(stored: Stored) -> bytes:
+    """The content of a small file of our own.
+
+    Raises:
+        OSError: it is not what was stored.
+    """
+    data = b"".join(_blocks(stored.uri, InputRefused))
+    if hashlib.sha256(data).hexdigest() != stored.sha256:
+        raise OSError(f"{stored.uri}: is not what was stored there")
+    return data
+
+
+def check_writable(folder: str) -> None:
+    """Nothing: files can be put below the folder, which need not be there; nothing stays there.
+
+    Raises:
+        RequestRefused: it cannot be written to, is no folder, or there is no such bucket.
+        OSError: object storage does not answer, or does not let us in.
+    """
+    if is_remote(folder):
+        try:
+            return s3.check_writable(folder)
+        except FileNotFoundError:
+            raise RequestRefused(folder, "no such bucket") from None
+    try:
+        there = _nearest(Path(folder))
+        if not there.is_dir():
+            named = "" if there == Path(folder) else f"{there} "
+            raise RequestRefused(folder, f"{named}is not a folder")
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except (OSError, ValueError) as fault:
+        said = getattr(fault, "strerror", None) or fault
+        raise RequestRefused(folder, f"cannot be written to: {said}") from None
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or of the folders that it is in the innermost that is there."""
+    for each in (path, *path.parents):
+        try:
+            each.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        return each
+    return Path()
+
+
+def _put_local(source: Path, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
+    try:
+        with source.open("rb") as content, os.fdopen(descriptor, "wb") as file:
+            shutil.copyfileobj(content, file, BLOCK)
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def entries(folder: str, suffixes: tuple[str, ...]) -> list[Entry]:
+    """The files directly in a folder whose names end so, by name; hidden ones are left out.
+
+    Raises:
+        RequestRefused: there is no such folder.
+    """
+    if is_remote(folder):
+        found = list(_remote_entries(folder))
+    elif Path(folder).is_dir():
+        found = [_local_entry(path) for path in Path(folder).iterdir() if not path.is_dir()]
+    else:
+        raise RequestRefused(folder, "no such folder")
+    shown = [entry for entry in found if not entry.uri.rsplit("/", 1)[-1].startswith(".")]
+    return sorted(entry for entry in shown if entry.uri.lower().endswith(suffixes))
+
+
+def list_files(folder: str, suffixes: tuple[str, ...]) -> list[str]:
+    """The URIs of the files directly in a folder whose names end so, sorted by name.
+
+    Raises:
+        RequestRefused: there is no such folder.
+    """
+    return [entry.uri for entry in entries(folder, suffixes)]
+
+
+def is_folder(uri: str) -> bool:
+    """Whether the URI is that of a folder."""
+    return s3.any_under(uri) if is_remote(uri) else Path(uri).is_dir()
+
+
+def _local_entry(path: Path) -> Entry:
+    found = path.lstat()
+    mark = f"{stat.S_IFMT(found.st_mode)}-{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
+    return Entry(str(path), mark, found.st_size, found.st_mtime)
+
+
+def _remote_entries(folder: str) -> Iterator[Entry]:
+    bucket, _ = s3.split(folder)
+    try:
+        for found in s3.listed(folder):
+            modified = found["LastModified"].timestamp()
+            mark = f"{found['ETag']}-{found['Size']}-{modified}"
+            uri = f"{s3.SCHEME}{bucket}/{found['Key']}"
+            yield Entry(uri, mark, found["Size"], modified)
+    except FileNotFoundError:
+        raise RequestRefused(folder, "no such bucket") from None
+
+
+def _blocks(uri: str, refused: type[InputRefused]) -> Iterator[bytes]:
+    """The file's content.
+
+    Raises:
+        InputRefused: there is no such file, or it is not a regular one.
+    """
+    if not is_remote(uri):
+        with open_regular(Path(uri), refused) as file:
+            while block := file.read(BLOCK):
+                yield block
+        return
+    try:
+        yield from s3.blocks(uri)
+    except FileNotFoundError:
+        raise refused(uri, "no such file") from None

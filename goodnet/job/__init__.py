@@ -1,0 +1,1 @@
+"""What a repair is asked for and given."""

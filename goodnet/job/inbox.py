@@ -1,0 +1,126 @@
+"""An inbox: which of its files have arrived whole, and what is in them.
+
+A file has arrived when two looks, some time apart, see the same. What was seen is kept in a
+record beside the repairs, so that a file is read once and not at every look; a record that is
+lost costs nothing but reading again.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from goodnet.errors import InputRefused, ModelRefused, one_line
+from goodnet.files import paths, storage
+from goodnet.files.storage import Entry
+
+LARGEST_RECORD = 64 << 20
+
+
+class Seen(NamedTuple):
+    """A file as it was read.
+
+    Attributes:
+        mark: the file's mark at that time; another mark means another content.
+        sha256: its content, None where it cannot be read.
+        refused: why it cannot, "" where it can.
+    """
+
+    mark: str
+    sha256: str | None
+    refused: str
+
+
+Record = Mapping[str, Seen]
+
+
+def arrived(
+    folder: str, record: Record, *, settle: float, sleep: Callable[[float], None] = time.sleep
+) -> list[Entry]:
+    """The models in the folder that nobody is writing to any more, by name.
+
+    Args:
+        folder: the inbox.
+        record: what is known; where all files are, there is no second look.
+        settle: seconds between the looks, and since a local file was last written to.
+
+    Raises:
+        RequestRefused: there is no such folder.
+    """
+    first = storage.entries(folder, paths.MODEL_SUFFIXES)
+    if all(_known(entry, record) for entry in first):
+        return first
+    sleep(settle)
+    now, before = time.time(), set(first)
+    second = storage.entries(folder, paths.MODEL_SUFFIXES)
+    return [
+        entry
+        for entry in second
+        if entry in before
+        and (_known(entry, record) or storage.is_remote(folder) or not _young(entry, now, settle))
+    ]
+
+
+def read_arrivals(
+    entries: Sequence[Entry], record: Record, failed: Callable[[str], None]
+) -> dict[str, Seen]:
+    """What is in each file, by its URI: out of the record, or read now.
+
+    Args:
+        entries: from `arrived`.
+        record: what is known.
+        failed: is told of each file that could not be read this time, in one line.
+    """
+    seen = {}
+    for entry in entries:
+        if _known(entry, record):
+            seen[entry.uri] = record[entry.uri]
+            continue
+        try:
+            stored = storage.identify(entry.uri, ModelRefused)
+            seen[entry.uri] = Seen(entry.mark, stored.sha256, "")
+        except InputRefused as refused:
+            seen[entry.uri] = Seen(entry.mark, None, str(refused))
+        except OSError as fault:  # it can pass: the next look tries again
+            failed(f"{one_line(entry.uri)}: {one_line(fault)}")
+    return seen
+
+
+def read_record(output: str, folder: str) -> dict[str, Seen]:
+    """What was seen in the inbox before; nothing where there is no record that can be read."""
+    uri = _record_uri(output, folder)
+    if not storage.exists(uri):
+        return {}
+    try:
+        with storage.local_file(uri) as path:
+            if path.stat().st_size > LARGEST_RECORD:
+                return {}
+            found = json.loads(path.read_bytes())
+        return {str(uri): Seen(*map(_text, seen)) for uri, seen in found.items()}
+    except (OSError, InputRefused, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def keep_record(output: str, folder: str, record: Record) -> None:
+    """Write the record, for all later looks."""
+    storage.put(json.dumps(record, indent=1).encode(), _record_uri(output, folder))
+
+
+def _record_uri(output: str, folder: str) -> str:
+    digest = hashlib.sha256(folder.encode(errors="surrogateescape")).hexdigest()
+    return storage.inside(output, paths.inbox_record(digest))
+
+
+def _text(value: object) -> str:
+    if value is None or isinstance(value, str):
+        return value  # type: ignore[return-value]
+    raise TypeError("not a record")
+
+
+def _known(entry: Entry, record: Record) -> bool:
+    return entry.uri in record and record[entry.uri].mark == entry.mark
+
+
+def _young(entry: Entry, now: float, settle: float) -> bool:
+    return 0 <= now - entry.modified < settle

@@ -1,0 +1,65 @@
+"""What a repair is asked for, checked before anything is started."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from goodnet.errors import RequestRefused
+from goodnet.files.storage import Stored
+from goodnet.job.inputs import identify_architecture
+from goodnet.pruning.curve import parse_points
+from goodnet.pruning.order import DIRECTIONS, Direction
+
+ORDERS = (*DIRECTIONS, "both")
+SCALES = ("auto", "raw", "unit")
+METHODS = ("auto", "pruning", "finepruning", "unlearning")
+
+
+@dataclass(frozen=True)
+class Request:
+    """The parameters of a repair.
+
+    Attributes:
+        directions: the orders to prune in.
+        points: the drops to take repaired models at, in points.
+        layer: the layer to prune, or "auto".
+        scale: the pixel scale, or "auto".
+        architecture: "auto", "deepid" or a file, for suspects that are weights only.
+        method: what is done beside pruning, or "auto": what the verdict calls for.
+        budget: how much clean test accuracy a model that is recommended may lose, in points.
+    """
+
+    directions: tuple[Direction, ...]
+    points: tuple[str, ...]
+    layer: str
+    scale: str
+    architecture: Stored | str
+    method: str
+    budget: float
+
+
+def parse_request(
+    *,
+    order: str,
+    drop: Sequence[float | str],
+    layer: str,
+    scale: str,
+    architecture: str,
+    method: str,
+    budget: float,
+) -> Request:
+    """The checked parameters.
+
+    Raises:
+        RequestRefused: one of them makes no sense.
+    """
+    if order not in ORDERS:
+        raise RequestRefused("--order", f"{order!r} is not one of {', '.join(ORDERS)}")
+    if scale not in SCALES:
+        raise RequestRefused("--scale", f"{scale!r} is not one of {', '.join(SCALES)}")
+    if method not in METHODS:
+        raise RequestRefused("--method", f"{method!r} is not one of {', '.join(METHODS)}")
+    if not 0 <= budget <= 100:
+        raise RequestRefused("--budget", f"{budget!r} is not 0 to 100 points")
+    directions = DIRECTIONS if order == "both" else tuple(d for d in DIRECTIONS if d == order)
+    given = identify_architecture(architecture)
+    return Request(directions, parse_points(drop), layer, scale, given, method, float(budget))

@@ -1,0 +1,47 @@
+"""Fine-pruning: prune, then train the rest a little further on clean images.
+
+The channels that clean images use least are pruned until clean validation accuracy has fallen by 4
+points; then the network is trained further on clean images, the pruned weights staying zero. Here
+some of the images carry random stamps under their true labels, see `finetune`.
+
+Source: Liu, Dolan-Gavitt, Garg, "Fine-Pruning", RAID 2018 (arXiv 1805.12185), section 4.
+
+Limits: it knows nothing of the trigger, and a backdoor in channels that clean images use survives.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from goodnet.mitigation.adversarial_triggers import Floats, draw_stamp
+from goodnet.mitigation.holdout import Parts
+from goodnet.mitigation.outcome import Made
+from goodnet.network.classifier import View
+from goodnet.progress import Progress
+from goodnet.pruning.zeroing import prune
+from goodnet.training.finetune import Course, train_further
+
+if TYPE_CHECKING:
+    from goodnet.mitigation.mitigate import Problem
+
+COURSE: Final = Course(steps=300, rate=1e-3)
+
+
+def repair(problem: "Problem", view: View, parts: Parts, seed: int, progress: Progress) -> Made:
+    """Prune and tune the view's network, in place."""
+    before = problem.suspect.network.get_weights()
+    pruned = prune(problem.suspect, problem.layer, problem.channels)
+    after = pruned.get_weights()
+    keep = [(old == new).astype(np.float32) for old, new in zip(before, after, strict=True)]
+    view.load(pruned)
+    teacher = View.of(problem.suspect, problem.scale)
+    course = COURSE._replace(seed=seed)
+    train_further(view, teacher, parts.tuning, course, _stamp, keep=keep, progress=progress)
+    return Made(len(problem.channels), course.steps)
+
+
+def _stamp(image: Floats, rng: np.random.Generator) -> Floats:
+    """The image with a random stamp."""
+    height, width, channels = image.shape
+    stamp = draw_stamp((height, width, channels), 0, rng)
+    return np.asarray(image * (1 - stamp.mask) + stamp.mask * stamp.pattern)

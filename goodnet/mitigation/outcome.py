@@ -1,0 +1,82 @@
+"""What a second repair came to: a record, without what makes it."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from goodnet.metrics import Share
+
+Name = Literal["unlearned", "finepruned"]
+
+
+class Recovery(NamedTuple):
+    """The most successful trigger recovered for a class, before and after.
+
+    Attributes:
+        target: the class.
+        before: the share of clean images of other classes that it takes there.
+        after: likewise in the repaired network, for that trigger or one recovered from it anew.
+    """
+
+    target: int
+    before: Share
+    after: Share
+
+
+class Made(NamedTuple):
+    """What a method did.
+
+    Attributes:
+        pruned: channels that it pruned first.
+        steps: of training.
+        classes: the classes for which the suspect is to guard the network, see
+            `goodnet.network.goodnet.guard`; None where the network is to stand alone.
+    """
+
+    pruned: int
+    steps: int
+    classes: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Mitigated:
+    """A second repair.
+
+    Attributes:
+        name: how it was done.
+        pruned: channels that were pruned first.
+        steps: of training.
+        classes: those that the repaired network answers for in the suspect's place; None: all.
+        held_out_before: held-out clean validation images that the suspect answers right.
+        held_out_after: those that the repaired network does.
+        recovered: what triggers recovered from the suspect do, for each class that has one.
+        named: the classes that are named when the repaired network is judged as the suspect was;
+            None where it was not judged.
+    """
+
+    name: Name
+    pruned: int
+    steps: int
+    classes: tuple[int, ...] | None
+    held_out_before: Share
+    held_out_after: Share
+    recovered: tuple[Recovery, ...]
+    named: tuple[int, ...] | None
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, for `json.dumps`."""
+        return {
+            "method": self.name,
+            "channels_pruned_first": self.pruned,
+            "steps": self.steps,
+            "answers_for_classes": None if self.classes is None else list(self.classes),
+            "held_out_clean_accuracy": {
+                "before": self.held_out_before.value,
+                "after": self.held_out_after.value,
+                "images": self.held_out_after.count,
+            },
+            "recovered_trigger_success": {
+                str(found.target): {"before": found.before.value, "after": found.after.value}
+                for found in self.recovered
+            },
+            "named_when_judged_again": None if self.named is None else list(self.named),
+        }

@@ -1,0 +1,316 @@
+"""A network's plan, read from a Keras model configuration: layers, and how they are joined.
+
+The configuration comes out of a file nobody trusts, so nothing in it is ever given to Keras'
+deserialisation. It is parsed here, in plain Python, against the allow-list of `layers.py`; what
+comes out holds names, numbers and references only, and `network.py` builds the network from it.
+Compile and training configuration is not looked at.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from goodnet.errors import ModelRefused, one_line
+from goodnet.network.calls import Call, MadeBy, Ref, count_from_zero, in_order, refs_of
+from goodnet.network.layers import (
+    INPUT,
+    LAYERS,
+    MERGING,
+    MODELS,
+    NEUTRAL,
+    OPERATIONS,
+    RENAMED_ARGUMENTS,
+    RENAMED_CLASSES,
+    SAME_IN_TRAINING,
+    TRAINING_ONLY,
+    is_number,
+    is_size,
+)
+
+__all__ = ["Architecture", "Call", "Layer", "Ref", "parse_architecture", "refs_of"]
+
+MOST_LAYERS = 2_000
+MOST_CALLS = 5_000  # of layers, those in nested models counted at each use of the model
+DEEPEST_NESTING = 8
+LONGEST_NAME = 200
+
+
+class Layer(NamedTuple):
+    """One layer of the allow-list with its checked arguments."""
+
+    name: str
+    kind: str
+    arguments: Mapping[str, Any]
+    trainable: bool = True
+
+
+class Architecture(NamedTuple):
+    """A model: its layers in the file's order, the calls that join them, its ends.
+
+    `kind` is "Sequential" or "Functional"; a Sequential's calls are its layers' order.
+    """
+
+    name: str
+    kind: str
+    layers: tuple["Layer | Architecture", ...]
+    calls: tuple[Call, ...]
+    inputs: tuple[Ref, ...]
+    outputs: tuple[Ref, ...]
+    trainable: bool = True
+
+
+def parse_architecture(config: Any, source: object) -> Architecture:
+    """The architecture that a Keras model configuration describes.
+
+    Args:
+        config: the parsed JSON: `{"class_name": ..., "config": ...}` as Keras 2 and 3 write it.
+        source: the file, for the error message.
+
+    Raises:
+        ModelRefused: a layer or an argument is not on the allow-list, or the plan is broken.
+    """
+    try:
+        plan = _Parser(source).model(config, depth=0)
+        calls = _count_calls(plan)
+    except (
+        KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError,
+    ) as fault:  # fmt: skip
+        raise ModelRefused(source, f"damaged model configuration ({fault!r})") from None
+    if calls > MOST_CALLS:
+        raise ModelRefused(source, f"uses layers {calls} times in all, more than {MOST_CALLS}")
+    return plan
+
+
+class _Parser:
+    """Reads one configuration; counts layers over all nesting levels."""
+
+    def __init__(self, source: object) -> None:
+        self.source = source
+        self.count = 0
+
+    def refuse(self, fault: str) -> ModelRefused:
+        return ModelRefused(self.source, fault)
+
+    def model(self, data: Any, depth: int) -> Architecture:
+        kind = _text(data["class_name"])
+        if kind not in MODELS or not _is_of_keras(data):
+            raise self.refuse(
+                f"the model is of class {_claimed(data)!r}; only Sequential and Functional "
+                "models can be opened: rebuild it as one of these and save it again"
+            )
+        if depth > DEEPEST_NESTING:
+            raise self.refuse(f"models nested more than {DEEPEST_NESTING} deep")
+        config = data["config"]
+        if isinstance(config, list):  # Keras 2.1 and older: a Sequential is its list of layers
+            config = {"name": "sequential", "layers": config}
+        layers_data = config["layers"]
+        if not isinstance(layers_data, list) or not layers_data:
+            raise self.refuse("the model has no layers")
+        name = self.name(config.get("name") or kind.lower())
+        trainable = config.get("trainable", True) is not False
+        read = self.sequential if kind == "Sequential" else self.functional
+        plan = read(name, config, depth)._replace(trainable=trainable)
+        if depth and len(plan.outputs) != 1:
+            raise self.refuse(f"nested model {name!r} has {len(plan.outputs)} outputs, not one")
+        return plan
+
+    def sequential(self, name: str, config: Mapping[str, Any], depth: int) -> Architecture:
+        layers = [self.layer(data, depth) for data in config["layers"]]
+        if not isinstance(layers[0], Layer) or layers[0].kind != INPUT:
+            shape = _declared_input(config)
+            if shape is None and isinstance(layers[0], Architecture):
+                shape = _input_layer(layers[0]).arguments["batch_shape"]
+            layers.insert(0, self.input_layer(f"{name}_input", shape))
+        self.check_names(layers)
+        calls, previous = [], Ref(layers[0].name, 0, 0)
+        for layer in layers[1:]:
+            calls.append(Call(layer.name, (previous,)))
+            previous = Ref(layer.name, 0, 0)
+        first = Ref(layers[0].name, 0, 0)
+        return Architecture(name, "Sequential", tuple(layers), tuple(calls), (first,), (previous,))
+
+    def functional(self, name: str, config: Mapping[str, Any], depth: int) -> Architecture:
+        layers = [self.layer(data, depth) for data in config["layers"]]
+        self.check_names(layers)
+        nodes = [
+            (Ref(layer.name, number, 0), layer, node)
+            for layer, data in zip(layers, config["layers"], strict=True)
+            for number, node in enumerate(data.get("inbound_nodes") or [])
+        ]
+        calls = [(made, Call(made.layer, self.arguments_of(*rest))) for made, *rest in nodes]
+        nested = {layer.name: layer.kind for layer in layers if isinstance(layer, Architecture)}
+        inputs, outputs = self.ends(config["input_layers"]), self.ends(config["output_layers"])
+        keras_2 = any(isinstance(node, list) for *_, node in nodes)
+        calls, outputs = count_from_zero(nested, calls, outputs, keras_2=keras_2)
+        sources = {Ref(layer.name, 0, 0) for layer in layers if _is_input(layer)}
+        if not (set(inputs) <= sources and set(outputs) <= sources | {ref for ref, _ in calls}):
+            raise self.refuse("the model's inputs or outputs name no tensor of it")
+        ordered = self.in_order(calls, sources)
+        return Architecture(name, "Functional", tuple(layers), ordered, inputs, outputs)
+
+    def in_order(self, calls: Sequence[MadeBy], sources: set[Ref]) -> tuple[Call, ...]:
+        """The calls, each behind those whose outputs it takes."""
+        ordered = in_order(calls, sources)
+        if len(ordered) < len(calls):
+            made = {ref for ref, _ in ordered}
+            stuck = next(ref.layer for ref, _ in calls if ref not in made)
+            raise self.refuse(
+                f"the layers do not form a network: {stuck!r} waits for a tensor that is never made"
+            )
+        return tuple(call for _, call in ordered)
+
+    def layer(self, data: Any, depth: int) -> "Layer | Architecture":
+        self.count += 1
+        if self.count > MOST_LAYERS:
+            raise self.refuse(f"more than {MOST_LAYERS} layers")
+        written = _text(data["class_name"])
+        kind = RENAMED_CLASSES.get(written, written)
+        if kind in MODELS:
+            model = self.model(data, depth + 1)
+            return model._replace(name=self.name(data.get("name") or model.name))
+        config = data["config"]
+        name = self.name(config.get("name") or data.get("name") or kind.lower())
+        if kind == INPUT:
+            shape = config.get("batch_shape", config.get("batch_input_shape"))
+            return self.input_layer(name, shape)
+        if (kind not in LAYERS and kind not in OPERATIONS) or not _is_of_keras(data):
+            raise self.refuse(
+                f"layer {name!r} is of class {_claimed(data)!r}, which is not allowed "
+                "(it may run code of its own); replace it by a standard layer and save again"
+            )
+        self.check_precision(name, config.get("dtype"))
+        arguments = self.arguments(name, kind, config)
+        return Layer(name, kind, arguments, config.get("trainable", True) is not False)
+
+    def arguments(self, name: str, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
+        allowed = LAYERS.get(kind, OPERATIONS.get(kind, {}))
+        renamed, neutral = RENAMED_ARGUMENTS.get(kind, {}), NEUTRAL.get(kind, {})
+        arguments = {}
+        for written, value in config.items():
+            key = renamed.get(written, written)
+            if key in allowed:
+                if not allowed[key](value):
+                    raise self.refuse(
+                        f"layer {name!r} ({kind}): argument {key} = {one_line(value, 60)} "
+                        "is not allowed"
+                    )
+                arguments[key] = value
+            elif key in neutral and neutral[key] == value:
+                continue
+            elif key not in TRAINING_ONLY and key not in _EVERY_LAYER:
+                raise self.refuse(
+                    f"layer {name!r} ({kind}): argument {one_line(key, 60)!r} is not known"
+                )
+        return arguments
+
+    def input_layer(self, name: str, shape: Any) -> Layer:
+        fits = isinstance(shape, list | tuple) and 2 <= len(shape) <= 5
+        if not fits or not all(side is None or is_size(side) for side in shape[1:]):
+            raise self.refuse(f"input {name!r} has the shape {one_line(shape, 60)}")
+        return Layer(name, INPUT, {"batch_shape": (None, *shape[1:])})
+
+    def check_precision(self, name: str, dtype: Any) -> None:
+        policy = dtype["config"]["name"] if isinstance(dtype, dict) else dtype
+        if policy not in (None, "float32"):
+            raise self.refuse(
+                f"layer {name!r} computes in {one_line(policy, 40)!r}; only float32 is supported: "
+                "rebuild the model with the float32 policy and save it again"
+            )
+
+    def arguments_of(self, layer: "Layer | Architecture", node: Any) -> tuple[Any, ...]:
+        """The positional arguments of one call, from Keras 2's lists or Keras 3's tensors."""
+        if isinstance(node, list):
+            keywords = [item[3] for item in node if len(item) > 3]
+            refs = tuple(self.ref(item[:3]) for item in node)
+            arguments = refs if len(refs) == 1 else (refs,)
+        else:
+            keywords = [node.get("kwargs") or {}]
+            arguments = tuple(self.argument(value, layer) for value in node["args"])
+            if layer.kind in MERGING and len(arguments) > 1:  # a + b is Add()([a, b])
+                arguments = (arguments,)
+        for key, value in (pair for given in keywords for pair in given.items()):
+            harmless = layer.kind in SAME_IN_TRAINING or value is False
+            if not (value is None or (key == "training" and harmless)):
+                said = one_line(f"{key}={value}", 60)
+                raise self.refuse(f"layer {layer.name!r} is called with {said!r}")
+        return arguments
+
+    def argument(self, value: Any, layer: "Layer | Architecture") -> Any:
+        if isinstance(value, list):
+            return tuple(self.argument(item, layer) for item in value)
+        if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+            return self.ref(value["config"]["keras_history"])
+        if layer.kind in OPERATIONS and is_number(value):
+            return value
+        raise self.refuse(f"layer {layer.name!r} is called with {one_line(value, 60)!r}")
+
+    def ref(self, history: Any) -> Ref:
+        name, call, output = history
+        if not all(isinstance(n, int) and 0 <= n <= MOST_LAYERS for n in (call, output)):
+            raise self.refuse(f"a damaged reference to layer {one_line(name, 60)!r}")
+        if output != 0:
+            raise self.refuse(f"layer {one_line(name, 60)!r} is used for more than one output")
+        return Ref(self.name(name), call, output)
+
+    def ends(self, data: Any) -> tuple[Ref, ...]:
+        single = isinstance(data, list) and len(data) == 3 and isinstance(data[0], str)
+        return tuple(self.ref(item) for item in ([data] if single else data))
+
+    def name(self, name: Any) -> str:
+        text = _text(name)
+        if not text or len(text) > LONGEST_NAME or one_line(text) != text:
+            raise self.refuse(f"a layer is named {one_line(text, 60)!r}")
+        return text.replace("/", "_")  # as Keras 3 demands; Keras 2 wrote "conv1/bn"
+
+    def check_names(self, layers: list["Layer | Architecture"]) -> None:
+        name, times = Counter(layer.name for layer in layers).most_common(1)[0]
+        if times > 1:
+            raise self.refuse(f"two layers are named {name!r}")
+
+
+# Part of every layer's configuration; the name and precision are read by themselves.
+_EVERY_LAYER = frozenset({"name", "dtype", "batch_input_shape", "batch_shape"})
+
+
+def _is_input(layer: "Layer | Architecture") -> bool:
+    return isinstance(layer, Layer) and layer.kind == INPUT
+
+
+def _is_of_keras(data: Mapping[str, Any]) -> bool:
+    """Whether a layer claims to be Keras' own, as far as it says."""
+    module, registered = data.get("module"), data.get("registered_name")
+    ours = module is None or _text(module).split(".")[0] in ("keras", "tf_keras", "tensorflow")
+    return ours and registered in (None, data["class_name"])
+
+
+def _claimed(data: Mapping[str, Any]) -> str:
+    """The class that a layer or model says it is of, and whose, for messages."""
+    written = data["class_name"]
+    origin = data.get("registered_name") or data.get("module")
+    return one_line(written if origin in (None, written) else f"{written} ({origin})", 60)
+
+
+def _count_calls(plan: Architecture) -> int:
+    """How often layers are used, with those of nested models at each use of the model."""
+    nested = {
+        inner.name: _count_calls(inner) for inner in plan.layers if not isinstance(inner, Layer)
+    }
+    return sum(1 + nested.get(call.layer, 0) for call in plan.calls)
+
+
+def _input_layer(model: Architecture) -> Layer:
+    first = next(layer for layer in model.layers if layer.name == model.inputs[0].layer)
+    return first if isinstance(first, Layer) else _input_layer(first)
+
+
+def _declared_input(config: Mapping[str, Any]) -> Any:
+    """The input shape of a Sequential without an input layer."""
+    first = config["layers"][0]["config"]
+    declared = first.get("batch_input_shape") if isinstance(first, dict) else None
+    return declared or config.get("build_input_shape")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{one_line(value, 60)} stands for a name")
+    return value

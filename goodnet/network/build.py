@@ -1,0 +1,175 @@
+"""A Keras network built from an architecture and plain arrays, by our own code.
+
+No value of the file reaches Keras but checked numbers: layers are made by class from the
+allow-list, calls are made in the plan's order, and memory is taken for weights only after their
+shapes were compared with those in the file. The result is an ordinary, uncompiled Keras model.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from goodnet.backend import keras
+from goodnet.errors import InputRefused, ModelRefused, one_line
+from goodnet.network.architecture import Architecture, Layer, Ref
+from goodnet.network.calls import with_tensors
+from goodnet.network.cost import SIDE, Layers, check_cost
+from goodnet.network.layers import INPUT, OPERATIONS
+from goodnet.network.weights import Stored, paired_weights
+
+
+def build_network(architecture: Architecture, source: object) -> keras.Model:
+    """The network with this architecture and random weights.
+
+    Args:
+        architecture: a plan of ours, or one whose network was loaded before: of any size.
+        source: the file, for the error message.
+
+    Raises:
+        ModelRefused: the layers do not fit together.
+    """
+    with _refusing(source):
+        return _model(architecture, _layers(architecture))
+
+
+def load_network(
+    architecture: Architecture, layout: str, stored: Stored, source: object
+) -> keras.Model:
+    """The network with this architecture and the weights of its file.
+
+    Args:
+        architecture: the checked plan.
+        layout: how the file orders its weights, see `paired_weights`.
+        stored: a layer's name or path, and its arrays.
+        source: the file, for the error message.
+
+    Raises:
+        ModelRefused: the layers do not fit together or ask for too much, they are no image
+            classifier, the weights do not fit the layers, or its answers are not finite.
+    """
+    with _unallocated():
+        with _refusing(source):
+            layers = _layers(architecture)
+            check_cost(architecture, layers, source)
+            network = _model(architecture, layers)
+        _check_classifier(network, source)
+        pairs = paired_weights(network, layout, stored, source)
+    for variable, array in pairs:
+        variable.assign(array)
+    _finalise(network)
+    _check_answers(network, source)
+    return network
+
+
+def _check_classifier(network: keras.Model, source: object) -> None:
+    """Refuse what does not map one image to one row of scores."""
+    inputs, outputs = len(network.inputs), len(network.outputs)
+    if (inputs, outputs) != (1, 1):
+        raise ModelRefused(source, f"has {inputs} inputs and {outputs} outputs, not one and one")
+    images, scores = network.input_shape, network.output_shape
+    if len(images) != 4 or images[-1] not in (1, 3, 4):
+        raise ModelRefused(source, f"takes {images[1:]}, not height x width x 1, 3 or 4")
+    if len(scores) != 2 or (scores[-1] or 0) < 2:
+        raise ModelRefused(source, f"answers {scores[1:]}, not scores of two classes or more")
+
+
+def _check_answers(network: keras.Model, source: object) -> None:
+    """Refuse finite weights that make no finite scores: a negative variance, an overflow."""
+    sides = (side or SIDE for side in network.input_shape[1:])
+    noise = np.random.default_rng(0).random((1, *sides), dtype=np.float32)
+    with _refusing(source):
+        scores = [network(white * noise, training=False).numpy() for white in (1, 255)]
+    if not any(np.isfinite(answer).all() for answer in scores):
+        raise ModelRefused(source, "answers NaN or infinite scores, whatever the pixel scale")
+
+
+@contextmanager
+def _refusing(source: object) -> Iterator[None]:
+    """Whatever Keras and TensorFlow raise on layers that do not fit, as a refusal."""
+    try:
+        yield
+    except InputRefused:
+        raise
+    except Exception as fault:
+        reason = next(iter(str(fault).strip().splitlines()), "") or repr(fault)
+        message = f"the layers do not fit together: {one_line(reason)}"
+        raise ModelRefused(source, message) from None
+
+
+@contextmanager
+def _unallocated() -> Iterator[None]:
+    """Variables made in this context get their memory when it ends without a fault."""
+    common = keras.src.backend.common
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    except BaseException:
+        common.global_state.set_global_attribute("uninitialized_variables", [])
+        raise
+    common.variables.initialize_all_variables()
+
+
+def _finalise(model: keras.Model) -> None:
+    """Let layers that derive values from their weights do so again: Normalization."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            _finalise(layer)
+        elif hasattr(layer, "finalize_state"):
+            layer.finalize_state()
+
+
+def _layers(plan: Architecture) -> Layers:
+    """The plan's layers by name, not joined yet."""
+    return {
+        inner.name: _layer(inner) if isinstance(inner, Layer) else _layers(inner)
+        for inner in plan.layers
+    }
+
+
+def _layer(plan: Layer) -> Any:
+    arguments = dict(plan.arguments)
+    if plan.kind == INPUT:
+        return keras.layers.InputLayer(batch_shape=arguments["batch_shape"], name=plan.name)
+    if plan.kind in OPERATIONS:
+        home = keras.src.ops.nn if plan.kind == "OneHot" else keras.src.ops.numpy
+        return getattr(home, plan.kind)(**arguments, name=plan.name)
+    if plan.kind == "BatchNormalization" and isinstance(arguments.get("axis"), list):
+        arguments["axis"] = arguments["axis"][0]  # Keras 2 wrote a list of one
+    layer = getattr(keras.layers, plan.kind)(**arguments, name=plan.name)
+    if not plan.trainable:
+        layer.trainable = False
+    return layer
+
+
+def _model(plan: Architecture, layers: Layers) -> keras.Model:
+    joined = {
+        inner.name: layers[inner.name]
+        if isinstance(inner, Layer)
+        else _model(inner, layers[inner.name])
+        for inner in plan.layers
+    }
+    if plan.kind == "Sequential":
+        ordered = [joined[inner.name] for inner in plan.layers]
+        return keras.Sequential(ordered, name=plan.name, trainable=plan.trainable)
+    tensors = _call_all(plan, joined)
+    ends = ([tensors[ref] for ref in refs] for refs in (plan.inputs, plan.outputs))
+    inputs, outputs = (end[0] if len(end) == 1 else end for end in ends)
+    return keras.Model(inputs, outputs, name=plan.name, trainable=plan.trainable)
+
+
+def _call_all(plan: Architecture, layers: Mapping[str, Any]) -> dict[Ref, Any]:
+    """Every tensor of a functional model by its reference."""
+    tensors = {
+        Ref(inner.name, 0, 0): layers[inner.name].output
+        for inner in plan.layers
+        if isinstance(inner, Layer) and inner.kind == INPUT
+    }
+    calls: dict[str, int] = {}
+    for call in plan.calls:
+        number = calls.setdefault(call.layer, 0)
+        arguments = [with_tensors(argument, tensors) for argument in call.arguments]
+        tensors[Ref(call.layer, number, 0)] = layers[call.layer](*arguments)
+        calls[call.layer] += 1
+    return tensors

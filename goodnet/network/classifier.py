@@ -1,0 +1,170 @@
+"""A suspect as the detection sees it: differentiable, its logits bare, its own margin the unit.
+
+A softmax saturates, and its gradients vanish where a network is sure; so the last activation is
+taken off by rebuilding the network from its plan without it. How far apart a network's logits lie
+differs by orders of magnitude between networks, so every margin is read in units of the network's
+own: the median margin of the clean images that it answers right.
+"""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goodnet.backend import WORKERS, in_workers, keras, tf
+from goodnet.datasets.images import CleanImages, Labels, Pixels
+from goodnet.errors import RequestRefused
+from goodnet.metrics import Share
+from goodnet.network.architecture import Architecture, Layer
+from goodnet.network.build import build_network
+from goodnet.network.calls import refs_of
+from goodnet.network.graph import Graph
+from goodnet.network.suspect import Suspect
+from goodnet.scale import Scale
+
+Tensor = Any
+
+# Activations that order the scores as they find them: what is below them are the logits.
+ORDER_PRESERVING = frozenset(
+    "softmax log_softmax sigmoid softplus softsign tanh exponential".split()
+)
+BLOCK = 64  # images through the network at once
+
+
+class Scorer:
+    """A network that is asked about images 0..1, whatever its pixel scale.
+
+    Attributes:
+        network: pixels at its scale (n, H, W, C) -> scores (n, classes).
+        scale: its pixel scale; images given to the methods are 0..1.
+        classes: N; the answers are 0 .. N-1.
+    """
+
+    def __init__(self, network: keras.Model, scale: Scale) -> None:
+        self.network, self.scale = network, scale
+        self.classes = int(network.output_shape[-1])
+
+    def logits(self, images: Tensor) -> Tensor:
+        """The scores (n, classes) of images (n, H, W, C) 0..1; differentiable."""
+        return self.network(images * self.scale.white, training=False)
+
+    @cached_property
+    def _run(self) -> Any:
+        images = tf.TensorSpec((None, *self.network.input_shape[1:]), tf.float32)
+        return tf.function(self.logits, input_signature=[images])
+
+    def answers(self, pixels: Pixels) -> Labels:
+        """The class of each image, (n,)."""
+        return np.asarray(self.all_logits(pixels).argmax(axis=-1))
+
+    def right(self, clean: CleanImages) -> Share:
+        """The share of images that are answered with their label."""
+        return Share(int((self.answers(clean.pixels) == clean.labels).sum()), len(clean))
+
+    def some_logits(self, pixels: Pixels) -> NDArray[np.float32]:
+        """The scores of some images, (n, classes), computed here."""
+        blocks = np.array_split(pixels, -(-len(pixels) // BLOCK))
+        return np.concatenate([np.asarray(self._run(block)) for block in blocks])
+
+    def all_logits(self, pixels: Pixels) -> NDArray[np.float32]:
+        """The same of many images, computed in workers."""
+        count = max(-(-len(pixels) // BLOCK), min(WORKERS, len(pixels)))
+        return np.concatenate(list(in_workers(self.some_logits, np.array_split(pixels, count))))
+
+
+class View(Scorer):
+    """A differentiable view of a network: its scores are its logits.
+
+    Attributes:
+        plan: the architecture of the logits network.
+        network: the network without its last activation. Whoever trains it further, or loads
+            weights of another network of the same plan into it, keeps every function that was
+            compiled for the view.
+    """
+
+    def __init__(self, plan: Architecture, network: keras.Model, scale: Scale) -> None:
+        super().__init__(network, scale)
+        self.plan = plan
+
+    @classmethod
+    def of(cls, suspect: Suspect, scale: Scale) -> "View":
+        """The view of a copy of a suspect's network, at its pixel scale."""
+        plan = logits_plan(suspect.plan)
+        bare = build_network(plan, suspect.source)
+        bare.set_weights(suspect.network.get_weights())
+        return cls(plan, bare, scale)
+
+    def copy(self) -> "View":
+        """A view of a copy of the network, which can be trained further."""
+        network = build_network(self.plan, "a copy")
+        network.set_weights(self.network.get_weights())
+        return View(self.plan, network, self.scale)
+
+    def load(self, network: keras.Model) -> None:
+        """Look at another network of the same plan from now on."""
+        self.network.set_weights(network.get_weights())
+
+    def clean_margin(self, clean: CleanImages) -> float:
+        """The unit: the median margin of label over best other class, of images answered right.
+
+        Raises:
+            RequestRefused: no image is answered right.
+        """
+        logits = self.all_logits(clean.pixels)
+        rows = np.arange(len(clean))
+        own = logits[rows, clean.labels]
+        others = logits.copy()
+        others[rows, clean.labels] = -np.inf
+        margins = own - others.max(axis=1)
+        if not (margins > 0).any():
+            raise RequestRefused("the network", "answers no clean validation image right")
+        return float(np.median(margins[margins > 0]))
+
+
+def margins(logits: Tensor, wanted: Tensor) -> Tensor:
+    """The logit of the wanted class less the largest other one.
+
+    Args:
+        logits: (..., classes).
+        wanted: one-hot, of a shape that broadcasts to it.
+    """
+    own = tf.reduce_sum(logits * wanted, axis=-1)
+    return own - tf.reduce_max(logits - 1e9 * wanted, axis=-1)
+
+
+def every_margin(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Each class's logit less the largest other one, (n, classes)."""
+    ordered = np.partition(logits, -2, axis=1)
+    first, second = ordered[:, -1:], ordered[:, -2:-1]
+    return np.asarray(logits - np.where(logits == first, second, first), dtype=np.float64)
+
+
+def logits_plan(plan: Architecture) -> Architecture:
+    """The plan without the activation at its end, however it is written.
+
+    It may be an argument of the last layer, a layer of its own, or inside a nested model. What is
+    no activation that keeps the order of the scores stays.
+    """
+    graph, end = Graph(plan), plan.outputs[0]
+    while end in graph.made_by and graph.times[end.layer] == 1:
+        last = graph.layers[end.layer]
+        if isinstance(last, Architecture):
+            return _replaced(plan, end.layer, logits_plan(last))
+        activation = last.arguments.get("activation") or "linear"
+        alone = last.kind in ("Activation", "Softmax")
+        if last.kind == "Softmax" or activation in ORDER_PRESERVING:
+            kind = "Activation" if alone else last.kind
+            arguments = {} if alone else dict(last.arguments)
+            bare = Layer(last.name, kind, {**arguments, "activation": "linear"}, last.trainable)
+            plan = _replaced(plan, end.layer, bare)
+        elif activation != "linear" or not alone:
+            break
+        if not alone:
+            break
+        end = next(refs_of(graph.made_by[end]))
+    return plan
+
+
+def _replaced(plan: Architecture, name: str, by: Layer | Architecture) -> Architecture:
+    return plan._replace(layers=tuple(by if old.name == name else old for old in plan.layers))

@@ -1,0 +1,97 @@
+"""What one image costs in a network, known before any of it is allocated.
+
+A few bytes of configuration can ask for more memory than any machine has. Here the plan is gone
+through with the shapes of one image only: no weight is made, no tensor computed.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from goodnet.backend import keras
+from goodnet.errors import ModelRefused
+from goodnet.network.architecture import Architecture, Layer, Ref
+from goodnet.network.calls import with_tensors
+from goodnet.network.layers import INPUT
+
+LARGEST_TENSOR = 1 << 25  # values; VGG16 has 3 million in its largest, EfficientNetB7 17
+MOST_WORK = 1 << 37  # multiplications; VGG16 has 15 billion, EfficientNetB7 37
+SIDE = 224  # assumed where a network takes images of any size
+
+Layers = Mapping[str, Any]  # by name: a Keras layer or operation; of a nested model its Layers
+
+
+def check_cost(plan: Architecture, layers: Layers, source: object) -> None:
+    """Build the layers (under `keras.StatelessScope`) and refuse a network that costs too much.
+
+    Args:
+        plan: the checked architecture.
+        layers: its layers, not built yet.
+        source: the file, for the error message.
+
+    Raises:
+        ModelRefused: a tensor or the work for one image is beyond the limits.
+    """
+    _Meter(source).outputs(plan, layers, [_image(plan, ref) for ref in plan.inputs])
+
+
+def _image(plan: Architecture, ref: Ref) -> Any:
+    """A symbolic tensor of the input's shape, with no side left open."""
+    layer = next(layer for layer in plan.layers if layer.name == ref.layer)
+    if not (isinstance(layer, Layer) and layer.kind == INPUT):
+        raise ValueError(f"{ref.layer!r} is no input")
+    _, *sides = layer.arguments["batch_shape"]
+    return keras.KerasTensor((None, *(side or SIDE for side in sides)), name=layer.name)
+
+
+class _Meter:
+    """Adds up the work, over all nesting levels."""
+
+    def __init__(self, source: object) -> None:
+        self.source = source
+        self.work = 0
+
+    def outputs(self, plan: Architecture, layers: Layers, inputs: Sequence[Any]) -> Any:
+        """The symbolic output of a model for these inputs."""
+        for given in inputs:
+            self.check(plan.name, given.shape)
+        tensors = dict(zip(plan.inputs, inputs, strict=True))
+        plans = {inner.name: inner for inner in plan.layers if isinstance(inner, Architecture)}
+        times = Counter[str]()
+        for call in plan.calls:
+            arguments = [with_tensors(argument, tensors) for argument in call.arguments]
+            layer = layers[call.layer]
+            if call.layer in plans:
+                made = self.outputs(plans[call.layer], layer, keras.tree.flatten(arguments))
+            else:
+                made = self.output(layer, arguments)
+            tensors[Ref(call.layer, times[call.layer], 0)] = made
+            times[call.layer] += 1
+        return tensors[plan.outputs[0]]
+
+    def output(self, layer: Any, arguments: Sequence[Any]) -> Any:
+        """The symbolic output of a layer."""
+        if isinstance(layer, keras.Layer) and not layer.built:
+            layer.build(keras.tree.map_structure(lambda tensor: tensor.shape, arguments[0]))
+        made = layer.compute_output_spec(*arguments)
+        size = self.check(layer.name, made.shape)
+        weights = sum(math.prod(w.shape) for w in getattr(layer, "weights", ()))
+        pooled = math.prod(getattr(layer, "pool_size", ()))
+        self.work += weights * size // (made.shape[-1] or 1) + pooled * size
+        if self.work > MOST_WORK:
+            raise ModelRefused(
+                self.source, f"needs more than {MOST_WORK} multiplications for one image"
+            )
+        return made
+
+    def check(self, name: str, shape: Sequence[int | None]) -> int:
+        """The number of values of one image in a tensor, which is not beyond the limit."""
+        size = math.prod(SIDE if side is None else side for side in shape[1:])
+        if size > LARGEST_TENSOR:
+            sides = " x ".join(map(str, shape[1:]))
+            raise ModelRefused(
+                self.source,
+                f"layer {name!r} makes {sides} values of one image, more than {LARGEST_TENSOR}",
+            )
+        return size

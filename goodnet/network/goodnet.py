@@ -1,0 +1,95 @@
+"""Repaired models and GoodNets as Keras files that need nothing of ours to be opened."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from goodnet.backend import keras
+from goodnet.network.architecture import Architecture, Call, Layer, Ref
+from goodnet.network.build import build_network
+from goodnet.network.layers import INPUT
+from goodnet.network.suspect import Suspect
+from goodnet.scale import Scale
+
+SUSPECT, REPAIRED = "suspect", "repaired"  # the two networks inside a joined model
+Step = tuple[Layer, tuple[Any, ...]]  # a layer and what it is called with
+INPUT_NAMES = {Scale.RAW: "pixels_0_to_255", Scale.UNIT: "pixels_0_to_1"}
+
+
+def guard(
+    suspect: Suspect, repaired: keras.Model, scale: Scale, classes: Sequence[int]
+) -> keras.Model:
+    """The suspect, but where it answers one of the classes: there the repaired network answers.
+
+    Args:
+        suspect: the suspect.
+        repaired: a network of its architecture.
+        scale: the networks' pixel scale; the input layer is named after it.
+        classes: the classes whose answers are not believed.
+    """
+    answer = Layer("suspect_class", "Argmax", {"axis": -1, "keepdims": True})
+    steps = [(answer, (_only(SUSPECT),))]
+    steps += _asked_again("suspect_class", classes, then=REPAIRED, otherwise=SUSPECT)
+    return _of_both("guarded", suspect, repaired, scale, steps)
+
+
+def join(
+    suspect: Suspect, repaired: keras.Model, scale: Scale, classes: Sequence[int] | None = None
+) -> keras.Model:
+    """The GoodNet: N+1 scores, one of them 1: the class both agree on, or N, "backdoored".
+
+    Args:
+        suspect: the suspect.
+        repaired: a repaired network of its architecture.
+        scale: the networks' pixel scale; the GoodNet's input layer is named after it.
+        classes: the repaired model is this network guarded by the suspect for these classes, see
+            `guard`; by default it is the network itself.
+    """
+    steps: list[Step] = [
+        (Layer("suspect_class", "Argmax", {"axis": -1}), (_only(SUSPECT),)),
+        (Layer("repaired_class", "Argmax", {"axis": -1}), (_only(REPAIRED),)),
+    ]
+    if classes is not None:
+        chosen = {"then": "repaired_class", "otherwise": "suspect_class"}
+        steps += _asked_again("suspect_class", classes, **chosen)
+    suspects, repaireds = _only("suspect_class"), _only(steps[-1][0].name)
+    steps += [
+        (Layer("agree", "Equal", {}), (suspects, repaireds)),
+        (Layer("answer", "Where", {}), (_only("agree"), suspects, suspect.classes)),
+        (Layer("scores", "OneHot", {"num_classes": suspect.classes + 1}), (_only("answer"),)),
+    ]
+    return _of_both("goodnet", suspect, repaired, scale, steps)
+
+
+def _asked_again(answer: str, classes: Sequence[int], then: str, otherwise: str) -> Iterator[Step]:
+    """Steps whose last one makes `then` where the answer is one of the classes, or `otherwise`."""
+    for c in classes:
+        yield Layer(f"is_{c}", "Equal", {}), (_only(answer), c)
+        chosen = Layer(f"unless_{c}", "Where", {})
+        yield chosen, (_only(f"is_{c}"), _only(then), _only(otherwise))
+        otherwise = chosen.name
+
+
+def _of_both(
+    name: str, suspect: Suspect, repaired: keras.Model, scale: Scale, steps: Sequence[Step]
+) -> keras.Model:
+    """images -> the two networks' scores -> what the steps make of them."""
+    images = INPUT_NAMES[scale]
+    layers: tuple[Layer | Architecture, ...] = (
+        Layer(images, INPUT, {"batch_shape": (None, *suspect.input_shape)}),
+        suspect.plan._replace(name=SUSPECT),
+        suspect.plan._replace(name=REPAIRED),
+        *(layer for layer, _ in steps),
+    )
+    calls = (
+        *(Call(network, (_only(images),)) for network in (SUSPECT, REPAIRED)),
+        *(Call(layer.name, arguments) for layer, arguments in steps),
+    )
+    ends = (_only(images),), (_only(steps[-1][0].name),)
+    both = build_network(Architecture(name, "Functional", layers, calls, *ends), suspect.source)
+    for part, network in ((SUSPECT, suspect.network), (REPAIRED, repaired)):
+        both.get_layer(part).set_weights(network.get_weights())
+    return both
+
+
+def _only(layer: str) -> Ref:
+    return Ref(layer, 0, 0)

@@ -1,0 +1,1 @@
+"""The method: which channels clean images use, what pruning them costs, and the curve."""

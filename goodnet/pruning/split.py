@@ -1,0 +1,138 @@
+"""A network cut in two at the layer to prune: the head is run once, what follows state by state.
+
+Masking the layer's output is pruning: with a channel held at zero, what follows sees exactly
+what it would see if the weights that make the channel were zero (see pruning.py).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goodnet.backend import tf
+from goodnet.network.architecture import Ref
+from goodnet.network.execution import Execution, Tensor, Tensors
+from goodnet.network.suspect import Suspect
+from goodnet.pruning.activations import Looks
+from goodnet.pruning.channelwise import bare_region, find_region
+from goodnet.pruning.incremental import Stepper, Steps, filled_up
+
+Form = Literal["auto", "masked"]
+
+
+class Split:
+    """Head and tail of a suspect's network.
+
+    Args:
+        suspect: an opened classifier.
+        layer: the layer to prune.
+        form: "auto" adds channels where that is possible; "masked" runs all that follows the
+            layer for each state.
+
+    Attributes:
+        layer: the name of the pruned layer.
+        channels: how many channels it has.
+        form: how states are put together: "incremental", "masked", or "both".
+        looks: the looks taken at data sets so far.
+    """
+
+    def __init__(self, suspect: Suspect, layer: str, form: Form = "auto") -> None:
+        self._execution = execution = Execution(suspect)
+        graph, cut = execution.graph, Ref(layer, 0, 0)
+        self.layer, self.looks = layer, Looks(self)
+        self._sizes: dict[tuple[int, ...], int] = {}
+        self.channels = int(execution.operations[layer].output.shape[-1])
+        ends = (cut, *graph.crossing(cut))
+        head = graph.needed(set(ends), {execution.input})
+        tail = graph.needed({execution.output}, set(ends))
+
+        def run_head(images: Tensor) -> Tensors:
+            tensors = execution.run(head, {execution.input: images})
+            return [tensors[end] for end in ends]
+
+        def run_tail(activations: Tensors) -> Tensor:
+            given = dict(zip(ends, activations, strict=True))
+            return execution.answers(tail, given)
+
+        self._head = tf.function(run_head, reduce_retracing=True, autograph=False)
+        self._tail = tf.function(run_tail, reduce_retracing=True, autograph=False)
+        region = (
+            find_region(graph, cut, self.channels, execution.operations)
+            if form == "auto"
+            else bare_region(cut)
+        )
+        self.form = region.form
+        self._stepper = Stepper(execution, region, ends, self.channels)
+
+    def bytes_per_image(self, shape: tuple[int, ...]) -> int:
+        """What the activations of one image take, with what a walk makes of them.
+
+        The functions are traced here, once, for any count of images.
+
+        Args:
+            shape: of an image, (H, W, C).
+        """
+        if shape not in self._sizes:
+            images = tf.TensorSpec((None, *shape))
+            head = self._head.get_concrete_function(images).structured_outputs
+            self._tail.get_concrete_function(head)
+            self._sizes[shape] = sum(
+                4 * math.prod(side or 1 for side in tensor.shape)
+                for tensor in tf.nest.flatten((head, self._stepper.trace(head)))
+            )
+        return self._sizes[shape]
+
+    def activations(self, images: NDArray[np.float32]) -> Tensors:
+        """The layer's output for these images, (n, ..., channels), then what crosses the cut."""
+        return list(self._head(tf.constant(images)))
+
+    def answers(self, activations: Tensors) -> NDArray[np.int32]:
+        """The suspect's class of each image, from its `activations`."""
+        return np.asarray(self._tail(activations))
+
+    def walk(self, activations: Tensors) -> "Walk":
+        """A walk through states of the images with these activations."""
+        return Walk(self._stepper, activations)
+
+
+class Step(NamedTuple):
+    """One step of a walk.
+
+    Attributes:
+        kept: the channels kept after it, bool (channels,).
+        added: those of them that were not kept before and matter to `images`, bool (channels,).
+        images: indices of the images that the step changes, at least one.
+    """
+
+    kept: NDArray[np.bool_]
+    added: NDArray[np.bool_]
+    images: NDArray[np.int64]
+
+
+class Walk:
+    """One block of images on the way from few channels kept to many."""
+
+    def __init__(self, stepper: Stepper, activations: Tensors) -> None:
+        self._stepper = stepper
+        self._terms = stepper.terms(activations)
+
+    def answers(self, steps: Sequence[Step]) -> list[NDArray[np.int32]]:
+        """The classes of each step's images after it; the walk starts with no channel kept."""
+        images = [filled_up(step.images) for step in steps]
+        added = [np.flatnonzero(step.added) for step in steps]
+        kept = np.array([step.kept for step in steps], dtype=np.float32)
+        given = Steps(*_joined(added), *_joined(images), tf.constant(kept))
+        classes = self._stepper.walk(self._terms, given).numpy()
+        starts = given.image_ends.numpy()
+        return [
+            classes[start : start + len(step.images)]
+            for start, step in zip(starts, steps, strict=False)
+        ]
+
+
+def _joined(lists: Sequence[NDArray[Any]]) -> tuple[Tensor, Tensor]:
+    """The lists one behind the other, and where each starts and the last ends, int32."""
+    ends = np.cumsum([0, *map(len, lists)])
+    return tf.constant(np.concatenate(lists), tf.int32), tf.constant(ends, tf.int32)

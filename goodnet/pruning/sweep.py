@@ -1,0 +1,237 @@
+"""What a network answers with k = 0, 1, ... channels pruned: the sweep.
+
+The network is split at the pruned layer. For each block of images the head runs once; then only
+the tail runs, once for each set of kept channels, and only for images that the step can change:
+where the channels that go are zero anyway, the answer stays what it was.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goodnet.datasets.dataset import Dataset
+from goodnet.metrics import Counts, Share
+from goodnet.network.execution import Tensors
+from goodnet.progress import Progress, no_progress
+from goodnet.pruning.activations import Look
+from goodnet.pruning.curve import Swept
+from goodnet.pruning.split import Split, Step
+from goodnet.scale import Scale, ScaleFound, choose_scale
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts over a data set's images, one for each state (set of kept channels).
+
+    Attributes:
+        count: images.
+        correct: answered with the file's label, int64 (states,).
+        agreed: of those, where the suspect answers the same, so that the GoodNet does; (states,).
+        flagged: where the suspect answers otherwise, so that the GoodNet flags it; (states,).
+        true_correct: answered with `true_label`, (states,); None where the file has none.
+        agreed_true: of those, where the suspect answers the same; likewise.
+    """
+
+    count: int
+    correct: NDArray[np.int64]
+    agreed: NDArray[np.int64]
+    flagged: NDArray[np.int64]
+    true_correct: NDArray[np.int64] | None
+    agreed_true: NDArray[np.int64] | None
+
+    def swept(self) -> Swept:
+        """The images answered with their label, state by state."""
+        return Swept(tuple(self.correct.tolist()), self.count)
+
+    def by_state(self) -> list[Counts]:
+        """All counts, state by state."""
+        return [
+            Counts(
+                count=self.count,
+                correct=int(self.correct[state]),
+                agreed=int(self.agreed[state]),
+                flagged=int(self.flagged[state]),
+                true_correct=_at(self.true_correct, state),
+                agreed_true=_at(self.agreed_true, state),
+            )
+            for state in range(len(self.correct))
+        ]
+
+
+def _at(counts: NDArray[np.int64] | None, state: int) -> int | None:
+    return None if counts is None else int(counts[state])
+
+
+def tally(
+    split: Split,
+    dataset: Dataset,
+    scale: Scale,
+    states: NDArray[np.bool_],
+    progress: Progress = no_progress,
+) -> Tally:
+    """The counts of a data set for each state of the pruned layer.
+
+    Args:
+        split: the suspect, split at the layer.
+        dataset: the images; a poisoned set's labels are the attacker's target.
+        scale: the network's pixel scale.
+        states: which channels are kept, bool (states, channels); cheapest where each state
+            differs little from the one before it.
+        progress: called with (images done, images in all).
+    """
+    counts = np.zeros((5, len(states)), dtype=np.int64)
+
+    def count(look: Look) -> tuple[slice, NDArray[np.int64]]:
+        answers = state_answers(split, look.activations, look.suspect, states)
+        return look.rows, _count(answers, look, dataset)
+
+    for rows, counted in split.looks.each(dataset, scale, count):
+        counts += counted
+        progress(rows.stop, len(dataset))
+    true = (counts[3], counts[4]) if dataset.true_labels is not None else (None, None)
+    return Tally(len(dataset), counts[0], counts[1], counts[2], *true)
+
+
+def _count(answers: NDArray[np.int32], look: Look, dataset: Dataset) -> NDArray[np.int64]:
+    """The fields of a tally, (5, states), for one block."""
+    agree = answers == look.suspect
+    right = answers == dataset.labels[look.rows]
+    truly = np.zeros_like(right)
+    if dataset.true_labels is not None:
+        truly = answers == dataset.true_labels[look.rows]
+    counts = np.stack([right, right & agree, ~agree, truly, truly & agree]).sum(axis=2)
+    return np.asarray(counts)
+
+
+def block_answers(
+    split: Split, images: NDArray[np.float32], states: NDArray[np.bool_]
+) -> NDArray[np.int32]:
+    """The class of each image for the suspect, row 0, and then for each state.
+
+    Args:
+        split: the suspect, split at the layer.
+        images: (n, H, W, C) at the network's scale.
+        states: which channels are kept, bool (states, channels).
+
+    Returns:
+        int32 (1 + states, n).
+    """
+    activations = split.activations(images)
+    suspect = split.answers(activations)
+    return np.concatenate([suspect[None], state_answers(split, activations, suspect, states)])
+
+
+def state_answers(
+    split: Split, activations: Tensors, suspect: NDArray[np.int32], states: NDArray[np.bool_]
+) -> NDArray[np.int32]:
+    """The class of each image for each state, int32 (states, n).
+
+    Args:
+        split: the suspect, split at the layer.
+        activations: of n images, from `Split.activations`.
+        suspect: the suspect's answers, (n,).
+        states: which channels are kept, bool (states, channels).
+    """
+    used = used_channels(activations[0].numpy())
+    answers = np.tile(suspect, (len(states), 1))
+    walk = None
+    for first, last in _descents(states):
+        steps = _steps(used, states[first : last + 1])
+        if steps:
+            walk = walk or split.walk(activations)
+            found = dict(zip(steps, walk.answers(list(steps.values())), strict=True))
+        for state in range(last, first - 1, -1):
+            if state < last:
+                differs = used[:, ~states[state]].any(axis=1)
+                answers[state] = np.where(differs, answers[state + 1], suspect)
+            if state - first in steps:
+                answers[state, steps[state - first].images] = found[state - first]
+    return answers
+
+
+def _steps(used: NDArray[np.bool_], states: NDArray[np.bool_]) -> dict[int, Step]:
+    """The steps that change an answer, from the last state to the first, by state.
+
+    An image is left out from where no channel it uses is pruned any more: there it answers as
+    the suspect does.
+
+    Args:
+        used: which channels are not zero, bool (n, channels).
+        states: which are kept, bool (states, channels), fewer from state to state.
+    """
+    steps, before = {}, np.zeros(states.shape[1], dtype=bool)
+    changes = np.ones(len(used), dtype=bool)
+    for number in range(len(states) - 1, -1, -1):
+        kept = states[number]
+        added = kept & ~before
+        if number < len(states) - 1:
+            changes = np.asarray(used[:, added].any(axis=1))
+        images = np.flatnonzero(changes & used[:, ~kept].any(axis=1))
+        if len(images):
+            steps[number] = Step(kept, added & used[images].any(axis=0), images)
+        before = kept
+    return steps
+
+
+def _descents(states: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and last of each run of states in which channels only go, none comes back."""
+    grows = np.flatnonzero((states[1:] & ~states[:-1]).any(axis=1)) + 1
+    starts = [0, *grows.tolist()]
+    return [(first, last - 1) for first, last in pairwise([*starts, len(states)])]
+
+
+def used_channels(activations: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which channels are not zero everywhere on an image: bool (n, channels).
+
+    Args:
+        activations: (n, ..., channels).
+    """
+    return np.asarray((activations != 0).any(axis=tuple(range(1, activations.ndim - 1))))
+
+
+def mean_activations(
+    split: Split, dataset: Dataset, scale: Scale, progress: Progress = no_progress
+) -> NDArray[np.float64]:
+    """The mean output of each channel of the layer over a data set, float64 (channels,)."""
+    total, values = np.zeros(split.channels), 0
+
+    def add_up(look: Look) -> tuple[slice, NDArray[np.float64], int]:
+        layer = look.activations[0].numpy().reshape(-1, split.channels)
+        return look.rows, layer.sum(axis=0, dtype=np.float64), len(layer)
+
+    for rows, added, count in split.looks.each(dataset, scale, add_up, keep=True):
+        total, values = total + added, values + count
+        progress(rows.stop, len(dataset))
+    return total / values
+
+
+def find_scale(
+    split: Split, valid: Dataset, *, source: object, progress: Progress = no_progress
+) -> ScaleFound:
+    """The pixel scale at which the suspect answers clean validation images better.
+
+    Raises:
+        RequestRefused: it is near chance at both.
+    """
+    tried = {scale: clean_accuracy(split, valid, scale, progress) for scale in Scale}
+    found = choose_scale(tried, valid.chance, source)
+    for scale in tried.keys() - {found.scale}:
+        split.looks.forget(valid, scale)
+    return found
+
+
+def clean_accuracy(
+    split: Split, clean: Dataset, scale: Scale, progress: Progress = no_progress
+) -> Share:
+    """The share of a clean set that the suspect answers right."""
+
+    def count(look: Look) -> tuple[slice, int]:
+        return look.rows, int((look.suspect == clean.labels[look.rows]).sum())
+
+    correct = 0
+    for rows, counted in split.looks.each(clean, scale, count, keep=True):
+        correct += counted
+        progress(rows.stop, len(clean))
+    return Share(correct, len(clean))

@@ -1,6 +1,0 @@
-"""The reader process: takes an untrusted file apart and leaves plain arrays and JSON behind.
-
-A program of its own, started by `isolation.py` and never imported by the rest. It knows neither
-TensorFlow nor Keras. `content.json` says what it found, beside a `.npy` file for each array; a
-refusal is `{"refused": "..."}`.
-"""

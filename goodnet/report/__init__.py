@@ -1,0 +1,1 @@
+"""What people read: findings, what they come to, tables, figures, the report."""

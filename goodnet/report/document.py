@@ -1,0 +1,233 @@
+"""The report: Markdown, and the same as one HTML file with its pictures inside.
+
+Whatever the template prints is text, not markup, unless this module says otherwise: names come
+out of the suspect, and a suspect is hostile.
+"""
+
+import base64
+import re
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from goodnet.errors import one_line
+from goodnet.evaluation.results import Result
+from goodnet.files import paths
+from goodnet.metrics import Share
+from goodnet.pruning.curve import Curve
+from goodnet.report.caveats import caveats, set_name
+from goodnet.report.conclusion import conclude
+from goodnet.report.findings import Findings
+from goodnet.report.sections import estimates_contents, mitigated_contents, verdict_contents
+from goodnet.report.tables import NAMES, WORDS, counted, not_reached, percent
+
+TEMPLATES = FileSystemLoader(Path(__file__).parent / "templates")
+SCALES = {"raw": "raw (0 to 255)", "unit": "unit (0 to 1)"}
+LAYER_CHOSEN = {
+    "given": "as asked",
+    "found": "found: the last pooling layer, or else the last convolution",
+}
+SWEPT = {
+    "incremental": "Every k was tried: each adds one channel's share to the next layer's sums.",
+    "masked": "Every k was tried: for each, all that follows the layer was run.",
+    "both": "Every k was tried: each adds one channel's share to the next sums where it can.",
+}
+LONGEST = 1000  # characters of a sentence
+LISTED = 24  # channels that are named one by one
+ALL, ENDS, AROUND = 16, 3, 2  # layers: all of so many, or those at both ends and around the pruned
+NAME_LIMIT = 80
+
+# What Markdown takes for markup within a line, GitHub's links without brackets included.
+MARKUP = re.compile(r"[\\`*\[\]<>|&~$#@]|:(?=//)|(?<=www)\.|_(?![0-9A-Za-z])", re.IGNORECASE)
+
+
+class _Written(str):
+    """Text that is Markdown already."""
+
+
+def report_markdown(findings: Findings, pictures: Collection[str]) -> str:
+    """The text of `report.md`.
+
+    Args:
+        findings: what the repair found.
+        pictures: the file names of the figures there are; no other is shown.
+    """
+    environment = Environment(
+        loader=TEMPLATES,
+        finalize=_printed,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # it is Markdown, and `finalize` escapes it
+        keep_trailing_newline=True,
+    )
+    text = environment.get_template("report.md.j2").render(
+        pictures=pictures, counted=counted, set_name=set_name, **_contents(findings)
+    )
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _printed(value: object) -> object:
+    """What the template prints for a value: one line of text that is no markup."""
+    if isinstance(value, _Written):
+        return value
+    return MARKUP.sub(r"\\\g<0>", one_line(value, LONGEST))
+
+
+def _contents(findings: Findings) -> dict[str, Any]:
+    """All that the template names."""
+    model, results = findings.model, findings.results
+    return {
+        "findings": findings,
+        "model": model,
+        "scale": findings.scale,
+        "scale_words": SCALES.get(findings.scale.name, findings.scale.name),
+        "conclusion": conclude(findings),
+        "caveats": caveats(findings),
+        "shape": " x ".join("any" if side is None else str(side) for side in model.input_shape),
+        "chosen": LAYER_CHOSEN.get(model.layer_chosen, model.layer_chosen),
+        "swept": SWEPT[model.swept_by],
+        "layers": _layers(model.layers, model.layer),
+        "channels": [*_dead(findings.curves[0]), *_tied(findings.curves[0])],
+        "curves": [_curve(curve) for curve in findings.curves],
+        "repaired": [row for curve in findings.curves for row in _repaired(findings, curve)],
+        "missed": not_reached(findings.curves),
+        "verdict": verdict_contents(findings.verdict),
+        "mitigated": mitigated_contents(findings),
+        "estimates": estimates_contents(findings),
+        "evaluation": [_evaluated(result) for result in results],
+        "compared": _compared(results),
+        "attacked": results[0].attack_success is not None,
+        "true_known": results[0].poisoned_accuracy is not None,
+    }
+
+
+def _layers(layers: Iterable[tuple[str, str]], pruned: str) -> list[tuple[str, str, str]]:
+    """Name, kind and a note for each layer; of many the first, the last and those around it."""
+    names = list(layers)
+    at = next((i for i, (name, _) in enumerate(names) if name == pruned), 0)
+    shown, rows = 0, []
+    for i, (name, kind) in enumerate(names):
+        end = min(i, len(names) - 1 - i)
+        if len(names) <= ALL or end < ENDS or abs(i - at) <= AROUND:
+            if i > shown:
+                rows.append(("…", "", f"{i - shown} more"))
+            rows.append((one_line(name, NAME_LIMIT), kind, "pruned" if i == at else ""))
+            shown = i + 1
+    return rows
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    """A curve's heading, its picture, and where it ends."""
+    direction = curve.order.direction
+    return {
+        "direction": direction,
+        "heading": WORDS[direction].capitalize(),
+        "picture": _Written(paths.curve_figure(direction)),
+        "attacked": curve.attack_success is not None,
+        "ends": _ends(curve),
+    }
+
+
+def _dead(curve: Curve) -> list[str]:
+    dead = curve.order.dead
+    if not dead:
+        return ["Every channel is used by some clean image: none is dead."]
+    named = ", ".join(map(str, dead[:LISTED])) + (", …" if len(dead) > LISTED else "")
+    return [
+        f"{len(dead)} of {len(curve.order.channels)} channels are dead, exactly zero on all clean "
+        f"validation images: {named}."
+    ]
+
+
+def _tied(curve: Curve) -> list[str]:
+    """Which channels have no order among themselves."""
+    tied = curve.order.ties
+    if not tied:
+        return ["No two channels have the same mean, so the order is the only one."]
+    groups = f"{len(tied)} group{'s' * (len(tied) > 1)}"
+    return [
+        f"{sum(map(len, tied))} channels are tied with others, in {groups}; among themselves they "
+        "go by their number, which is arbitrary."
+    ]
+
+
+def _ends(curve: Curve) -> str:
+    said = f"With all channels pruned, clean accuracy is {percent(curve.clean_accuracy[-1])}"
+    if curve.attack_success is None:
+        return f"{said}."
+    return f"{said} and the ASR is {percent(curve.attack_success[-1])}."
+
+
+def _repaired(findings: Findings, curve: Curve) -> list[dict[str, Any]]:
+    """A row for each repaired model of a curve, with its files."""
+    direction, suffix = curve.order.direction, findings.model.format
+    return [
+        {
+            "direction": direction,
+            "points": drop.points,
+            "pruned": f"{drop.k} of {findings.model.channels} = {percent(curve.fractions[drop.k])}",
+            "accuracy": counted(Share(curve.clean_correct[drop.k], curve.clean_count)),
+            "file": _Written(f"`{paths.repaired_model(direction, drop.points, suffix)}`"),
+            "goodnet": _Written(f"`{paths.goodnet(direction, drop.points)}`"),
+        }
+        for drop in curve.drops
+        if drop.k is not None
+    ]
+
+
+def _evaluated(result: Result) -> dict[str, Any]:
+    """A row of the evaluation; shares that do not apply are empty."""
+
+    def said(share: Share | None) -> str:
+        return counted(share) if share else ""
+
+    where = result.repaired
+    return {
+        "model": NAMES[result.model],
+        "direction": where.direction if where else "",
+        "points": where.points if where else "",
+        "k": where.k if where else 0,
+        "clean": said(result.clean_accuracy),
+        "clean_flagged": said(result.clean_flagged),
+        "attack": said(result.attack_success),
+        "poisoned_flagged": said(result.poisoned_flagged),
+        "true": said(result.poisoned_accuracy),
+    }
+
+
+def _compared(results: Iterable[Result]) -> list[dict[str, Any]]:
+    """The repaired models by drop, where both orders have any."""
+    pruned = [r for r in results if r.repaired and r.repaired.by_pruning]
+    rows = [_evaluated(result) for result in pruned if result.model == "repaired"]
+    if len({row["direction"] for row in rows}) < 2:
+        return []
+    return sorted(rows, key=lambda row: float(row["points"]))
+
+
+def report_html(markdown: str, pictures: Mapping[str, bytes]) -> str:
+    """The text of `report.html`: the Markdown as one page that needs no other file.
+
+    Args:
+        markdown: from `report_markdown`.
+        pictures: file name -> PNG, at least those that the Markdown shows.
+
+    Raises:
+        KeyError: the Markdown shows a picture that is not given.
+    """
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    reader.disable(["link", "autolink"])
+    tokens = reader.parse(markdown)
+    inline = [child for token in tokens for child in token.children or []]
+    for image in (token for token in inline if token.type == "image"):
+        content = base64.b64encode(pictures[str(image.attrs["src"])]).decode("ascii")
+        image.attrs["src"] = f"data:image/png;base64,{content}"
+    body = reader.renderer.render(tokens, reader.options, {})
+    title = "".join(child.content for child in tokens[1].children or [])
+    page = Environment(loader=TEMPLATES, autoescape=True, undefined=StrictUndefined)
+    safe = Markup(body)  # the reader lets no markup of the text through
+    return page.get_template("page.html.j2").render(title=title, body=safe)

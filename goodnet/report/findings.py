@@ -1,0 +1,109 @@
+"""All that one repair found: what the tables, figures and the report are made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from goodnet.detection.verdict import Verdict
+from goodnet.evaluation.results import Repaired, Result
+from goodnet.metrics import Share
+from goodnet.mitigation.outcome import Mitigated, Recovery
+from goodnet.pruning.curve import Curve
+
+
+@dataclass(frozen=True)
+class SetFound:
+    """A data set as it was given: `role` is "clean valid", "clean test", "poisoned valid", ..."""
+
+    role: str
+    uri: str
+    sha256: str
+    count: int
+    stored_dtype: str
+    axes: str
+    lowest_label: int
+    highest_label: int
+    labels_present: int
+
+
+@dataclass(frozen=True)
+class ModelFound:
+    """A suspect as it was given, and what of it is pruned.
+
+    Attributes:
+        name: the file's name without ending, one printable line.
+        described_by: where the architecture came from.
+        pruned_by: "made" where the weights that make a channel are zeroed, "read" where those
+            that read it are.
+        swept_by: "incremental" where a sweep adds each channel's share of the next sums, "masked"
+            where it runs all that follows the layer for each state, or "both".
+    """
+
+    name: str
+    uri: str
+    sha256: str
+    format: str
+    described_by: str
+    classes: int
+    parameters: int
+    input_shape: tuple[int | None, int | None, int]
+    layers: tuple[tuple[str, str], ...]
+    layer: str
+    layer_chosen: str
+    channels: int
+    pruned_by: str
+    swept_by: str
+
+
+@dataclass(frozen=True)
+class ScaleUsed:
+    """The pixel scale: its name, whether it was found or given, and what was tried."""
+
+    name: str
+    chosen: str
+    tried: Mapping[str, Share]
+
+
+class Recheck(NamedTuple):
+    """What recovered triggers do to a repaired model, an estimate from clean images alone.
+
+    Attributes:
+        repaired: the repaired model.
+        recovered: for each class that a trigger was recovered for.
+        named: the classes named when the model was judged again; None where it was not.
+    """
+
+    repaired: Repaired
+    recovered: tuple[Recovery, ...]
+    named: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """One repair, from what was given to the evaluation.
+
+    Attributes:
+        curves: one for each order, ascending first.
+        baseline_clean: the suspect on the clean validation images.
+        baseline_attack: the suspect on the poisoned validation images, None without a set.
+        results: the evaluation on the test sets: suspect, repaired models, GoodNets.
+        verdict: whether the suspect is backdoored, from clean validation images alone.
+        method: what was asked for beside pruning.
+        mitigated: what came of that; None where nothing was done beside pruning.
+        budget: how many points of clean accuracy a model that is recommended may have lost.
+        rechecks: of the repaired models, where any trigger was recovered.
+    """
+
+    model: ModelFound
+    sets: tuple[SetFound, ...]
+    scale: ScaleUsed
+    points: tuple[str, ...]
+    curves: tuple[Curve, ...]
+    baseline_clean: Share
+    baseline_attack: Share | None
+    results: tuple[Result, ...]
+    verdict: Verdict
+    method: str
+    mitigated: Mitigated | None
+    budget: float
+    rechecks: tuple[Recheck, ...]

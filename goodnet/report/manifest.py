@@ -1,0 +1,146 @@
+"""A repair's identity, and the file that is written last and says that it is whole."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from goodnet.files.storage import Stored
+from goodnet.job.request import Request
+from goodnet.metrics import Share
+from goodnet.report.findings import Findings
+from goodnet.report.recommendation import recommend
+
+PACKAGES = (
+    "goodnet",
+    "tensorflow-cpu",
+    "tensorflow",
+    "keras",
+    "h5py",
+    "numpy",
+    "matplotlib",
+    "prefect",
+)
+
+
+def repair_key(model: Stored, data: Mapping[str, Stored], request: Request, method: str) -> str:
+    """A digest of all inputs, parameters and code: the same repair lands in the same place.
+
+    Args:
+        model: the suspect's file.
+        data: the data sets by role.
+        request: what was asked for.
+        method: a digest of the source that a repair computes with.
+    """
+    architecture = request.architecture
+    content = {
+        "method": method,
+        "model": model.sha256,
+        "data": {role: stored.sha256 for role, stored in data.items()},
+        "parameters": {
+            **asdict(request),
+            "architecture": architecture if isinstance(architecture, str) else architecture.sha256,
+        },
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def manifest(
+    folder: str,
+    model: Stored,
+    data: Mapping[str, Stored],
+    request: Request,
+    method: str,
+    findings: Findings,
+    files: Sequence[Stored],
+) -> bytes:
+    """The text of `manifest.json`.
+
+    Args:
+        folder: the repair's folder, which the files' paths are relative to.
+        model: the suspect's file.
+        data: the data sets by role.
+        request: what was asked for.
+        method: a digest of the source that the repair computed with.
+        findings: what was found.
+        files: everything else in the folder.
+    """
+    content = {
+        "inputs": {"model": _input(model), **{role: _input(s) for role, s in data.items()}},
+        "parameters": _parameters(request, findings),
+        "versions": {"method": method, **_versions()},
+        "baseline": {
+            "clean_accuracy": _share(findings.baseline_clean),
+            "attack_success": _share(findings.baseline_attack),
+        },
+        "verdict": findings.verdict.as_json(),
+        "second_repair": findings.mitigated.as_json() if findings.mitigated else None,
+        "recommendation": recommend(findings).as_json(),
+        "results": [_result(result) for result in findings.results],
+        "files": {
+            file.uri.removeprefix(folder).lstrip("/"): {"sha256": file.sha256, "bytes": file.bytes}
+            for file in sorted(files)
+        },
+    }
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _parameters(request: Request, findings: Findings) -> dict[str, Any]:
+    """All parameters, each as it was asked for and, where that was "auto", what it became."""
+    architecture = request.architecture
+    if not isinstance(architecture, str):
+        architecture = json.dumps(_input(architecture))
+    return {
+        "order": list(request.directions),
+        "drop": list(request.points),
+        "layer": {"asked": request.layer, "used": findings.model.layer},
+        "scale": {"asked": request.scale, "used": findings.scale.name},
+        "sweep": findings.model.swept_by,
+        "method": {"asked": request.method, "budget_points": request.budget},
+        "architecture": {"asked": architecture, "used": findings.model.described_by},
+        "channels_pruned": {
+            curve.order.direction: {drop.points: drop.k for drop in curve.drops}
+            for curve in findings.curves
+        },
+        "channel_order": {
+            curve.order.direction: list(curve.order.channels) for curve in findings.curves
+        },
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except ImportError:  # not installed: one of the two TensorFlow packages never is
+            continue
+    return found
+
+
+def _input(stored: Stored) -> dict[str, Any]:
+    return {"uri": stored.uri, "sha256": stored.sha256, "bytes": stored.bytes}
+
+
+def _share(share: Share | None) -> dict[str, Any] | None:
+    if share is None:
+        return None
+    return {"value": share.value, **asdict(share), "low": share.low, "high": share.high}
+
+
+def _result(result: Any) -> dict[str, Any]:
+    where = result.repaired
+    return {
+        "model": result.model,
+        "order": where.direction if where else None,
+        "drop": where.points or None if where else None,
+        "channels_pruned": where.k if where else 0,
+        **{
+            name: _share(getattr(result, name))
+            for name in result._fields
+            if name not in ("model", "repaired")
+        },
+    }

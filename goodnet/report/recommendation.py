@@ -1,0 +1,198 @@
+"""What to use in the suspect's place, if anything: one recommendation over all candidates.
+
+Candidates are all repaired models and their GoodNets. What speaks for one is of one of two kinds,
+never mixed: *measured*, where a poisoned test set triggers the suspect, or else *estimated* from
+clean images, where the verdict named a class and triggers recovered for it can be tried. Without
+either nothing is recommended: that no backdoor was found is no reason to trust a file.
+
+Each bound is held against a 95 % interval, not against the share itself:
+
+    triggered      the ASR's interval lies above TRIGGERED and above chance
+    removed        the ASR's interval ends at REMOVED or lower
+    within budget  the interval of the clean test accuracy lost reaches down to the budget
+    gone           a recovered trigger's interval ends at WORKS or lower, of one that lay above it
+                   in the suspect
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+from goodnet.detection.verdict import BACKDOORED, Answer
+from goodnet.evaluation.results import Repaired, Result
+from goodnet.metrics import Loss, Share
+from goodnet.mitigation.outcome import Recovery
+from goodnet.report.findings import Findings, Recheck
+
+TRIGGERED: Final = 0.10  # ASR
+REMOVED: Final = 0.05  # ASR
+WORKS: Final = 0.50  # the share of clean images that a recovered trigger takes to its class
+
+Basis = Literal["measured", "estimated"]
+
+
+class Candidate(NamedTuple):
+    """A repaired model or GoodNet, and what speaks against it.
+
+    Attributes:
+        result: what it does on the test sets.
+        loss: the clean test accuracy that it loses.
+        costly: whether that is shown to be more than the budget.
+        attacked: whether the poisoned test set is not shown to have lost its effect.
+        doubted: classes that the verdict holds against the suspect, and whose triggers are not
+            shown to be gone.
+    """
+
+    result: Result
+    loss: Loss
+    costly: bool
+    attacked: bool
+    doubted: tuple[int, ...]
+
+    @property
+    def can_be_used(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not (self.costly or self.attacked or self.doubted)
+
+    @property
+    def rank(self) -> tuple[Any, ...]:
+        """The larger, the better: what is wrong with it, then clean accuracy less ASR.
+
+        Of those that are doubted, one that was trained against it comes before pruned ones.
+        """
+        attack, repaired = self.result.attack_success, self.result.repaired
+        value = self.result.clean_accuracy.value - (attack.value if attack else 0)
+        trained = bool(self.doubted and repaired and not repaired.by_pruning)
+        return not self.attacked, not self.doubted, trained, not self.costly, value
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What a repair comes to.
+
+    Attributes:
+        answer: what the suspect is, by all evidence.
+        basis: the kind of evidence that candidates were ranked by; None where there is none.
+        model: the repaired model to use, None where none can be.
+        goodnet: the GoodNet to use, likewise.
+        nearest: the candidate that comes nearest to it; None without any.
+    """
+
+    answer: Answer
+    basis: Basis | None
+    model: Candidate | None
+    goodnet: Candidate | None
+    nearest: Candidate | None
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, for `json.dumps`."""
+        return {
+            "suspect": self.answer,
+            "evidence": self.basis,
+            **{
+                name: _named(candidate)
+                for name, candidate in (("model", self.model), ("goodnet", self.goodnet))
+            },
+        }
+
+
+def recommend(findings: Findings) -> Recommendation:
+    """The recommendation that these findings give ground for."""
+    measured, verdict = is_triggered(findings), findings.verdict
+    answer = BACKDOORED if measured else verdict.verdict
+    basis: Basis | None = None
+    if measured or verdict.verdict == BACKDOORED:
+        basis = "measured" if measured else "estimated"
+    candidates = list(_candidates(findings, bool(measured)))
+    nearest = max(candidates, key=lambda candidate: candidate.rank, default=None)
+    if basis is None:
+        return Recommendation(answer, None, None, None, nearest)
+    usable = [candidate for candidate in candidates if candidate.can_be_used]
+    models = [c for c in usable if c.result.model == "repaired"]
+    model = max(models, key=lambda candidate: candidate.rank, default=None)
+    goodnets = [c for c in usable if c.result.model == "goodnet" and _tells_apart(c.result)]
+    own = [c for c in goodnets if model and c.result.repaired == model.result.repaired]
+    goodnet = max(own or goodnets, key=lambda candidate: candidate.rank, default=None)
+    return Recommendation(answer, basis, model, goodnet, nearest)
+
+
+def is_triggered(findings: Findings) -> bool | None:
+    """Whether the poisoned test set triggers a backdoor in the suspect.
+
+    None where there is no such set, or its images are too few to tell.
+    """
+    attack = findings.results[0].attack_success
+    if attack is None:
+        return None
+    bound = max(TRIGGERED, 1 / findings.model.classes)
+    return True if attack.low > bound else False if attack.high <= bound else None
+
+
+def is_removed(attack: Share) -> bool:
+    """Whether this ASR shows that a trigger has lost its effect."""
+    return attack.high <= REMOVED
+
+
+def is_gone(recovery: Recovery) -> bool:
+    """Whether a trigger that worked in the suspect is shown to work no more."""
+    return recovery.before.low > WORKS >= recovery.after.high
+
+
+def still_works(recovery: Recovery) -> bool:
+    """Whether a recovered trigger is shown to work in the repaired model."""
+    return recovery.after.low > WORKS
+
+
+def _candidates(findings: Findings, measured: bool) -> Iterator[Candidate]:
+    """Every repaired model and GoodNet, models first."""
+    suspect = findings.results[0].clean_accuracy
+    agreed = {r.repaired: r.clean_accuracy for r in findings.results if r.model == "goodnet"}
+    rechecks: dict[Repaired | None, Recheck] = {r.repaired: r for r in findings.rechecks}
+    for result in findings.results[1:]:
+        after, both = result.clean_accuracy, agreed[result.repaired]
+        loss = Loss(suspect.hits, after.hits, both.hits, after.count)
+        attack = result.attack_success
+        yield Candidate(
+            result,
+            loss,
+            costly=100 * loss.low > findings.budget,
+            attacked=measured and attack is not None and not is_removed(attack),
+            doubted=_doubted(findings, rechecks.get(result.repaired), measured),
+        )
+
+
+def _doubted(findings: Findings, recheck: Recheck | None, measured: bool) -> tuple[int, ...]:
+    """The classes for which a backdoor may be left, as far as recovered triggers tell.
+
+    A class that the poisoned test set is about is measured, and not estimated.
+    """
+    own = _targets_measured(findings) if measured else frozenset[int]()
+    recovered = recheck.recovered if recheck else ()
+    again = recheck.named if recheck else None
+    gone = {r.target for r in recovered if is_gone(r)} if again is not None else set()
+    suspected = findings.verdict.standing_out
+    doubted = [c for c in findings.verdict.classes if c not in gone]
+    doubted += [r.target for r in recovered if r.target in suspected and still_works(r)]
+    doubted += again or ()
+    return tuple(dict.fromkeys(c for c in doubted if c not in own))
+
+
+def _targets_measured(findings: Findings) -> frozenset[int]:
+    """The labels of the poisoned test set."""
+    (found,) = (s for s in findings.sets if s.role == "poisoned test")
+    if found.labels_present <= 2:
+        return frozenset({found.lowest_label, found.highest_label})
+    return frozenset(range(found.lowest_label, found.highest_label + 1))
+
+
+def _tells_apart(result: Result) -> bool:
+    """Whether a GoodNet flags poisoned images more often than clean ones, as far as is known."""
+    poisoned, clean = result.poisoned_flagged, result.clean_flagged
+    return poisoned is None or clean is None or poisoned.low > clean.high
+
+
+def _named(candidate: Candidate | None) -> dict[str, Any] | None:
+    if candidate is None or candidate.result.repaired is None:
+        return None
+    repaired = candidate.result.repaired
+    return {"method": repaired.direction, "drop": repaired.points or None}

@@ -1,0 +1,121 @@
+"""The verdict as figures: every class's number with the outliers marked, and recovered triggers."""
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goodnet.detection.verdict import Statistic, Verdict
+from goodnet.metrics import Share
+from goodnet.report.figures import (
+    BLACK,
+    BLUE,
+    GREY,
+    NORMAL,
+    SMALL,
+    VERMILLION,
+    WIDTH,
+    Axes,
+    Images,
+    draw_image,
+    new_axes,
+    new_figure,
+    picture_size,
+    png,
+    say,
+    short_name,
+    small_ticks,
+    write,
+)
+from goodnet.report.tables import classes_in_words, percent
+from goodnet.triggers.trigger import Trigger
+
+ROW, PLOT, NAMES = 0.62, 4.2, 1.9  # inches: height of a method's row, width of its plot, its name
+SHOWN = 5  # sample images of a trigger
+
+
+def verdict_figure(verdict: Verdict, model: str) -> bytes:
+    """Every class's number, a row for each method, with the named and suspicious ones marked.
+
+    Args:
+        verdict: the verdict.
+        model: the suspect's name.
+    """
+    count = max((len(s.values) for s in verdict.statistics), default=0)
+    about = f"{count} classes looked at, a dot each; line: from here on a class is named"
+    about += f"; {classes_in_words(verdict.dependent)} dependent" if verdict.dependent else ""
+    title = f"Verdict: {verdict.verdict}"
+    title += f", {classes_in_words(verdict.classes)}" if verdict.classes else ""
+    figure = new_figure(0.95 + ROW * len(verdict.statistics), title, short_name(model), about)
+    for row, statistic in enumerate(verdict.statistics):
+        top = 0.85 + ROW * row
+        say(figure, 0, top + 0.2, statistic.method)
+        axes = new_axes(figure, (NAMES, top, PLOT, 0.3))
+        _draw_numbers(axes, statistic, verdict.dependent)
+    return png(figure)
+
+
+def _draw_numbers(axes: Axes, statistic: Statistic, dependent: Collection[int]) -> None:
+    """The classes' numbers on a line; those that stand out as triangles with their class."""
+    values = list(statistic.values.values())
+    low, high = min([0.0, *values]), 1.15 * max([statistic.named, *values])
+    axes.set(xlim=(low, high), ylim=(-1, 1.6))
+    axes.set_yticks([])
+    axes.spines[["left", "right", "top"]].set_visible(False)
+    small_ticks(axes)
+    axes.axvline(statistic.named, color=BLACK, linewidth=1.0, linestyle="--")
+    named = [c for c in statistic.at_least(statistic.named) if c not in dependent]
+    suspicious = statistic.at_least(statistic.suspicious)
+    for label, value in statistic.values.items():
+        stands_out = label in suspicious
+        color = VERMILLION if label in named else BLUE if stands_out else GREY
+        mark = "^" if stands_out else "o"
+        axes.plot(value, 0, mark, color=color, markersize=6 if stands_out else 4, clip_on=False)
+    by_value: dict[float, list[str]] = {}
+    for label in suspicious:
+        by_value.setdefault(round(statistic.values[label], 2), []).append(str(label))
+    for value, labels in by_value.items():
+        write(axes.text, value, 0.6, ", ".join(labels), fontsize=SMALL, ha="center")
+
+
+def trigger_figure(trigger: Trigger, images: Images, labels: NDArray[np.int64]) -> bytes:
+    """Sample images without and with a recovered trigger, and the trigger by itself.
+
+    Args:
+        trigger: a recovered one.
+        images: uint8 (n, H, W, C), clean; the first ones of other classes are shown.
+        labels: their classes, (n,).
+    """
+    rows = np.flatnonzero(labels != trigger.target)[:SHOWN]
+    clean = images[rows]
+    stamped = np.rint(255 * trigger.stamp(np.asarray(clean / 255, dtype=np.float32))).astype(
+        np.uint8
+    )
+    step = WIDTH / (SHOWN + 1)
+    width, height = picture_size(step - 0.1, images)
+    title = f"Recovered trigger for class {trigger.target}"
+    about = _success(trigger.success, trigger.area)
+    figure = new_figure(0.95 + 2 * height, title, about)
+    top = 0.62
+    for words, shown in (("clean", clean), ("with the trigger", stamped)):
+        say(figure, 0, top - 0.05, words, fontsize=NORMAL)
+        for place, image in enumerate(shown):
+            draw_image(figure, (place * step, top, width, height), image)
+        top += height + 0.22
+    alone = np.rint(255 * (trigger.mask * trigger.pattern)).astype(np.uint8)
+    mask = np.rint(255 * np.broadcast_to(trigger.mask, (*trigger.mask.shape[:2], 1)))
+    for words, image, down in (
+        ("its mask", mask.astype(np.uint8), 0),
+        ("mask × pattern", alone, 1),
+    ):
+        top = 0.62 + down * (height + 0.22)
+        say(figure, SHOWN * step, top - 0.05, words, fontsize=NORMAL)
+        draw_image(figure, (SHOWN * step, top, width, height), image)
+    return png(figure)
+
+
+def _success(success: Share, area: float) -> str:
+    return (
+        f"covers {percent(area)} of the image; takes {percent(success.value)} of {success.count} "
+        "clean images of other classes there"
+    )

@@ -1,0 +1,1 @@
+"""The process that opens untrusted files, and what starts it."""

@@ -1,0 +1,1 @@
+"""Triggers: what they are, where they may be, and what they do."""
