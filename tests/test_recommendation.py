@@ -228,6 +228,8 @@ def test_a_set_triggers_a_backdoor_where_its_interval_says_so(
     findings = invented_findings(classes=classes, attack=[hits] * 7, labels_present=classes)
     assert is_triggered(findings) is triggered
     assert recommend(findings).answer == (BACKDOORED if triggered else NOTHING)
+    assert ("too small to settle it" in headline(findings)) == (triggered is None)
+    assert ("nor does the poisoned test set" in headline(findings)) == (triggered is False)
 
 
 def test_classes_that_were_unlearned_in_doubt_are_tried_as_well() -> None:

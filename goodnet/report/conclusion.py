@@ -12,7 +12,13 @@ from goodnet.metrics import Share
 from goodnet.mitigation.outcome import Recovery
 from goodnet.report.findings import Findings
 from goodnet.report.observations import observations
-from goodnet.report.recommendation import WORKS, Candidate, Recommendation, recommend
+from goodnet.report.recommendation import (
+    WORKS,
+    Candidate,
+    Recommendation,
+    is_triggered,
+    recommend,
+)
 from goodnet.report.tables import classes_in_words, counted, percent, points
 from goodnet.report.verdict_sentence import verdict_sentence
 
@@ -53,11 +59,14 @@ def _nothing_known(findings: Findings, chosen: Recommendation) -> str:
             "Whether this network has a backdoor could not be told, so nothing is recommended, "
             "neither this network nor one made from it."
         )
-    poisoned = findings.results[0].attack_success
-    looked = " nor does the poisoned test set trigger one" if poisoned else ""
+    looked = ""
+    if findings.results[0].attack_success:
+        looked = ", and the poisoned test set is too small to settle it"
+        if is_triggered(findings) is False:
+            looked = ", nor does the poisoned test set trigger one"
     return (
-        f"No backdoor was found in this network{',' * bool(looked)}{looked}. That is no proof that "
-        "there is none, so nothing is recommended: trust it as far as you trust where it is from."
+        f"No backdoor was found in this network{looked}. That is no proof that there is none, so "
+        "nothing is recommended: trust it as far as you trust where it is from."
     )
 
 
