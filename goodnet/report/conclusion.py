@@ -20,7 +20,7 @@ from goodnet.report.recommendation import (
     recommend,
 )
 from goodnet.report.tables import classes_in_words, counted, percent, points
-from goodnet.report.verdict_sentence import verdict_sentence
+from goodnet.report.verdict_sentence import verdict_sentence, why_inconclusive
 
 
 def headline(findings: Findings) -> str:
@@ -54,10 +54,11 @@ def recommendation_sentences(findings: Findings) -> list[str]:
 
 def _nothing_known(findings: Findings, chosen: Recommendation) -> str:
     """What is said where neither poisoned nor clean images show a backdoor."""
+    verdict = findings.verdict
     if chosen.answer == INCONCLUSIVE:
         return (
-            "Whether this network has a backdoor could not be told, so nothing is recommended, "
-            "neither this network nor one made from it."
+            f"Whether this network has a backdoor could not be told: {why_inconclusive(verdict)}. "
+            "So nothing is recommended, neither this network nor one made from it."
         )
     looked = ""
     if findings.results[0].attack_success:

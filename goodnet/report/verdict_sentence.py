@@ -14,13 +14,15 @@ def verdict_sentence(verdict: Verdict) -> str:
         return f"{said}{_beside(verdict)}"
     if verdict.verdict == NOTHING:
         return f"No backdoor found: no class stands out ({_evidence(verdict)})."
-    if not verdict.suspicious:
-        return (
-            f"Inconclusive: no class stands out, but {verdict.references.lack}, and so the "
-            f"network cannot be cleared ({_evidence(verdict)})."
-        )
-    said = f"Inconclusive: {_stand_out(verdict.suspicious)}, but not clearly"
-    return f"{said} ({_evidence(verdict)})."
+    return f"Inconclusive: {why_inconclusive(verdict)} ({_evidence(verdict)})."
+
+
+def why_inconclusive(verdict: Verdict) -> str:
+    """Why a verdict is inconclusive, as a clause."""
+    if verdict.suspicious:
+        return f"{_stand_out(verdict.suspicious)}, but not clearly"
+    lack = verdict.references.lack or "there is nothing to hold it against"
+    return f"no class stands out, but {lack}, and so the network cannot be cleared"
 
 
 def _beside(verdict: Verdict) -> str:
