@@ -26,9 +26,12 @@ def change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Change]:
         shutil.copytree(PROJECT / package, tmp_path / package)
     monkeypatch.setattr(source, "ROOT", tmp_path)
 
-    def digests() -> dict[Unit, str]:
+    def forget() -> None:
         for cached in (source.digest_of, source._read, source._module, source._path):
             cached.cache_clear()
+
+    def digests() -> dict[Unit, str]:
+        forget()
         return {unit: digest_of(unit) for unit in EVERY}
 
     def changed(name: str, old: str, new: str) -> set[Unit]:
@@ -40,7 +43,8 @@ def change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Change]:
         return {unit for unit in EVERY if before[unit] != after[unit]}
 
     yield changed
-    digests()
+    monkeypatch.undo()
+    forget()  # what is remembered is of the copy
 
 
 def test_a_line_of_the_detection_changes_the_verdict_and_what_follows_and_not_the_sweep(
