@@ -96,7 +96,7 @@ class Started(Generic[R]):
     def result(self) -> R:
         """The record; made anew if the files it names are not there as they were."""
         record = self._load(self._future)
-        if all(map(storage.holds, _files_in(record))):
+        if all(map(_is_there, _files_in(record))):
             return record
         again = self._task.with_options(refresh_cache=True)
         return self._load(again.submit(**self._inputs))
@@ -173,6 +173,14 @@ async def _can_pass(task: Any, run: Any, state: Any) -> bool:
     except Exception:
         return False
     return False
+
+
+def _is_there(stored: Stored) -> bool:
+    """Whether the file is as it was; one that cannot be reached is not there for us."""
+    try:
+        return storage.holds(stored)
+    except OSError:
+        return False
 
 
 def _files_in(record: Any) -> Iterator[Stored]:

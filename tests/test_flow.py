@@ -256,6 +256,24 @@ def test_a_trained_network_outlives_a_change_of_the_report(
     assert len(asked) == 2
 
 
+def test_a_network_that_cannot_be_reached_any_more_is_trained_again(
+    quick: tuple[Toy, list[tuple[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was left in the output of another repair, which does not answer."""
+    toy, asked = quick
+    run(toy, method="auto")
+    before, holds = str(folder_of(toy)), storage.holds
+
+    def unreachable(stored: storage.Stored) -> bool:
+        if stored.uri.startswith(before):
+            raise OSError("no answer")
+        return holds(stored)
+
+    monkeypatch.setattr(storage, "holds", unreachable)
+    assert run(toy, method="auto", output=tmp_path / "elsewhere") == 0
+    assert len(asked) == 2
+
+
 @pytest.mark.parametrize("order", ["ascending", "descending", "both"])
 def test_fine_pruning_prunes_the_quietest_channels_whatever_the_order(
     quick: tuple[Toy, list[tuple[str, Any]]], order: str
