@@ -68,11 +68,7 @@ def store_networks(
 @cached_task(name="copy", run_name="copy to {uri}")
 def store_copy(file: Stored, uri: str) -> Stored:
     """The copy of a stored file at another place."""
-    with storage.local_file(file.uri) as path:
-        copy = storage.put(path, uri)
-    if copy.sha256 != file.sha256:
-        raise OSError(f"{file.uri}: changed while it was copied")
-    return copy
+    return storage.copy(file, uri)
 
 
 @cached_task(name="draw samples", run_name="draw samples of {name}")

@@ -81,6 +81,18 @@ def test_what_is_put_is_held_until_it_changes(bucket: str, tmp_path: Path) -> No
         storage.read(stored)
 
 
+def test_a_stored_file_is_copied_from_and_to_object_storage(bucket: str, tmp_path: Path) -> None:
+    stored = storage.put(b"content", f"{bucket}/one/file")
+    other = storage.copy(stored, f"{bucket}/two/file")
+    local = storage.copy(other, str(tmp_path / "two" / "file"))
+    assert storage.read(local) == b"content"
+    assert {stored.sha256} == {other.sha256, local.sha256}
+    storage.put(b"contenT", f"{bucket}/one/file")
+    with pytest.raises(OSError, match="is not what was stored"):
+        storage.copy(stored, f"{bucket}/three")
+    assert not storage.exists(f"{bucket}/three")
+
+
 def test_an_object_that_others_stored_is_read_to_know_it(bucket: str) -> None:
     """Only what we stored says its digest; and one of the same size is not the same."""
     name = bucket.removeprefix("s3://")

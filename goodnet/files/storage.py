@@ -141,6 +141,18 @@ def put(content: Path | bytes, uri: str) -> Stored:
     return stored
 
 
+def copy(stored: Stored, uri: str) -> Stored:
+    """The copy of a stored file at another URI.
+
+    Raises:
+        OSError: it could not be copied, or is not what was stored; nothing is written then.
+    """
+    with local_file(stored.uri) as path:
+        if identify(str(path)).sha256 != stored.sha256:
+            raise OSError(f"{stored.uri}: is not what was stored there")
+        return put(path, uri)
+
+
 def read(stored: Stored) -> bytes:
     """The content of a small file of our own.
 
