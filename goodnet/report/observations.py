@@ -192,7 +192,7 @@ def _still_there(repaired: Sequence[Result]) -> list[str]:
     order = f" ({model.direction})" if model else ""
     return [
         f"Pruning did not remove this backdoor: {at} the ASR is still "
-        f"{percent(_attack(lowest).value)}{order}; no repaired model has a lower one.",
+        f"{percent(_attack(lowest).value)}{order}; no pruned model has a lower one.",
     ]
 
 
