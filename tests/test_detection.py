@@ -166,6 +166,14 @@ def test_only_a_class_with_a_trigger_is_named_and_it_is_drawn_back_from_the_reco
     assert judge_against(view, few, Honest((), NONE)).verdict == INCONCLUSIVE
 
 
+def test_the_class_with_the_most_behind_it_is_named_first() -> None:
+    """However high a method's numbers are, they count by its own threshold."""
+    low = Statistic("low", {3: 0.6, 5: 0.1}, named=0.5, suspicious=0.4)
+    high = Statistic("high", {3: 0.5, 5: 4.0}, named=1.0, suspicious=0.8)
+    assert decide([low, high], SOME).classes == (5, 3)
+    assert decide([high, low], SOME).classes == (5, 3)
+
+
 def test_the_thresholds_decide_and_too_few_images_clear_nobody() -> None:
     def number(value: float, other: float = 0.0) -> Statistic:
         return Statistic.of(BARS, {3: value, 5: other})

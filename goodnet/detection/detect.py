@@ -141,12 +141,20 @@ def decide(statistics: Sequence[Statistic], references: References, missing: int
         references: what came of the reference networks.
         missing: classes without a clean image.
     """
-    named = dict.fromkeys(c for s in statistics for c in s.at_least(s.named))
+    evidence = {
+        c: max(s.values.get(c, -inf) / s.named for s in statistics) for c in _named(statistics)
+    }
+    named = sorted(evidence, key=lambda c: -evidence[c])
     doubtful = dict.fromkeys(c for s in statistics for c in s.at_least(s.suspicious))
     suspicious = tuple(c for c in doubtful if c not in named)
     doubt = suspicious or references.outcome != "trained"
     answer = BACKDOORED if named else INCONCLUSIVE if doubt else NOTHING
     return Verdict(answer, tuple(named), suspicious, tuple(statistics), references, missing)
+
+
+def _named(statistics: Sequence[Statistic]) -> Iterable[int]:
+    """The classes that any method names, in the methods' order."""
+    return dict.fromkeys(c for s in statistics for c in s.at_least(s.named))
 
 
 def _recovered(
