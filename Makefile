@@ -25,7 +25,7 @@ serve: $(READY)
 	@$(BIN)/python -m flows.serve
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-all: $(READY)
 	$(BIN)/python -m pytest
