@@ -87,7 +87,8 @@ def test_nought_of_few_poisoned_images_shows_nothing(count: int) -> None:
     )  # fmt: skip
     assert recommend(findings).basis == "measured"
     assert recommended_files(findings) == {}
-    assert "still gives the attacker's answer to 0 of" in headline(findings)
+    assert "gives the attacker's answer to 0 of" in headline(findings)
+    assert "which are too few to be sure" in headline(findings)
     enough = invented_findings(clean=[200] * 7, attack=[200, *[0] * 6], flagged_clean=0)
     assert "recommended/model.h5" in recommended_files(enough)
 

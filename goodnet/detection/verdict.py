@@ -189,11 +189,6 @@ class Verdict:
         """The classes named, then the suspicious ones."""
         return (*self.classes, *self.suspicious)
 
-    @property
-    def in_question(self) -> tuple[int, ...]:
-        """What a repair is held to account for: the classes named, or else the suspicious ones."""
-        return self.classes or self.suspicious
-
     def recovered_triggers(self) -> list[Trigger]:
         """All triggers that were recovered, the best one of each class that stands out first."""
         return [record.trigger() for record in (*self.triggers, *self.further)]

@@ -19,7 +19,7 @@ def choose_method(asked: str, verdict: Verdict) -> Name | None:
     """
     if asked == "pruning" or (asked == "auto" and verdict.verdict == NOTHING):
         return None
-    if asked == "unlearning" and verdict.in_question:
+    if asked == "unlearning" and verdict.standing_out:
         return "unlearned"
     if asked == "auto" and verdict.verdict == BACKDOORED:
         return "unlearned"

@@ -13,6 +13,7 @@ from goodnet.mitigation.outcome import Recovery
 from goodnet.report.findings import Findings
 from goodnet.report.observations import observations
 from goodnet.report.recommendation import (
+    REMOVED,
     WORKS,
     Candidate,
     Recommendation,
@@ -179,7 +180,11 @@ def _faults(findings: Findings, candidate: Candidate) -> Iterator[str]:
     """What speaks against a candidate."""
     attack = candidate.result.attack_success
     if candidate.attacked and attack:
-        yield f"still gives the attacker's answer to {counted(attack)} of the poisoned test images"
+        sure = "" if attack.value > REMOVED else ", which are too few to be sure"
+        still = "gives" if sure else "still gives"
+        yield (
+            f"{still} the attacker's answer to {counted(attack)} of the poisoned test images{sure}"
+        )
     if candidate.doubted:
         yield f"is not shown to be rid of {classes_in_words(candidate.doubted)}" + (
             _why_doubted(findings, candidate)
