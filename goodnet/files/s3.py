@@ -6,7 +6,7 @@ Endpoint and credentials come from AWS' own environment variables and files, and
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -158,6 +158,9 @@ def holds(uri: str, size: int, sha256: str) -> bool:
 def check_writable(folder: str) -> None:
     """Nothing: objects can be stored under the prefix. An upload is begun there, and given up.
 
+    That it could be begun is the answer: some servers have no way to give one up, and some
+    credentials no right to; no object comes of one that was only begun.
+
     Raises:
         FileNotFoundError: there is no such bucket.
         OSError: it cannot be written to.
@@ -165,7 +168,8 @@ def check_writable(folder: str) -> None:
     bucket, key = split(folder)
     place = {"Bucket": bucket, "Key": f"{key.rstrip('/')}/{paths.PROBE}".lstrip("/")}
     begun = _call(folder, "create_multipart_upload", **place)
-    _call(folder, "abort_multipart_upload", **place, UploadId=begun["UploadId"])
+    with suppress(OSError):
+        _call(folder, "abort_multipart_upload", **place, UploadId=begun["UploadId"])
 
 
 def _digest(uri: str) -> str:
