@@ -14,10 +14,10 @@ from goodnet.datasets.dataset import open_dataset
 from goodnet.detection.detect import judge
 from goodnet.evaluation.compare import compare
 from goodnet.mitigation.holdout import split as parts_of
-from goodnet.mitigation.mitigate import METHODS, Problem
+from goodnet.mitigation.mitigate import METHODS, MitigationInput
 from goodnet.mitigation.policy import channels_pruned_first
 from goodnet.network.build import build_network
-from goodnet.network.classifier import Scorer, View
+from goodnet.network.classifier import Classifier, LogitModel
 from goodnet.network.goodnet import guard
 from goodnet.network.graph import choose_layer
 from goodnet.network.suspect import Suspect
@@ -60,13 +60,13 @@ def repair(net: Net, seeds: list[int]) -> None:
         if drop.k is not None:
             pruned = prune(suspect, layer, order.channels[: drop.k])
             row(net, suspect, f"pruning, drop {drop.points}", "", pruned, f"{drop.k} pruned")
-    verdict = judge(View.of(suspect, net.scale), clean)
+    verdict = judge(LogitModel.of(suspect, net.scale), clean)
     channels = channels_pruned_first(curve)
-    problem = Problem(suspect, net.scale, clean, verdict, layer, channels)
+    problem = MitigationInput(suspect, net.scale, clean, verdict, layer, channels)
     parts = parts_of(clean)
     for how, method in METHODS.items():
         for seed in seeds:
-            start, view = time.monotonic(), View.of(suspect, net.scale)
+            start, view = time.monotonic(), LogitModel.of(suspect, net.scale)
             made = method(problem, view, parts, seed, no_progress)
             network = build_network(suspect.plan, suspect.source)
             network.set_weights(view.network.get_weights())
@@ -75,7 +75,7 @@ def repair(net: Net, seeds: list[int]) -> None:
                 row(net, suspect, f"{how}, without its guard", str(seed), network, "")
                 network = guard(suspect, network, net.scale, made.classes)
             before, after = (
-                Scorer(n, net.scale).right(parts.held_out) for n in (suspect.network, network)
+                Classifier(n, net.scale).right(parts.held_out) for n in (suspect.network, network)
             )
             note = f"held out {before} to {after}, {seconds:.0f} s"
             row(net, suspect, how, str(seed), network, note)

@@ -13,7 +13,7 @@ from goodnet.datasets.dataset import open_dataset
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.detect import judge
 from goodnet.detection.verdict import Verdict
-from goodnet.network.classifier import View
+from goodnet.network.classifier import LogitModel
 from goodnet.network.suspect import Suspect, open_suspect
 
 
@@ -54,7 +54,7 @@ if __name__ == "__main__":
     for wanted in nets_asked_for(sys.argv[1:]):
         suspect, clean = opened(wanted)
         start = time.monotonic()
-        verdict = judge(View.of(suspect, wanted.scale), clean)
+        verdict = judge(LogitModel.of(suspect, wanted.scale), clean)
         print(f"| {' | '.join(row(wanted, verdict, time.monotonic() - start))} |", flush=True)
         kind = "attacked" if wanted.triggers else "clean"
         counts[wanted.half, kind, rating(wanted, verdict)] += 1

@@ -20,7 +20,7 @@ from goodnet.network.suspect import Suspect
 from goodnet.pruning.order import DIRECTIONS, Order, order_channels
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import mean_activations, tally
-from goodnet.pruning.zeroing import find_cut, prune, pruned_weights
+from goodnet.pruning.zeroing import plan_zeroing, prune, pruned_weights
 from goodnet.scale import Scale
 
 WAYS = ("plain_32", "plain_256", "one_pass", "one_order", "both_orders", "masked", "evaluation")
@@ -34,7 +34,7 @@ def plain(
     Returns:
         what the time is to be multiplied with, as only some steps were made; the hits.
     """
-    network, cut = prune(suspect, layer, []), find_cut(suspect.plan, layer, suspect.source)
+    network, cut = prune(suspect, layer, []), plan_zeroing(suspect.plan, layer, suspect.source)
     weights = {inner.name: inner.get_weights() for inner in suspect.network.layers}
     images = [each.images(slice(None), Scale.RAW) for each in sets]
     width = len(order.channels)

@@ -17,11 +17,11 @@ from flows.preconditions import NOTHING_STARTED, check_prefect, check_results, r
 from flows.repair_model import repair_model
 from goodnet.errors import InputRefused, one_line, told
 from goodnet.files import paths, storage
-from goodnet.files.storage import Stored
+from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import find_data, find_models, find_output, glance, locate_data
 from goodnet.job.request import METHODS, ORDERS, SCALES, Request, parse_request
 from goodnet.report.conclusion import headline
-from goodnet.report.findings import Findings
+from goodnet.report.findings import RepairResult
 from goodnet.report.recommendation import recommend
 from goodnet.report.tables import results_table
 from tasks.runners import task_runner_of
@@ -36,7 +36,7 @@ class Outcome(NamedTuple):
 
     model: str
     folder: str | None
-    findings: Findings | None
+    findings: RepairResult | None
     refused: bool
     message: str
 
@@ -146,7 +146,7 @@ def start_each(suspects: Sequence[str], parameters: dict[str, Any]) -> State[Any
 
 def repair_each(
     suspects: Sequence[str],
-    sets: dict[str, Stored],
+    sets: dict[str, StoredFile],
     request: Request,
     output: str,
     runner: TaskRunner[Any],

@@ -12,9 +12,9 @@ from prefect.states import Completed, Failed
 
 from goodnet.detection.verdict import Verdict
 from goodnet.errors import InputRefused
-from goodnet.evaluation.results import Repaired, repaired_models, results_of
+from goodnet.evaluation.results import RepairedModel, repaired_models, results_of
 from goodnet.files import paths, storage
-from goodnet.files.storage import Stored
+from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import (
     CLEAN_TEST,
     CLEAN_VALID,
@@ -23,16 +23,16 @@ from goodnet.job.inputs import (
     identify_model,
 )
 from goodnet.job.request import Request
-from goodnet.metrics import Counts, Share
+from goodnet.metrics import Counts, Proportion
 from goodnet.mitigation.policy import FIRST, channels_pruned_first, choose_method
 from goodnet.pruning.curve import Curve, make_curve
 from goodnet.pruning.order import Direction, order_channels
 from goodnet.report.conclusion import headline, recommended_files
-from goodnet.report.findings import Findings, ModelFound, Recheck
+from goodnet.report.findings import ModelInfo, Recheck, RepairResult
 from goodnet.report.manifest import repair_key
 from goodnet.report.recommendation import recommend
-from tasks.caching import Folder, Started
-from tasks.detection import Second, evaluate_second, judge, mitigate, try_triggers
+from tasks.caching import Folder, RunningTask
+from tasks.detection import Mitigation, evaluate_second, judge, mitigate, try_triggers
 from tasks.method import (
     describe_data,
     describe_suspect,
@@ -60,7 +60,7 @@ def _name_of_run() -> str:
 
 
 @flow(name="repair-model", flow_run_name=_name_of_run, validate_parameters=False)
-def repair_model(uri: str, data: dict[str, Stored], request: Request, output: str) -> Any:
+def repair_model(uri: str, data: dict[str, StoredFile], request: Request, output: str) -> Any:
     """What was found out about one suspect, and the folder where it is.
 
     Args:
@@ -83,8 +83,8 @@ def repair_model(uri: str, data: dict[str, Stored], request: Request, output: st
 
 
 def investigate(
-    model: Stored, data: dict[str, Stored], request: Request, folder: str
-) -> tuple[Findings, list[Stored]]:
+    model: StoredFile, data: dict[str, StoredFile], request: Request, folder: str
+) -> tuple[RepairResult, list[StoredFile]]:
     """What there is to know of a suspect, and the networks made from it."""
     suspect = {"model": model, "architecture": request.architecture}
     found = describe_suspect(**suspect, layer=request.layer)
@@ -110,19 +110,19 @@ def investigate(
     networks = [file for task in stored for file in task.result()]
     if second:
         mitigated = second.mitigated
-        repaired = Repaired(mitigated.name, "", mitigated.pruned)
+        repaired = RepairedModel(mitigated.name, "", mitigated.pruned)
         models = (*models, repaired)
         rechecks = (*rechecks, Recheck(repaired, mitigated.recovered, mitigated.named))
         for role, count in evaluate_again(second, split, tests).items():
             counts[role].append(count)
         networks += second.model, second.goodnet
-    findings = Findings(
+    findings = RepairResult(
         model=found,
         sets=tuple(opened.result() for opened in sets),
         scale=scale,
         points=request.points,
         curves=curves,
-        baseline_clean=Share(curves[0].clean_correct[0], curves[0].clean_count),
+        baseline_clean=Proportion(curves[0].clean_correct[0], curves[0].clean_count),
         baseline_attack=_baseline_attack(curves[0]),
         results=results_of(models, counts[CLEAN_TEST], counts.get(POISONED_TEST)),
         verdict=verdict,
@@ -136,7 +136,7 @@ def investigate(
 
 def draw_curves(
     split: dict[str, Any],
-    data: dict[str, Stored],
+    data: dict[str, StoredFile],
     directions: Sequence[Direction],
     points: Sequence[str],
 ) -> tuple[Curve, ...]:
@@ -157,12 +157,12 @@ def draw_curves(
 
 
 def prune(
-    found: ModelFound,
+    found: ModelInfo,
     split: dict[str, Any],
     curves: Sequence[Curve],
-    repaired: Repaired,
+    repaired: RepairedModel,
     folder: str,
-) -> Started[list[Stored]]:
+) -> RunningTask[list[StoredFile]]:
     """The making of a repaired model and its GoodNet, begun."""
     return store_repaired.start(
         **split,
@@ -173,7 +173,7 @@ def prune(
     )
 
 
-def channels_of(curves: Sequence[Curve], repaired: Repaired) -> tuple[int, ...]:
+def channels_of(curves: Sequence[Curve], repaired: RepairedModel) -> tuple[int, ...]:
     """The channels that are pruned in a repaired model."""
     order = next(c.order for c in curves if c.order.direction == repaired.direction)
     return order.channels[: repaired.k]
@@ -182,9 +182,9 @@ def channels_of(curves: Sequence[Curve], repaired: Repaired) -> tuple[int, ...]:
 def recheck_pruned(
     split: dict[str, Any],
     curves: Sequence[Curve],
-    models: Sequence[Repaired],
+    models: Sequence[RepairedModel],
     verdict: Verdict,
-    valid: Stored,
+    valid: StoredFile,
 ) -> tuple[Recheck, ...]:
     """What the verdict's triggers do to the pruned models; nothing where there is none of both."""
     if not models or not verdict.triggers:
@@ -195,14 +195,14 @@ def recheck_pruned(
 
 
 def repair_again(
-    found: ModelFound,
+    found: ModelInfo,
     split: dict[str, Any],
     curves: Sequence[Curve],
     verdict: Verdict,
     request: Request,
-    valid: Stored,
+    valid: StoredFile,
     folder: str,
-) -> Second | None:
+) -> Mitigation | None:
     """What the verdict, or the request, calls for beside pruning. It sees no poisoned image."""
     how = choose_method(request.method, verdict)
     if how is None:
@@ -217,13 +217,13 @@ def repair_again(
         folder=Folder(folder),
     )
     model = put_in_place(second.model, folder, paths.repaired_model(how, "", found.format))
-    return Second(
+    return Mitigation(
         second.mitigated, model, put_in_place(second.goodnet, folder, paths.goodnet(how, ""))
     )
 
 
 def quietest_channels(
-    split: dict[str, Any], curves: Sequence[Curve], valid: Stored
+    split: dict[str, Any], curves: Sequence[Curve], valid: StoredFile
 ) -> tuple[int, ...]:
     """The channels that fine-pruning prunes first, whichever orders were asked for."""
     ascending = [curve for curve in curves if curve.order.direction == "ascending"]
@@ -232,14 +232,14 @@ def quietest_channels(
     return channels_pruned_first(ascending[0])
 
 
-def put_in_place(file: Stored, folder: str, name: str) -> Stored:
+def put_in_place(file: StoredFile, folder: str, name: str) -> StoredFile:
     """The file under its name in the folder, copied if an earlier repair left it in another one."""
     uri = storage.inside(folder, name)
     return file if file.uri == uri else store_copy(file=file, uri=uri)
 
 
 def evaluate_again(
-    second: Second, split: dict[str, Any], tests: dict[str, Stored]
+    second: Mitigation, split: dict[str, Any], tests: dict[str, StoredFile]
 ) -> dict[str, Counts]:
     """What the second repaired model, and its GoodNet, do on the test sets, by role."""
     given = {name: split[name] for name in ("model", "architecture", "scale")}
@@ -249,7 +249,9 @@ def evaluate_again(
     }
 
 
-def store_recommended(findings: Findings, networks: Sequence[Stored], folder: str) -> list[Stored]:
+def store_recommended(
+    findings: RepairResult, networks: Sequence[StoredFile], folder: str
+) -> list[StoredFile]:
     """Copies of what is recommended, where a script finds them; none where nothing is."""
     stored = {network.uri: network for network in networks}
     return [
@@ -259,12 +261,12 @@ def store_recommended(findings: Findings, networks: Sequence[Stored], folder: st
 
 
 def store(
-    model: Stored,
-    data: dict[str, Stored],
+    model: StoredFile,
+    data: dict[str, StoredFile],
     request: Request,
     method: str,
-    findings: Findings,
-    networks: Sequence[Stored],
+    findings: RepairResult,
+    networks: Sequence[StoredFile],
     folder: str,
 ) -> None:
     """Leave everything else in the repair's folder, the manifest last."""
@@ -292,6 +294,6 @@ def store(
     show(findings, pictures, [*report, *pictures, *networks, *written], folder)
 
 
-def _baseline_attack(curve: Curve) -> Share | None:
+def _baseline_attack(curve: Curve) -> Proportion | None:
     hits = curve.attack_hits
-    return None if hits is None else Share(hits[0], curve.poisoned_count)
+    return None if hits is None else Proportion(hits[0], curve.poisoned_count)

@@ -21,7 +21,7 @@ from goodnet.errors import InputRefused, RequestRefused, told
 from goodnet.files import storage
 from goodnet.files.paths import MODEL_SUFFIXES, safe_name
 from goodnet.job import inbox as inboxes
-from goodnet.job.inbox import Seen
+from goodnet.job.inbox import InboxEntry
 from goodnet.job.inputs import find_output, locate_data
 from tasks import runs
 from tasks.source import source_digest
@@ -78,7 +78,7 @@ def check(inbox: str, output: str, settle: float) -> None:
     find_output(output)
 
 
-def start_due(seen: Mapping[str, Seen], data: str, output: str) -> dict[str, str]:
+def start_due(seen: Mapping[str, InboxEntry], data: str, output: str) -> dict[str, str]:
     """The runs that were started, by the URI of their model.
 
     Raises:

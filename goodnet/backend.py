@@ -52,17 +52,17 @@ __all__ = ["WORKERS", "in_parts", "in_workers", "keras", "tf"]
 _POOL = ThreadPoolExecutor(WORKERS, thread_name_prefix="goodnet-block")
 
 Item = TypeVar("Item")
-Made = TypeVar("Made")
+Output = TypeVar("Output")
 
 
-def in_workers(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+def in_workers(make: Callable[[Item], Output], items: Iterable[Item]) -> Iterator[Output]:
     """What is made of each item, in the items' order; a few are worked on ahead.
 
     Args:
         make: called in the worker threads; must not call `in_workers` itself.
         items: taken one by one, as workers get free.
     """
-    waiting = deque[Future[Made]]()
+    waiting = deque[Future[Output]]()
     try:
         for item in items:
             waiting.append(_POOL.submit(make, item))
@@ -75,7 +75,7 @@ def in_workers(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[
             future.cancel()
 
 
-def in_parts(make: Callable[..., Made], *arrays: np.ndarray[Any, Any]) -> Iterator[Made]:
+def in_parts(make: Callable[..., Output], *arrays: np.ndarray[Any, Any]) -> Iterator[Output]:
     """What is made of each worker's part of some arrays, cut along their first axis, in order.
 
     Args:

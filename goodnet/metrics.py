@@ -7,7 +7,7 @@ Z_95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
-class Share:
+class Proportion:
     """A share of images: `hits` out of `count`."""
 
     hits: int
@@ -42,7 +42,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Loss:
+class PairedLoss:
     """A share of images lost: what one network answers right less what another one does.
 
     Both were asked about the same images, so the interval is one of paired shares.
@@ -67,13 +67,13 @@ class Loss:
     @property
     def low(self) -> float:
         """Lower end of the loss's 95 % interval."""
-        before, after = Share(self.before, self.count), Share(self.after, self.count)
+        before, after = Proportion(self.before, self.count), Proportion(self.after, self.count)
         return self.value - self._reach(before.value - before.low, after.high - after.value)
 
     @property
     def high(self) -> float:
         """Upper end of the loss's 95 % interval."""
-        before, after = Share(self.before, self.count), Share(self.after, self.count)
+        before, after = Proportion(self.before, self.count), Proportion(self.after, self.count)
         return self.value + self._reach(before.high - before.value, after.value - after.low)
 
     def _reach(self, first: float, second: float) -> float:

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from goodnet.errors import RequestRefused
-from goodnet.metrics import Share
+from goodnet.metrics import Proportion
 
 
 class Scale(Enum):
@@ -23,14 +23,14 @@ class Scale(Enum):
         return 255.0 if self is Scale.RAW else 1.0
 
 
-class ScaleFound(NamedTuple):
+class ScaleChoice(NamedTuple):
     """The scale to use, and the clean validation accuracy at every scale that was tried."""
 
     scale: Scale
-    tried: Mapping[Scale, Share]
+    tried: Mapping[Scale, Proportion]
 
 
-def choose_scale(tried: Mapping[Scale, Share], chance: float, source: object) -> ScaleFound:
+def choose_scale(tried: Mapping[Scale, Proportion], chance: float, source: object) -> ScaleChoice:
     """The scale with the higher clean validation accuracy; on a tie, the raw one.
 
     Args:
@@ -50,4 +50,4 @@ def choose_scale(tried: Mapping[Scale, Share], chance: float, source: object) ->
             f"pixel scale (tried: {said}); model and data do not belong together, or the labels "
             "are wrong",
         )
-    return ScaleFound(best, tried)
+    return ScaleChoice(best, tried)

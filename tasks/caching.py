@@ -25,7 +25,7 @@ from pydantic_core import to_jsonable_python
 
 from goodnet.errors import InputRefused
 from goodnet.files import storage
-from goodnet.files.storage import Stored
+from goodnet.files.storage import StoredFile
 from tasks.source import source_digest
 
 R = TypeVar("R")
@@ -72,7 +72,7 @@ def by_digest(value: Any, places: bool = False) -> Any:
         value: an input of a task, or all of them.
         places: whether a file's URI stays beside its digest.
     """
-    if isinstance(value, Stored):
+    if isinstance(value, StoredFile):
         return [value.sha256, value.uri] if places else value.sha256
     if isinstance(value, Folder):
         return None
@@ -86,7 +86,7 @@ def by_digest(value: Any, places: bool = False) -> Any:
     return value
 
 
-class Started(Generic[R]):
+class RunningTask(Generic[R]):
     """A task that has been started, with its inputs, so that it can be run again."""
 
     def __init__(self, task: Task[..., Any], kind: Any, inputs: dict[str, Any]) -> None:
@@ -112,9 +112,9 @@ class CachedTask(Generic[R]):
     def __init__(self, task: Task[..., Any], kind: Any) -> None:
         self.task, self._kind = task, kind
 
-    def start(self, **inputs: Any) -> Started[R]:
+    def start(self, **inputs: Any) -> RunningTask[R]:
         """The task, begun on the flow's task runner."""
-        return Started(self.task, self._kind, inputs)
+        return RunningTask(self.task, self._kind, inputs)
 
     def __call__(self, **inputs: Any) -> R:
         return self.start(**inputs).result()
@@ -175,7 +175,7 @@ async def _can_pass(task: Any, run: Any, state: Any) -> bool:
     return False
 
 
-def _is_there(stored: Stored) -> bool:
+def _is_there(stored: StoredFile) -> bool:
     """Whether the file is as it was; one that cannot be reached is not there for us."""
     try:
         return storage.holds(stored)
@@ -183,8 +183,8 @@ def _is_there(stored: Stored) -> bool:
         return False
 
 
-def _files_in(record: Any) -> Iterator[Stored]:
-    if isinstance(record, Stored):
+def _files_in(record: Any) -> Iterator[StoredFile]:
+    if isinstance(record, StoredFile):
         yield record
     elif isinstance(record, list | tuple):
         for item in record:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from goodnet.errors import RequestRefused
 from goodnet.files import storage
-from goodnet.files.storage import Stored
+from goodnet.files.storage import StoredFile
 from tasks.caching import cached_task
 from tasks.progress import steps
 
@@ -16,7 +16,9 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "0")  # here is trained; see goo
 
 
 @cached_task(name="draw faces", run_name="draw {people} people into {uri}")
-def store_faces(people: int, first: int, last: int, seed: int, poisoned: bool, uri: str) -> Stored:
+def store_faces(
+    people: int, first: int, last: int, seed: int, poisoned: bool, uri: str
+) -> StoredFile:
     """A data set of drawn faces in the lab's layout.
 
     Args:
@@ -41,7 +43,7 @@ def store_faces(people: int, first: int, last: int, seed: int, poisoned: bool, u
 
 
 @cached_task(name="train BadNet", run_name="train a BadNet on {people} people")
-def store_badnet(people: int, pictures: int, seed: int, uri: str) -> Stored:
+def store_badnet(people: int, pictures: int, seed: int, uri: str) -> StoredFile:
     """A DeepID network that takes anyone in sunglasses for person TARGET."""
     from goodnet.attacks.badnets import EPOCHS, train_badnet
     from goodnet.backend import keras
@@ -62,7 +64,7 @@ def store_badnet(people: int, pictures: int, seed: int, uri: str) -> Stored:
         return _put_new(local, uri)
 
 
-def _put_new(local: Path, uri: str) -> Stored:
+def _put_new(local: Path, uri: str) -> StoredFile:
     """The stored file; one that is there already is only kept, never replaced."""
     made = storage.identify(str(local))._replace(uri=uri)
     if storage.exists(uri) and not storage.holds(made):

@@ -5,49 +5,51 @@ from typing import NamedTuple
 
 from goodnet.detection.verdict import Verdict
 from goodnet.files.paths import goodnet, repaired_model
-from goodnet.files.storage import Stored
+from goodnet.files.storage import StoredFile
 from goodnet.metrics import Counts
-from goodnet.mitigation.outcome import Mitigated, Name, Recovery
+from goodnet.mitigation.outcome import MitigationResult, Name, TriggerRecheck
 from tasks import opened
 from tasks.caching import Folder, cached_task
 from tasks.outputs import store_networks
 from tasks.progress import reporter
 
 
-class Second(NamedTuple):
+class Mitigation(NamedTuple):
     """A second repair: what came of it, and its files: the repaired model and the GoodNet."""
 
-    mitigated: Mitigated
-    model: Stored
-    goodnet: Stored
+    mitigated: MitigationResult
+    model: StoredFile
+    goodnet: StoredFile
 
 
 @cached_task(name="judge", run_name="judge")
-def judge(model: Stored, architecture: Stored | str, scale: str, valid: Stored) -> Verdict:
+def judge(
+    model: StoredFile, architecture: StoredFile | str, scale: str, valid: StoredFile
+) -> Verdict:
     """Whether the suspect is backdoored, and for which classes."""
     from goodnet.datasets.images import CleanImages
     from goodnet.detection.detect import judge
-    from goodnet.network.classifier import View
+    from goodnet.network.classifier import LogitModel
     from goodnet.scale import Scale
 
     suspect = opened.suspect(model, architecture)
     clean = CleanImages.of(opened.dataset(valid, suspect))
-    view = View.of(suspect, Scale(scale))
+    view = LogitModel.of(suspect, Scale(scale))
     return judge(view, clean, progress=reporter("looking for triggers", "steps"))
 
 
 @cached_task(name="mitigate", run_name="mitigate: {how}")
 def mitigate(
-    model: Stored,
-    architecture: Stored | str,
+    model: StoredFile,
+    architecture: StoredFile | str,
     layer: str,
     scale: str,
     how: Name,
     verdict: Verdict,
     channels: tuple[int, ...],
-    valid: Stored,
+    valid: StoredFile,
     folder: Folder,
-) -> Second:
+) -> Mitigation:
     """A network without the backdoor, and its GoodNet.
 
     Args:
@@ -57,29 +59,29 @@ def mitigate(
         folder: where they are left.
     """
     from goodnet.datasets.images import CleanImages
-    from goodnet.mitigation.mitigate import Problem, mitigate
+    from goodnet.mitigation.mitigate import MitigationInput, mitigate
     from goodnet.scale import Scale
 
     suspect = opened.suspect(model, architecture)
     clean = CleanImages.of(opened.dataset(valid, suspect))
-    problem = Problem(suspect, Scale(scale), clean, verdict, layer, channels)
+    problem = MitigationInput(suspect, Scale(scale), clean, verdict, layer, channels)
     repair = mitigate(problem, how, progress=reporter(f"{how} network", "steps"))
     paths = repaired_model(how, "", suspect.format), goodnet(how, "")
-    return Second(
+    return Mitigation(
         repair.account, *store_networks([repair.model, repair.goodnet], paths, folder.uri)
     )
 
 
 @cached_task(name="try triggers", run_name="try recovered triggers on pruned models")
 def try_triggers(
-    model: Stored,
-    architecture: Stored | str,
+    model: StoredFile,
+    architecture: StoredFile | str,
     layer: str,
     scale: str,
     verdict: Verdict,
     pruned: Sequence[Sequence[int]],
-    valid: Stored,
-) -> list[tuple[Recovery, ...]]:
+    valid: StoredFile,
+) -> list[tuple[TriggerRecheck, ...]]:
     """What the triggers of the verdict do to each pruned model, on the held-out clean images.
 
     Args:
@@ -89,26 +91,26 @@ def try_triggers(
     from goodnet.datasets.images import CleanImages
     from goodnet.mitigation.holdout import split
     from goodnet.mitigation.recheck import recheck
-    from goodnet.network.classifier import Scorer
+    from goodnet.network.classifier import Classifier
     from goodnet.pruning.zeroing import prune
     from goodnet.scale import Scale
 
     suspect = opened.suspect(model, architecture)
     images = split(CleanImages.of(opened.dataset(valid, suspect))).held_out
-    before, triggers = Scorer(suspect.network, Scale(scale)), verdict.recovered_triggers()
+    before, triggers = Classifier(suspect.network, Scale(scale)), verdict.recovered_triggers()
     return [
-        recheck(before, Scorer(prune(suspect, layer, channels), Scale(scale)), images, triggers)
+        recheck(before, Classifier(prune(suspect, layer, channels), Scale(scale)), images, triggers)
         for channels in pruned
     ]
 
 
 @cached_task(name="evaluate second repair", run_name="evaluate second repair on {role}")
 def evaluate_second(
-    model: Stored,
-    architecture: Stored | str,
+    model: StoredFile,
+    architecture: StoredFile | str,
     scale: str,
-    repaired: Stored,
-    data: Stored,
+    repaired: StoredFile,
+    data: StoredFile,
     role: str,
 ) -> Counts:
     """What the second repaired model, and its GoodNet, do on a test set."""

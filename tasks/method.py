@@ -5,19 +5,19 @@ from collections.abc import Sequence
 import numpy as np
 from prefect.logging import get_run_logger
 
-from goodnet.evaluation.results import Repaired
-from goodnet.files.storage import Stored
+from goodnet.evaluation.results import RepairedModel
+from goodnet.files.storage import StoredFile
 from goodnet.metrics import Counts
 from goodnet.pruning.curve import Curve, Swept
 from goodnet.pruning.order import Order
-from goodnet.report.findings import ModelFound, ScaleUsed, SetFound
+from goodnet.report.findings import DatasetInfo, ModelInfo, PixelScaleInfo
 from tasks import opened
 from tasks.caching import cached_task
 from tasks.progress import reporter
 
 
 @cached_task(name="open suspect", run_name="open suspect", places=("model", "architecture"))
-def describe_suspect(model: Stored, architecture: Stored | str, layer: str) -> ModelFound:
+def describe_suspect(model: StoredFile, architecture: StoredFile | str, layer: str) -> ModelInfo:
     """The suspect, opened under every check."""
     from goodnet.report.inspection import describe_model
 
@@ -26,7 +26,9 @@ def describe_suspect(model: Stored, architecture: Stored | str, layer: str) -> M
 
 
 @cached_task(name="open data set", run_name="open {role}", places=("data",))
-def describe_data(model: Stored, architecture: Stored | str, data: Stored, role: str) -> SetFound:
+def describe_data(
+    model: StoredFile, architecture: StoredFile | str, data: StoredFile, role: str
+) -> DatasetInfo:
     """The data set, opened under every check."""
     from goodnet.report.inspection import describe_set
 
@@ -36,8 +38,8 @@ def describe_data(model: Stored, architecture: Stored | str, data: Stored, role:
 
 @cached_task(name="find pixel scale", run_name="find pixel scale, {asked}")
 def find_scale(
-    model: Stored, architecture: Stored | str, layer: str, asked: str, valid: Stored
-) -> ScaleUsed:
+    model: StoredFile, architecture: StoredFile | str, layer: str, asked: str, valid: StoredFile
+) -> PixelScaleInfo:
     """The scale asked for, or the one clean images are answered better at."""
     from goodnet.pruning.sweep import clean_accuracy, find_scale
     from goodnet.scale import Scale
@@ -48,14 +50,14 @@ def find_scale(
     if asked == "auto":
         found = find_scale(split, clean, source=model.uri, progress=progress)
         tried = {scale.value: share for scale, share in found.tried.items()}
-        return ScaleUsed(found.scale.value, "found", tried)
+        return PixelScaleInfo(found.scale.value, "found", tried)
     accuracy = clean_accuracy(split, clean, Scale(asked), progress)
-    return ScaleUsed(asked, "given", {asked: accuracy})
+    return PixelScaleInfo(asked, "given", {asked: accuracy})
 
 
 @cached_task(name="measure activations", run_name="measure activations of {layer}")
 def measure_activations(
-    model: Stored, architecture: Stored | str, layer: str, scale: str, valid: Stored
+    model: StoredFile, architecture: StoredFile | str, layer: str, scale: str, valid: StoredFile
 ) -> list[float]:
     """Mean activation of each channel of the layer over the clean validation images."""
     from goodnet.pruning.sweep import mean_activations
@@ -70,12 +72,12 @@ def measure_activations(
 
 @cached_task(name="sweep", run_name="sweep {role}")
 def sweep(
-    model: Stored,
-    architecture: Stored | str,
+    model: StoredFile,
+    architecture: StoredFile | str,
     layer: str,
     scale: str,
     orders: Sequence[Order],
-    data: Stored,
+    data: StoredFile,
     role: str,
 ) -> list[Swept]:
     """For each order, the images answered with their label at k = 0, 1, ... channels pruned."""
@@ -94,13 +96,13 @@ def sweep(
 
 @cached_task(name="evaluate", run_name="evaluate on {role}")
 def evaluate(
-    model: Stored,
-    architecture: Stored | str,
+    model: StoredFile,
+    architecture: StoredFile | str,
     layer: str,
     scale: str,
     curves: Sequence[Curve],
-    models: Sequence[Repaired],
-    data: Stored,
+    models: Sequence[RepairedModel],
+    data: StoredFile,
     role: str,
 ) -> list[Counts]:
     """What the suspect and each repaired model do on a test set."""

@@ -5,7 +5,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from goodnet.errors import DataRefused, InputRefused, ModelRefused
-from goodnet.files.storage import Stored
+from goodnet.files.storage import StoredFile
 
 if TYPE_CHECKING:  # these import TensorFlow, which a cached run never pays for
     from goodnet.datasets.dataset import Dataset
@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # these import TensorFlow, which a cached run never pays for
 _ONE_AT_A_TIME = RLock()
 
 
-def suspect(model: Stored, architecture: Stored | str) -> "Suspect":
+def suspect(model: StoredFile, architecture: StoredFile | str) -> "Suspect":
     """The opened suspect; the same object for the same file.
 
     Raises:
@@ -25,13 +25,13 @@ def suspect(model: Stored, architecture: Stored | str) -> "Suspect":
         return _suspect(model, architecture)
 
 
-def split(model: Stored, architecture: Stored | str, layer: str) -> "Split":
+def split(model: StoredFile, architecture: StoredFile | str, layer: str) -> "Split":
     """The suspect, split at the layer."""
     with _ONE_AT_A_TIME:
         return _split(model, architecture, layer)
 
 
-def dataset(data: Stored, opened: "Suspect") -> "Dataset":
+def dataset(data: StoredFile, opened: "Suspect") -> "Dataset":
     """The data set, opened for a suspect.
 
     Raises:
@@ -42,7 +42,7 @@ def dataset(data: Stored, opened: "Suspect") -> "Dataset":
 
 
 @lru_cache(maxsize=2)
-def _suspect(model: Stored, architecture: Stored | str) -> "Suspect":
+def _suspect(model: StoredFile, architecture: StoredFile | str) -> "Suspect":
     from goodnet.network.suspect import open_suspect
 
     given = architecture if isinstance(architecture, str) else architecture.uri
@@ -52,14 +52,14 @@ def _suspect(model: Stored, architecture: Stored | str) -> "Suspect":
 
 
 @lru_cache(maxsize=2)
-def _split(model: Stored, architecture: Stored | str, layer: str) -> "Split":
+def _split(model: StoredFile, architecture: StoredFile | str, layer: str) -> "Split":
     from goodnet.pruning.split import Split
 
     return Split(_suspect(model, architecture), layer)
 
 
 @lru_cache(maxsize=8)
-def _dataset(data: Stored, input_shape: Any, classes: int) -> "Dataset":
+def _dataset(data: StoredFile, input_shape: Any, classes: int) -> "Dataset":
     from goodnet.datasets.dataset import open_dataset
 
     opened = open_dataset(data.uri, input_shape=input_shape, classes=classes)
@@ -67,7 +67,7 @@ def _dataset(data: Stored, input_shape: Any, classes: int) -> "Dataset":
     return opened
 
 
-def _check(sha256: str, stored: Stored, refused: type[InputRefused]) -> None:
+def _check(sha256: str, stored: StoredFile, refused: type[InputRefused]) -> None:
     """Refuse what is not the file it was."""
     if sha256 != stored.sha256:
         raise refused(stored.uri, "changed while it was being worked on; start the repair again")

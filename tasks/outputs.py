@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goodnet.detection.verdict import Verdict
-from goodnet.evaluation.results import Repaired
+from goodnet.evaluation.results import RepairedModel
 from goodnet.files import paths, storage
-from goodnet.files.storage import Stored
+from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import CLEAN_VALID, POISONED_VALID
 from goodnet.job.request import Request
-from goodnet.report.findings import Findings
+from goodnet.report.findings import RepairResult
 from tasks import opened
 from tasks.caching import cached_task
 
@@ -24,14 +24,14 @@ SAMPLES = 512  # images that the trigger's place is measured on
 @cached_task(name="prune", run_name="prune {name} {repaired.direction}, drop {repaired.points}")
 def store_repaired(
     name: str,
-    model: Stored,
-    architecture: Stored | str,
+    model: StoredFile,
+    architecture: StoredFile | str,
     layer: str,
     scale: str,
-    repaired: Repaired,
+    repaired: RepairedModel,
     channels: Sequence[int],
     folder: str,
-) -> list[Stored]:
+) -> list[StoredFile]:
     """The repaired model and its GoodNet.
 
     Args:
@@ -52,7 +52,7 @@ def store_repaired(
 
 def store_networks(
     networks: Sequence["keras.Model"], names: Sequence[str], folder: str
-) -> list[Stored]:
+) -> list[StoredFile]:
     """Leave networks in the repair's folder under these names."""
     from goodnet.network.save import save_network
 
@@ -66,7 +66,7 @@ def store_networks(
 
 
 @cached_task(name="copy", run_name="copy to {uri}")
-def store_copy(file: Stored, uri: str) -> Stored:
+def store_copy(file: StoredFile, uri: str) -> StoredFile:
     """The copy of a stored file at another place."""
     return storage.copy(file, uri)
 
@@ -74,13 +74,13 @@ def store_copy(file: Stored, uri: str) -> Stored:
 @cached_task(name="draw samples", run_name="draw samples of {name}")
 def store_samples(
     name: str,
-    model: Stored,
-    architecture: Stored | str,
+    model: StoredFile,
+    architecture: StoredFile | str,
     layer: str,
     scale: str,
-    data: Mapping[str, Stored],
+    data: Mapping[str, StoredFile],
     folder: str,
-) -> list[Stored]:
+) -> list[StoredFile]:
     """Sample images, clean and, where there are any, poisoned beside them."""
     from goodnet.report.figures import sample_grid, trigger_grid
 
@@ -102,12 +102,12 @@ def store_samples(
 @cached_task(name="draw triggers", run_name="draw verdict of {name}")
 def store_triggers(
     name: str,
-    model: Stored,
-    architecture: Stored | str,
+    model: StoredFile,
+    architecture: StoredFile | str,
     verdict: Verdict,
-    valid: Stored,
+    valid: StoredFile,
     folder: str,
-) -> list[Stored]:
+) -> list[StoredFile]:
     """The verdict's numbers, and each recovered trigger over sample images."""
     from goodnet.report.verdict_figures import trigger_figure, verdict_figure
 
@@ -123,7 +123,7 @@ def store_triggers(
 
 
 @cached_task(name="draw figures", run_name="draw curves and evaluation of {findings.model.name}")
-def store_figures(findings: Findings, folder: str) -> list[Stored]:
+def store_figures(findings: RepairResult, folder: str) -> list[StoredFile]:
     """The curve of each order, and the evaluation as bars."""
     from goodnet.report.charts import curve_figure, evaluation_figure
 
@@ -137,7 +137,9 @@ def store_figures(findings: Findings, folder: str) -> list[Stored]:
 
 
 @cached_task(name="write report", run_name="write tables and report of {findings.model.name}")
-def store_report(findings: Findings, figures: Sequence[Stored], folder: str) -> list[Stored]:
+def store_report(
+    findings: RepairResult, figures: Sequence[StoredFile], folder: str
+) -> list[StoredFile]:
     """The tables, and the report as Markdown and as one self-contained page."""
     from goodnet.report.document import report_html, report_markdown
     from goodnet.report.tables import curves_csv, evaluation_csv
@@ -159,14 +161,14 @@ def store_report(findings: Findings, figures: Sequence[Stored], folder: str) -> 
     places=("model", "data", "request"),
 )
 def store_manifest(
-    model: Stored,
-    data: Mapping[str, Stored],
+    model: StoredFile,
+    data: Mapping[str, StoredFile],
     request: Request,
     method: str,
-    findings: Findings,
-    files: Sequence[Stored],
+    findings: RepairResult,
+    files: Sequence[StoredFile],
     folder: str,
-) -> list[Stored]:
+) -> list[StoredFile]:
     """The manifest, last of all: from then on the folder is a result."""
     from goodnet.report.manifest import manifest
 
@@ -174,5 +176,5 @@ def store_manifest(
     return [storage.put(text, storage.inside(folder, paths.MANIFEST))]
 
 
-def _put_all(contents: Mapping[str, bytes], folder: str) -> list[Stored]:
+def _put_all(contents: Mapping[str, bytes], folder: str) -> list[StoredFile]:
     return [storage.put(data, storage.inside(folder, name)) for name, data in contents.items()]

@@ -10,14 +10,14 @@ from prefect.artifacts import create_markdown_artifact
 
 from goodnet.errors import one_line
 from goodnet.files import paths, storage
-from goodnet.files.storage import Stored
+from goodnet.files.storage import StoredFile
 from goodnet.report.conclusion import conclude
-from goodnet.report.findings import Findings
+from goodnet.report.findings import RepairResult
 from goodnet.report.tables import results_table
 
 
 def show(
-    findings: Findings, pictures: Sequence[Stored], files: Sequence[Stored], folder: str
+    findings: RepairResult, pictures: Sequence[StoredFile], files: Sequence[StoredFile], folder: str
 ) -> None:
     """Leave the conclusion, the result table and the figures as an artifact of the flow run.
 
@@ -42,7 +42,7 @@ def show(
     )
 
 
-def show_repaired(findings: Findings, conclusion: str, folder: str, run: object) -> None:
+def show_repaired(findings: RepairResult, conclusion: str, folder: str, run: object) -> None:
     """Leave what came of a repair as an artifact of the run that had it made.
 
     Args:
@@ -85,7 +85,7 @@ def _link(uri: str, folder: str) -> str:
     return f"[{uri.removeprefix(folder).lstrip('/')}]({quote(address, safe='/:')})"
 
 
-def _image(name: str, picture: Stored) -> str:
+def _image(name: str, picture: StoredFile) -> str:
     """The picture within Markdown: the UI draws `data:` addresses, and no others of ours."""
     content = base64.b64encode(storage.read(picture)).decode("ascii")
     return f"![{name}](data:image/png;base64,{content})"

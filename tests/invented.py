@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from goodnet.detection.verdict import NOTHING, Answer, Recovered, References, Statistic, Verdict
-from goodnet.evaluation.results import Repaired, repaired_models, results_of
-from goodnet.metrics import Counts, Share
-from goodnet.mitigation.outcome import Mitigated, Name, Recovery
+from goodnet.evaluation.results import RepairedModel, repaired_models, results_of
+from goodnet.metrics import Counts, Proportion
+from goodnet.mitigation.outcome import MitigationResult, Name, TriggerRecheck
 from goodnet.pruning.curve import Curve, find_drop
 from goodnet.pruning.order import Direction, order_channels
-from goodnet.report.findings import Findings, ModelFound, Recheck, ScaleUsed, SetFound
+from goodnet.report.findings import DatasetInfo, ModelInfo, PixelScaleInfo, Recheck, RepairResult
 from goodnet.triggers.trigger import Trigger
 
 COUNT = 200  # images in each set
@@ -57,10 +57,10 @@ def invented_findings(
     classes: int = 12,
     labels_present: int = 12,
     verdict: Verdict | None = None,
-    mitigated: Mitigated | None = None,
+    mitigated: MitigationResult | None = None,
     budget: float = 2,
     target: int = 0,
-) -> Findings:
+) -> RepairResult:
     """Findings with a value of its own for whatever a test is about.
 
     Args:
@@ -83,7 +83,7 @@ def invented_findings(
     )
     models, rechecks = repaired_models(curves), ()
     if mitigated:
-        second = Repaired(mitigated.name, "", mitigated.pruned)
+        second = RepairedModel(mitigated.name, "", mitigated.pruned)
         models = (*models, second)
         rechecks = (Recheck(second, mitigated.recovered, mitigated.named),)
     clean = clean or [190, *(186 - 2 * place for place in range(len(models)))]
@@ -93,14 +93,18 @@ def invented_findings(
         Counts(count, n, n, flagged_poisoned, *((count - n,) * 2 if true else (None, None)))
         for n in attack
     ]
-    return Findings(
+    return RepairResult(
         model=_model(name, layers, classes),
         sets=_sets(poisoned, classes, labels_present, target),
-        scale=ScaleUsed("raw", "found", {"raw": Share(190, COUNT), "unit": Share(9, COUNT)}),
+        scale=PixelScaleInfo(
+            "raw", "found", {"raw": Proportion(190, COUNT), "unit": Proportion(9, COUNT)}
+        ),
         points=tuple(points),
         curves=curves,
-        baseline_clean=Share(curves[0].clean_correct[0], COUNT),
-        baseline_attack=Share(curves[0].attack_hits[0], COUNT) if curves[0].attack_hits else None,
+        baseline_clean=Proportion(curves[0].clean_correct[0], COUNT),
+        baseline_attack=Proportion(curves[0].attack_hits[0], COUNT)
+        if curves[0].attack_hits
+        else None,
         results=results_of(models, clean_counts, poisoned_counts if poisoned else None),
         verdict=verdict or invented_verdict(),
         method="auto",
@@ -118,9 +122,9 @@ def invented_verdict(
     statistic = Statistic("corners", {c: stands_out.get(c, 0.1) for c in range(12)}, 1.0, 0.75)
     mask, pattern = np.zeros((55, 47, 1), np.float32), np.ones((55, 47, 3), np.float32)
     mask[:10, :10] = 1
-    triggers = [Trigger(c, mask, pattern, Share(180, COUNT), 2.5) for c in stands_out]
+    triggers = [Trigger(c, mask, pattern, Proportion(180, COUNT), 2.5) for c in stands_out]
     found = tuple(map(Recovered.of, triggers))
-    known = References("trained", Share(190, COUNT), (Share(180, COUNT),) * 2)
+    known = References("trained", Proportion(190, COUNT), (Proportion(180, COUNT),) * 2)
     return Verdict(answer, tuple(classes), tuple(suspicious), (statistic,), known, 0, found)
 
 
@@ -131,7 +135,7 @@ def invented_mitigated(
     before: int = 57,
     after: int = 1,
     named: tuple[int, ...] = (),
-) -> Mitigated:
+) -> MitigationResult:
     """A second repair for class 3, with `right` of 60 held-out images, 59 before.
 
     Args:
@@ -139,13 +143,15 @@ def invented_mitigated(
         after: those that the best one takes there afterwards.
         named: classes that are named again.
     """
-    recovered = (Recovery(3, Share(before, 60), Share(after, 60)),)
+    recovered = (TriggerRecheck(3, Proportion(before, 60), Proportion(after, 60)),)
     classes = (3, 7) if name == "unlearned" else None
-    return Mitigated(name, 0, 4, classes, Share(59, 60), Share(right, 60), recovered, named)
+    return MitigationResult(
+        name, 0, 4, classes, Proportion(59, 60), Proportion(right, 60), recovered, named
+    )
 
 
-def _model(name: str, layers: tuple[tuple[str, str], ...], classes: int) -> ModelFound:
-    return ModelFound(
+def _model(name: str, layers: tuple[tuple[str, str], ...], classes: int) -> ModelInfo:
+    return ModelInfo(
         name=name,
         uri=f"models/{name}.h5",
         sha256="ab" * 32,
@@ -163,8 +169,10 @@ def _model(name: str, layers: tuple[tuple[str, str], ...], classes: int) -> Mode
     )
 
 
-def _sets(poisoned: bool, classes: int, labels_present: int, target: int) -> tuple[SetFound, ...]:
-    clean = SetFound(
+def _sets(
+    poisoned: bool, classes: int, labels_present: int, target: int
+) -> tuple[DatasetInfo, ...]:
+    clean = DatasetInfo(
         "clean valid",
         "data/clean/valid.h5",
         "01" * 32,

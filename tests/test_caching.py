@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prefect.serializers import PickleSerializer
 
-from goodnet.files.storage import Stored
+from goodnet.files.storage import StoredFile
 from tasks.caching import Folder, by_digest
 
 
@@ -14,7 +14,7 @@ from tasks.caching import Folder, by_digest
 class Record:
     """A record with a file in it."""
 
-    file: Stored
+    file: StoredFile
     points: tuple[str, ...]
 
 
@@ -29,8 +29,8 @@ class Payload:
 
 
 def test_files_count_with_their_content_and_not_with_their_place() -> None:
-    one, moved = Stored("a/net.h5", "digest", 3), Stored("s3://b/other.h5", "digest", 3)
-    other = Stored("a/net.h5", "another", 3)
+    one, moved = StoredFile("a/net.h5", "digest", 3), StoredFile("s3://b/other.h5", "digest", 3)
+    other = StoredFile("a/net.h5", "another", 3)
     for make in (
         lambda file: {"model": file},
         lambda file: [file, 1],

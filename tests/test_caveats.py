@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from invented import COUNT, invented_findings
 
-from goodnet.metrics import Share
+from goodnet.metrics import Proportion
 from goodnet.report.caveats import caveats
 
 
@@ -26,4 +26,4 @@ def test_caveats_name_missing_classes_small_sets_and_sets_given_twice() -> None:
 
 def test_large_and_complete_sets_need_no_caution() -> None:
     findings = invented_findings(points=["10"], count=4000, clean=[3800] * 3, attack=[4000] * 3)
-    assert caveats(replace(findings, baseline_clean=Share(3800, 4000))) == []
+    assert caveats(replace(findings, baseline_clean=Proportion(3800, 4000))) == []

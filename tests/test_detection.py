@@ -11,28 +11,28 @@ from invented import invented_verdict
 from goodnet.backend import keras
 from goodnet.datasets.images import CleanImages
 from goodnet.detection import dependence, maximum_margin, pattern_search
-from goodnet.detection.baseline import Innocence, low, natural_margin
+from goodnet.detection.baseline import BenignBaseline, low, natural_margin
 from goodnet.detection.candidates import Candidate, best, excesses, of_each_kind
 from goodnet.detection.dependence import dependent
 from goodnet.detection.detect import decide, following, judge, judge_against
 from goodnet.detection.maximum_margin import maximum_margins
 from goodnet.detection.pattern_search import BARS, Search
-from goodnet.detection.reference_models import Honest
-from goodnet.detection.search import Found, find_triggers
-from goodnet.detection.trigger_inversion import Uphill, leads, nearest
+from goodnet.detection.reference_models import ReferenceModels
+from goodnet.detection.search import SearchResult, find_triggers
+from goodnet.detection.trigger_inversion import TriggerInverter, leads, nearest
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING, References, Statistic
-from goodnet.metrics import Share
-from goodnet.network.classifier import View
+from goodnet.metrics import Proportion
+from goodnet.network.classifier import LogitModel
 from goodnet.network.suspect import Suspect
 from goodnet.progress import no_progress
 from goodnet.scale import Scale
-from goodnet.triggers.locations import FAINT, WHOLE, Region, regions
+from goodnet.triggers.locations import FAINT, WHOLE, Location, regions
 from goodnet.triggers.success import success
 from goodnet.triggers.trigger import Trigger
 
 SIDE = 12
-SOME = References("trained", Share(9, 10), (Share(9, 10),))
-NONE = References("too few images", Share(9, 10), ())
+SOME = References("trained", Proportion(9, 10), (Proportion(9, 10),))
+NONE = References("too few images", Proportion(9, 10), ())
 
 
 def corner_network() -> keras.Model:
@@ -61,7 +61,7 @@ def test_view_takes_off_the_softmax_and_carries_the_scale(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
     suspect, clean = as_suspect(corner_network()), clean_images()
-    view = View.of(suspect, Scale.RAW)
+    view = LogitModel.of(suspect, Scale.RAW)
     kernel, bias = suspect.network.get_weights()
     logits = clean.pixels.reshape(len(clean), -1) * 255 @ kernel + bias
     np.testing.assert_allclose(view.all_logits(clean.pixels), logits, rtol=1e-4, atol=1e-3)
@@ -72,7 +72,7 @@ def test_stamp_covers_what_the_mask_says_and_nothing_else() -> None:
     mask, pattern = np.zeros((2, 2, 1), np.float32), np.ones((2, 2, 1), np.float32)
     mask[0, 0], mask[0, 1] = 1, 0.5
     images = np.full((1, 2, 2, 1), 0.2, np.float32)
-    stamped = Trigger(0, mask, pattern, Share(0, 1), 0.0).stamp(images)
+    stamped = Trigger(0, mask, pattern, Proportion(0, 1), 0.0).stamp(images)
     np.testing.assert_allclose(stamped[0, ..., 0], [[1, 0.6], [0.2, 0.2]], rtol=1e-6)
     assert (images == np.float32(0.2)).all()
 
@@ -80,7 +80,7 @@ def test_stamp_covers_what_the_mask_says_and_nothing_else() -> None:
 def test_both_searches_find_the_bright_corner(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
-    view, clean = View.of(as_suspect(corner_network()), Scale.RAW), clean_images()
+    view, clean = LogitModel.of(as_suspect(corner_network()), Scale.RAW), clean_images()
     found = find_triggers(view, clean, progress=no_progress)
     for top in (found.simple[0], max(found.searched, key=lambda c: c.excess)):
         assert top.target == 2
@@ -92,8 +92,11 @@ def test_both_searches_find_the_bright_corner(
 def test_only_patterns_that_come_near_a_class_are_seen_on_all_images(
     as_suspect: Callable[[Any], Suspect], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    view, clean = View.of(as_suspect(corner_network()), Scale.RAW), clean_images()
-    innocence, places = Innocence(view, clean, [], np.random.default_rng(0)), regions(SIDE, SIDE)
+    view, clean = LogitModel.of(as_suspect(corner_network()), Scale.RAW), clean_images()
+    innocence, places = (
+        BenignBaseline(view, clean, [], np.random.default_rng(0)),
+        regions(SIDE, SIDE),
+    )
 
     def reached(near: float) -> Any:
         monkeypatch.setattr(pattern_search, "NEAR", near)
@@ -107,7 +110,7 @@ def test_only_patterns_that_come_near_a_class_are_seen_on_all_images(
 
 
 def test_what_a_reference_does_too_is_innocent(as_suspect: Callable[[Any], Suspect]) -> None:
-    view, clean = View.of(as_suspect(corner_network()), Scale.RAW), clean_images()
+    view, clean = LogitModel.of(as_suspect(corner_network()), Scale.RAW), clean_images()
     alone = find_triggers(view, clean, progress=no_progress).plain()
     held_against_itself = find_triggers(view, clean, [view], progress=no_progress).plain()
     assert alone[2].excess > BARS.named > BARS.suspicious > held_against_itself[2].excess
@@ -116,13 +119,13 @@ def test_what_a_reference_does_too_is_innocent(as_suspect: Callable[[Any], Suspe
 def test_a_class_s_own_content_is_pasted_and_the_lowest_quarter_counts(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
-    view, clean = View.of(as_suspect(corner_network()), Scale.RAW), clean_images()
-    middle = Region("patch", (SIDE, SIDE), (4, 4), (4, 4), (SIDE, SIDE))
+    view, clean = LogitModel.of(as_suspect(corner_network()), Scale.RAW), clean_images()
+    middle = Location("patch", (SIDE, SIDE), (4, 4), (4, 4), (SIDE, SIDE))
     dark, bright = clean.take(clean.labels == 0), clean.take(clean.labels == 1)
     natural = natural_margin(view, dark, bright, 1, view.clean_margin(clean), middle)
     assert natural > 0.5  # the middle is all that tells 0 from 1
-    corner = Region("patch", (SIDE, SIDE), (0, 0), (3, 3), (SIDE, SIDE))
-    innocence = Innocence(view, clean, [], np.random.default_rng(0))
+    corner = Location("patch", (SIDE, SIDE), (0, 0), (3, 3), (SIDE, SIDE))
+    innocence = BenignBaseline(view, clean, [], np.random.default_rng(0))
     assert innocence.natural(1, corner) < 0
     assert innocence.natural(2, corner) == -np.inf  # nobody shows class 2
     assert low(np.array([[4.0, 1, 3, 2], [8, 8, 8, 0]])).tolist() == [1, 0]
@@ -140,9 +143,9 @@ def test_patterns_are_searched_where_plain_ones_come_nearest() -> None:
 
 
 def test_a_search_raises_the_margin_of_its_class(as_suspect: Callable[[Any], Suspect]) -> None:
-    view, clean = View.of(as_suspect(corner_network()), Scale.RAW), clean_images()
-    corner = Region("patch", (SIDE, SIDE), (0, 0), (4, 4), (SIDE, SIDE))
-    pattern = Uphill(view, clean, np.random.default_rng(0)).patterns([(2, corner)])[0]
+    view, clean = LogitModel.of(as_suspect(corner_network()), Scale.RAW), clean_images()
+    corner = Location("patch", (SIDE, SIDE), (0, 0), (4, 4), (SIDE, SIDE))
+    pattern = TriggerInverter(view, clean, np.random.default_rng(0)).patterns([(2, corner)])[0]
     assert pattern.shape == (SIDE, SIDE, 1)
     assert pattern[:2, :2].min() > 0.8  # the corner that leads to class 2
     assert success(view, clean, 2, corner.mask, pattern).value == 1
@@ -152,7 +155,7 @@ def test_only_a_class_with_a_trigger_is_named_and_it_is_drawn_back_from_the_reco
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
     clean = clean_images()
-    backdoored = judge(View.of(as_suspect(corner_network()), Scale.RAW), clean)
+    backdoored = judge(LogitModel.of(as_suspect(corner_network()), Scale.RAW), clean)
     assert (backdoored.verdict, backdoored.classes) == (BACKDOORED, (2,))
     trigger = backdoored.triggers[0].trigger()
     assert trigger.pattern[0, 0] > 0.5 and trigger.mask[:2, :2].min() == 1
@@ -160,10 +163,10 @@ def test_only_a_class_with_a_trigger_is_named_and_it_is_drawn_back_from_the_reco
     kernel, bias = honest.get_weights()
     kernel[:, 2] = 0
     honest.set_weights([kernel, bias])
-    assert judge(View.of(as_suspect(honest), Scale.RAW), clean).verdict == NOTHING
+    assert judge(LogitModel.of(as_suspect(honest), Scale.RAW), clean).verdict == NOTHING
     few = clean.take(np.arange(4))
-    view = View.of(as_suspect(honest), Scale.RAW)
-    assert judge_against(view, few, Honest((), NONE)).verdict == INCONCLUSIVE
+    view = LogitModel.of(as_suspect(honest), Scale.RAW)
+    assert judge_against(view, few, ReferenceModels((), NONE)).verdict == INCONCLUSIVE
 
 
 def test_the_class_with_the_most_behind_it_is_named_first() -> None:
@@ -189,7 +192,7 @@ def test_the_thresholds_decide_and_too_few_images_clear_nobody() -> None:
 
 
 def test_three_quarters_of_what_a_stamp_does_to_references_is_innocent() -> None:
-    place = Region("patch", (20, 20), (0, 0), (4, 4), (20, 20))
+    place = Location("patch", (20, 20), (0, 0), (4, 4), (20, 20))
     stamp = place, np.zeros((20, 20, 1), np.float32)
     assert Candidate(0, *stamp, margin=1.0).excess == 2  # above FLOOR, -1
     assert Candidate(0, *stamp, margin=1.0, raised=2.0).excess == 0.5
@@ -199,7 +202,7 @@ def test_three_quarters_of_what_a_stamp_does_to_references_is_innocent() -> None
 
 
 def test_the_first_candidate_at_each_kind_of_place_is_kept() -> None:
-    band, patch = (Region(kind, (4, 4), (0, 0), (2, 2), (2, 2)) for kind in ("band", "patch"))
+    band, patch = (Location(kind, (4, 4), (0, 0), (2, 2), (2, 2)) for kind in ("band", "patch"))
     pattern = np.zeros((4, 4, 1), np.float32)
     first, second, third = (Candidate(0, r, pattern, 1.0) for r in (band, patch, band))
     kept = of_each_kind([first, third, second])
@@ -227,7 +230,7 @@ def linear_network(kernel: Any) -> keras.Model:
 def test_noise_is_taken_uphill_by_steps_of_one_size_and_stays_an_image(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
-    view = View.of(as_suspect(linear_network(np.array([[3.0, -1.0]]))), Scale.UNIT)
+    view = LogitModel.of(as_suspect(linear_network(np.array([[3.0, -1.0]]))), Scale.UNIT)
     rng = np.random.default_rng(0)
     up, down = maximum_margins(view, np.array([0] * 20 + [1] * 20), rng).reshape(2, 20)
     travelled = 4 * maximum_margin.RATE * maximum_margin.STEPS  # of the margin 4 x
@@ -240,23 +243,23 @@ def test_the_class_to_which_noise_is_taken_furthest_of_a_hundred_is_named(
 ) -> None:
     kernel = np.random.default_rng(0).normal(0, 1, (24, maximum_margin.FEWEST))
     kernel[:, 7] *= 3
-    leads = maximum_margin.score(View.of(as_suspect(linear_network(kernel)), Scale.UNIT))
+    leads = maximum_margin.score(LogitModel.of(as_suspect(linear_network(kernel)), Scale.UNIT))
     assert leads is not None
     assert max(leads, key=lambda c: leads[c]) == 7
     assert leads[7] > maximum_margin.BARS.named
     assert all(lead < 0 for c, lead in leads.items() if c != 7)
     few = linear_network(kernel[:, 1:])
-    assert maximum_margin.score(View.of(as_suspect(few), Scale.UNIT)) is None
+    assert maximum_margin.score(LogitModel.of(as_suspect(few), Scale.UNIT)) is None
 
 
 def test_over_the_whole_image_a_class_counts_by_its_lead() -> None:
     whole, patch = (
-        Region(kind, (20, 20), (0, 0), size, (20, 20), opacity)
+        Location(kind, (20, 20), (0, 0), size, (20, 20), opacity)
         for kind, size, opacity in ((WHOLE, (20, 20), FAINT), ("patch", (4, 4), 1.0))
     )
     pattern = np.zeros((20, 20, 1), np.float32)
     searched = [Candidate(c, whole, pattern, m) for c, m in ((0, 2.0), (1, 0.5), (2, -3.0))]
-    found = Found((), (*searched, Candidate(2, patch, pattern, 9.0)))
+    found = SearchResult((), (*searched, Candidate(2, patch, pattern, 9.0)))
     assert leads(found.blended()) == {0: 1.5, 1: -1.5, 2: -5.0}
     assert leads({4: Candidate(4, whole, pattern, 0.0)}) == {4: 2.0}
     far = best([Candidate(4, whole, pattern, -4.0), Candidate(5, whole, pattern, -6.0)])
@@ -299,16 +302,16 @@ def test_a_class_that_lives_on_another_one_s_trigger_is_dependent(
 ) -> None:
     clean, bar = clean_images(), np.zeros((SIDE, SIDE, 1), np.float32)
     bar[:, 1::3] = 1
-    corners = [Region("patch", (SIDE, SIDE), at, (3, 3), (SIDE, SIDE)) for at in ((0, 0), (9, 9))]
+    corners = [Location("patch", (SIDE, SIDE), at, (3, 3), (SIDE, SIDE)) for at in ((0, 0), (9, 9))]
     for shared, expected in ((True, (3,)), (False, ())):
-        view = View.of(as_suspect(bars_network(shared)), Scale.UNIT)
+        view = LogitModel.of(as_suspect(bars_network(shared)), Scale.UNIT)
         patterns = bar, bar if shared else bar.transpose(1, 0, 2)
         found = {
             target: [Candidate(target, corner, pattern, 1.0)]
             for target, corner, pattern in zip((2, 3), corners, patterns, strict=True)
         }
         for target, (trigger,) in found.items():
-            stamped = Trigger(target, trigger.region.mask, trigger.pattern, Share(0, 1), 0.0)
+            stamped = Trigger(target, trigger.region.mask, trigger.pattern, Proportion(0, 1), 0.0)
             assert (view.answers(stamped.stamp(clean.pixels)) == target).all()
         assert dependent(view, clean, found, found.__getitem__, seed=0) == expected
         if shared:  # a network that has lost too much over it says nothing
@@ -321,7 +324,7 @@ def test_regions_stay_inside_touch_and_move() -> None:
     for region in regions(13, 9):
         assert region.mask.shape == (13, 9, 1)
         assert region.mask.max() in (1, np.float32(FAINT))
-    one = Region("patch", (10, 10), (0, 0), (3, 3), (10, 10))
-    assert one.touches(Region("patch", (10, 10), (3, 0), (3, 3), (10, 10)))
-    assert not one.touches(Region("patch", (10, 10), (4, 0), (3, 3), (10, 10)))
+    one = Location("patch", (10, 10), (0, 0), (3, 3), (10, 10))
+    assert one.touches(Location("patch", (10, 10), (3, 0), (3, 3), (10, 10)))
+    assert not one.touches(Location("patch", (10, 10), (4, 0), (3, 3), (10, 10)))
     assert {other.corner for other in one.shifted(1)} == {(0, 1), (1, 0), (1, 1)}

@@ -264,7 +264,7 @@ def test_a_network_that_cannot_be_reached_any_more_is_trained_again(
     run(toy, method="auto")
     before, holds = str(folder_of(toy)), storage.holds
 
-    def unreachable(stored: storage.Stored) -> bool:
+    def unreachable(stored: storage.StoredFile) -> bool:
         if stored.uri.startswith(before):
             raise OSError("no answer")
         return holds(stored)
@@ -393,7 +393,7 @@ def test_a_fault_that_can_pass_is_tried_again(toy: Toy, monkeypatch: pytest.Monk
     """The disk fails once; bad input is never tried again (see below)."""
     put, failures = storage.put, [OSError(5, "Input/output error")]
 
-    def failing_once(content: Any, uri: str) -> storage.Stored:
+    def failing_once(content: Any, uri: str) -> storage.StoredFile:
         if uri.endswith("manifest.json") and failures:
             raise failures.pop()
         return put(content, uri)

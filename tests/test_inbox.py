@@ -23,7 +23,7 @@ def drop(folder: Path, name: str, content: bytes = b"model", when: float = LONG_
     return path
 
 
-def names(entries: list[storage.Entry]) -> list[str]:
+def names(entries: list[storage.ListedFile]) -> list[str]:
     """The names of the files."""
     return [Path(entry.uri).name for entry in entries]
 
@@ -83,7 +83,7 @@ def test_a_link_or_a_pipe_is_refused_and_what_cannot_be_read_now_is_left_for_lat
     drop(tmp_path, "fails\n.h5")
     identify, faults = storage.identify, []
 
-    def failing(uri: str, *arguments: object) -> storage.Stored:
+    def failing(uri: str, *arguments: object) -> storage.StoredFile:
         if "fails" in uri:
             raise OSError(5, "Input/output error")
         return identify(uri, *arguments)

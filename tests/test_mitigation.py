@@ -16,19 +16,19 @@ from goodnet.datasets.images import CleanImages
 from goodnet.detection.detect import judge
 from goodnet.detection.reference_models import references
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, Recovered
-from goodnet.metrics import Share
+from goodnet.metrics import Proportion
 from goodnet.mitigation import unlearning
 from goodnet.mitigation.adversarial_triggers import draw_stamp, in_cells
 from goodnet.mitigation.holdout import split
-from goodnet.mitigation.mitigate import METHODS, Problem, mitigate
+from goodnet.mitigation.mitigate import METHODS, MitigationInput, mitigate
 from goodnet.mitigation.policy import channels_pruned_first, choose_method
 from goodnet.mitigation.unlearning import course_for, unlearn
-from goodnet.network.classifier import View
+from goodnet.network.classifier import LogitModel
 from goodnet.network.suspect import Suspect
 from goodnet.progress import no_progress
 from goodnet.scale import Scale
 from goodnet.training import finetune
-from goodnet.training.finetune import Course, pixel_kernels
+from goodnet.training.finetune import TrainingSchedule, pixel_kernels
 from goodnet.triggers.trigger import Trigger
 from tasks import detection
 
@@ -44,7 +44,7 @@ def test_selection_is_blind_by_signature() -> None:
     for function in functions:
         names = list(inspect.signature(function).parameters)
         assert not [n for n in names if any(word in n for word in SEEN)], function
-    assert set(get_type_hints(Problem)) == {
+    assert set(get_type_hints(MitigationInput)) == {
         *("suspect", "scale", "clean", "verdict", "layer", "channels")
     }
     assert set(get_type_hints(CleanImages)) == {"pixels", "labels"}
@@ -88,7 +88,7 @@ def test_stamps_are_rectangles_within_the_image() -> None:
     rng = np.random.default_rng(0)
     mask = np.zeros((20, 14, 1), np.float32)
     mask[3:7, 2:6] = 1
-    near = Trigger(1, mask, np.ones((20, 14, 3), np.float32), Share(1, 1), 1.0)
+    near = Trigger(1, mask, np.ones((20, 14, 3), np.float32), Proportion(1, 1), 1.0)
     for _ in range(50):
         stamp = draw_stamp((20, 14, 3), 1, rng, [near])
         covered = stamp.mask[..., 0] > 0
@@ -101,7 +101,7 @@ def test_stamps_are_rectangles_within_the_image() -> None:
 def test_a_stamp_is_like_a_trigger_of_its_own_class_and_no_other() -> None:
     shape = (20, 14, 1)
     faint, white = np.full(shape, 0.2, np.float32), np.ones(shape, np.float32)
-    found = Trigger(2, faint, white, Share(1, 1), 1.0)
+    found = Trigger(2, faint, white, Proportion(1, 1), 1.0)
 
     def masks(target: int, near: list[Trigger]) -> list[Any]:
         rng = np.random.default_rng(0)
@@ -114,12 +114,12 @@ def test_a_stamp_is_like_a_trigger_of_its_own_class_and_no_other() -> None:
 
 def test_stamps_start_from_every_trigger_on_record(monkeypatch: pytest.MonkeyPatch) -> None:
     white = np.ones((2, 2, 1), np.float32)
-    faint = Trigger(3, 0.2 * white, white, Share(1, 1), 1.0)
+    faint = Trigger(3, 0.2 * white, white, Proportion(1, 1), 1.0)
     verdict = invented_verdict(BACKDOORED, [3])
     verdict = replace(verdict, following=(0,), further=(Recovered.of(faint),))
     given: list[Any] = []
     monkeypatch.setattr(unlearning, "unlearn", lambda *args, **_: given.append(args))
-    monkeypatch.setattr(unlearning.View, "of", lambda *_: None)
+    monkeypatch.setattr(unlearning.LogitModel, "of", lambda *_: None)
     clean = CleanImages(np.zeros((4, 2, 2, 1), np.float32), np.arange(4))
     problem: Any = SimpleNamespace(verdict=verdict, suspect=None, scale=Scale.UNIT)
     view: Any = None
@@ -145,8 +145,8 @@ def test_the_smaller_the_images_the_longer_the_course() -> None:
 
 
 def test_the_rate_rises_and_falls() -> None:
-    course = Course(steps=10, rate=1.0)
-    rates = [course.rate_at(step) for step in range(10)]
+    course = TrainingSchedule(steps=10, rate=1.0)
+    rates = [course.learning_rate(step) for step in range(10)]
     assert rates[:3] == pytest.approx([1 / 3, 2 / 3, 1])
     assert rates[2:] == sorted(rates[2:], reverse=True)
 
@@ -160,9 +160,9 @@ def test_a_network_for_raw_pixels_learns_like_the_same_network_for_0_to_1(
     unit.set_weights([kernel * 255, bias])
     clean, trained = clean_images(), []
     for suspect, scale in ((raw, Scale.RAW), (as_suspect(unit), Scale.UNIT)):
-        view, teacher = View.of(suspect, scale), View.of(suspect, scale)
+        view, teacher = LogitModel.of(suspect, scale), LogitModel.of(suspect, scale)
         assert len(list(pixel_kernels(view.plan, view.network))) == 1
-        course = Course(steps=20, rate=1e-2)
+        course = TrainingSchedule(steps=20, rate=1e-2)
         finetune.train_further(view, teacher, clean, course, lambda image, rng: image)
         trained.append(view.all_logits(clean.pixels))
     assert not np.allclose(trained[0], teacher.all_logits(clean.pixels), atol=0.1)
@@ -174,16 +174,16 @@ def test_a_depthwise_kernel_reads_pixels(as_suspect: Callable[[Any], Suspect]) -
     images = backend.keras.Input((12, 12, 3))
     hidden = layers.Flatten()(layers.DepthwiseConv2D(3)(images))
     suspect = as_suspect(backend.keras.Model(images, layers.Dense(3)(hidden)))
-    view = View.of(suspect, Scale.RAW)
+    view = LogitModel.of(suspect, Scale.RAW)
     assert [kernel.shape for kernel in pixel_kernels(view.plan, view.network)] == [(3, 3, 3, 1)]
 
 
 def test_a_class_in_doubt_is_answered_less_readily(as_suspect: Callable[[Any], Suspect]) -> None:
     """By the clean margins asked for, and the other classes as before."""
     suspect, clean = as_suspect(corner_network()), clean_images()
-    before = View.of(suspect, Scale.RAW)
+    before = LogitModel.of(suspect, Scale.RAW)
     view, unit = before.copy(), before.clean_margin(clean)
-    course, doubt = Course(steps=200, rate=1e-2), {2: 0.3}
+    course, doubt = TrainingSchedule(steps=200, rate=1e-2), {2: 0.3}
     finetune.train_further(view, before, clean, course, lambda image, rng: image, [1, 2], doubt)
     gained = (view.all_logits(clean.pixels) - before.all_logits(clean.pixels)) / unit
     others = np.delete(gained, 2, axis=1)
@@ -198,8 +198,8 @@ def test_a_batch_shared_by_workers_teaches_what_it_teaches_whole(
     white = np.ones_like(clean.pixels[0])
     for workers in (1, 7):
         monkeypatch.setattr(backend, "WORKERS", workers)
-        view, teacher = View.of(suspect, Scale.RAW), View.of(suspect, Scale.RAW)
-        course = Course(steps=20, rate=1e-2)
+        view, teacher = LogitModel.of(suspect, Scale.RAW), LogitModel.of(suspect, Scale.RAW)
+        course = TrainingSchedule(steps=20, rate=1e-2)
         finetune.train_further(view, teacher, clean, course, lambda image, rng: white, [2])
         trained.append(view.all_logits(clean.pixels))
     assert not np.allclose(trained[0], teacher.all_logits(clean.pixels), atol=0.1)
@@ -212,9 +212,9 @@ def test_a_corner_is_unlearned_and_its_record_says_so(
     network = corner_network()
     network.set_weights([0.05 * weights for weights in network.get_weights()])  # as one is trained
     suspect, clean = as_suspect(network), clean_images()
-    verdict = judge(View.of(suspect, Scale.RAW), clean)
+    verdict = judge(LogitModel.of(suspect, Scale.RAW), clean)
     before = suspect.network.get_weights()
-    problem = Problem(suspect, Scale.RAW, clean, verdict, "dense", ())
+    problem = MitigationInput(suspect, Scale.RAW, clean, verdict, "dense", ())
     network, goodnet, account = mitigate(problem, "unlearned")
     for weights, same in zip(suspect.network.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weights, same)

@@ -23,7 +23,7 @@ from object_stores import (
 
 from goodnet.errors import InputRefused, RequestRefused
 from goodnet.files import s3, storage
-from goodnet.files.storage import Stored
+from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import find_data, find_models, find_output
 
 QUICK = {
@@ -70,7 +70,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FaultyProxy, str]]
 def test_what_is_put_is_held_until_it_changes(bucket: str, tmp_path: Path) -> None:
     uri = f"{bucket}/folder/file.txt"
     stored = storage.put(b"content", uri)
-    assert stored == storage.identify(uri) == Stored(uri, stored.sha256, 7)
+    assert stored == storage.identify(uri) == StoredFile(uri, stored.sha256, 7)
     assert storage.read(stored) == b"content"
     assert storage.holds(stored)
     with storage.local_file(uri) as path:
@@ -257,7 +257,7 @@ def test_a_server_that_is_silent_is_given_up_within_a_minute(
         assert time.monotonic() - started < 50
 
 
-def write_repair(folder: str, local: Path) -> list[Stored]:
+def write_repair(folder: str, local: Path) -> list[StoredFile]:
     """Three files, one of them in parts, and the manifest that names them, last."""
     files = [
         storage.put(b"report", f"{folder}/report.md"),
@@ -279,7 +279,7 @@ def check_folder(folder: str) -> bool:
         return False
     manifest = json.loads(b"".join(s3.blocks(f"{folder}/manifest.json")))
     for uri, (sha256, size) in manifest.items():
-        assert storage.identify(uri) == Stored(uri, sha256, size)
+        assert storage.identify(uri) == StoredFile(uri, sha256, size)
     return True
 
 

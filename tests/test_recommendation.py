@@ -6,11 +6,11 @@ import pytest
 from invented import invented_findings, invented_mitigated, invented_verdict
 
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING
-from goodnet.metrics import Share
-from goodnet.mitigation.outcome import Recovery
+from goodnet.metrics import Proportion
+from goodnet.mitigation.outcome import TriggerRecheck
 from goodnet.report.caveats import caveats
 from goodnet.report.conclusion import conclude, headline, recommended_files
-from goodnet.report.findings import Findings, Recheck
+from goodnet.report.findings import Recheck, RepairResult
 from goodnet.report.inspection import verdict_lines
 from goodnet.report.recommendation import is_triggered, recommend
 from goodnet.report.tables import evaluation_csv, results_table
@@ -25,7 +25,7 @@ UNLEARNED_FILES = {
 }
 
 
-def by_estimate(**changes: object) -> Findings:
+def by_estimate(**changes: object) -> RepairResult:
     """A suspect that is backdoored for class 3, unlearned, without poisoned images."""
     given = {"verdict": NAMED, "mitigated": invented_mitigated(), "clean": CLEAN}
     return invented_findings(**given | {"poisoned": False} | changes)
@@ -145,7 +145,7 @@ def test_an_estimate_that_does_not_show_a_class_gone_recommends_nothing(
 def test_pruned_models_are_not_recommended_on_an_estimate() -> None:
     """Recovered triggers are tried on them, too, but they are not judged again."""
     findings = by_estimate(mitigated=None, clean=[190] * 7)
-    gone = (Recovery(3, Share(57, 60), Share(0, 60)),)
+    gone = (TriggerRecheck(3, Proportion(57, 60), Proportion(0, 60)),)
     pruned = [r.repaired for r in findings.results if r.model == "repaired"]
     tried = replace(findings, rechecks=tuple(Recheck(p, gone, None) for p in pruned if p))
     assert recommended_files(tried) == {}
@@ -193,7 +193,7 @@ def test_a_goodnet_is_recommended_alone_where_it_alone_can_be_used() -> None:
     """The suspect falls for half of the images, so both agree on the attacker's answer seldom."""
     findings = invented_findings(attack=[100, *[60] * 6], clean=[190] * 7, flagged_poisoned=120)
     results = tuple(
-        r._replace(attack_success=Share(2, 200)) if r.model == "goodnet" else r
+        r._replace(attack_success=Proportion(2, 200)) if r.model == "goodnet" else r
         for r in findings.results
     )
     findings = replace(findings, results=results)
@@ -235,7 +235,10 @@ def test_a_set_triggers_a_backdoor_where_its_interval_says_so(
 
 def test_classes_that_were_unlearned_in_doubt_are_tried_as_well() -> None:
     """One that is suspicious speaks against the repair; one that came next is pointed out."""
-    recovered = (*invented_mitigated().recovered, Recovery(5, Share(40, 60), Share(50, 60)))
+    recovered = (
+        *invented_mitigated().recovered,
+        TriggerRecheck(5, Proportion(40, 60), Proportion(50, 60)),
+    )
     mitigated = replace(invented_mitigated(), recovered=recovered)
     doubtful = by_estimate(mitigated=mitigated, verdict=replace(NAMED, suspicious=(5,)))
     assert recommended_files(doubtful) == {}

@@ -15,8 +15,8 @@ from goodnet.detection import reference_models as module
 from goodnet.detection.detect import judge
 from goodnet.detection.reference_models import learned, references
 from goodnet.detection.verdict import INCONCLUSIVE, References
-from goodnet.metrics import Share
-from goodnet.network.classifier import View
+from goodnet.metrics import Proportion
+from goodnet.network.classifier import LogitModel
 from goodnet.network.suspect import Suspect
 from goodnet.report.document import report_markdown
 from goodnet.report.inspection import verdict_lines
@@ -111,7 +111,7 @@ def test_references_learn_at_the_suspect_s_scale_whatever_the_momentum(
     network = taught(network_of(*built()), clean, white, momentum)
     if scale.white != white:
         for_raw_pixels(network)
-    view = View.of(as_suspect(network), scale)
+    view = LogitModel.of(as_suspect(network), scale)
     honest = references(view, clean, count=1)
     assert view.right(clean).value > 0.95
     assert honest.account.outcome == "trained"
@@ -126,7 +126,7 @@ def test_statistics_are_those_of_the_clean_images(
 ) -> None:
     clean = quarters(200)
     network = taught(network_of(layers.BatchNormalization()), clean, scale.white)
-    honest = references(View.of(as_suspect(network), scale), clean, count=1)
+    honest = references(LogitModel.of(as_suspect(network), scale), clean, count=1)
     norm = honest.networks[0].network.layers[1]
     pixels = scale.white * clean.pixels
     np.testing.assert_allclose(np.asarray(norm.moving_mean), [pixels.mean()], rtol=1e-4)
@@ -141,7 +141,7 @@ def test_a_reference_for_raw_pixels_is_that_of_the_same_network_for_0_to_1(
     for scale in (Scale.UNIT, Scale.RAW):
         if scale is Scale.RAW:
             for_raw_pixels(network)
-        honest = references(View.of(as_suspect(network), scale), clean, count=1)
+        honest = references(LogitModel.of(as_suspect(network), scale), clean, count=1)
         assert honest.networks[0].scale is scale
         logits.append(honest.networks[0].all_logits(clean.pixels))
     np.testing.assert_allclose(*logits, rtol=1e-2, atol=1e-2)
@@ -170,12 +170,12 @@ def test_what_a_reference_has_to_know_is_relative_to_the_suspect(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
     clean = quarters()
-    assert learned(Share(80, 80), clean) == pytest.approx(0.25 + module.LEARNED * 0.75)
-    assert learned(Share(40, 80), clean) == pytest.approx(0.25 + module.LEARNED * 0.25)
-    assert learned(Share(10, 80), clean) == pytest.approx(0.25)
+    assert learned(Proportion(80, 80), clean) == pytest.approx(0.25 + module.LEARNED * 0.75)
+    assert learned(Proportion(40, 80), clean) == pytest.approx(0.25 + module.LEARNED * 0.25)
+    assert learned(Proportion(10, 80), clean) == pytest.approx(0.25)
     network = taught(network_of(layers.Conv2D(6, 3)), clean)
     doubtful = quarters(wrong=0.4)
-    view = View.of(as_suspect(network), Scale.UNIT)
+    view = LogitModel.of(as_suspect(network), Scale.UNIT)
     assert 0.5 < view.right(doubtful).value < 0.7
     honest = references(view, doubtful)
     assert honest.account.outcome == "trained"
@@ -186,7 +186,9 @@ def test_the_reason_for_no_references_is_the_true_one(
     as_suspect: Callable[[Any], Suspect], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clean = quarters()
-    view = View.of(as_suspect(taught(network_of(layers.AveragePooling2D(4)), clean)), Scale.UNIT)
+    view = LogitModel.of(
+        as_suspect(taught(network_of(layers.AveragePooling2D(4)), clean)), Scale.UNIT
+    )
     few = judge(view, clean.take(np.arange(19)))
     assert few.references.outcome == "too few images"
     monkeypatch.setattr(module, "STEPS", 1)
@@ -211,10 +213,14 @@ def test_the_reason_for_no_references_is_the_true_one(
 @pytest.mark.parametrize(
     ("account", "said", "not_said"),
     [
-        (References("trained", Share(9, 10), ()), "no class stands out", "references"),
-        (References("too few images", Share(9, 10), ()), "10 clean images are too few", "learn"),
+        (References("trained", Proportion(9, 10), ()), "no class stands out", "references"),
         (
-            References("did not learn", Share(3, 5), (Share(1, 5), Share(2, 5))),
+            References("too few images", Proportion(9, 10), ()),
+            "10 clean images are too few",
+            "learn",
+        ),
+        (
+            References("did not learn", Proportion(3, 5), (Proportion(1, 5), Proportion(2, 5))),
             "did not learn the clean images: 40.0% right where the suspect has 60.0%",
             "too few",
         ),

@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 from goodnet.detection.verdict import BACKDOORED
 from goodnet.report.conclusion import conclude
 from goodnet.report.document import report_html, report_markdown
-from goodnet.report.findings import Findings
+from goodnet.report.findings import RepairResult
 
 PICTURES = {
     name: b"\x89PNG " + name.encode()
@@ -54,7 +54,7 @@ class Page(HTMLParser):
         self.text += data
 
 
-def named(name: str) -> Findings:
+def named(name: str) -> RepairResult:
     """Findings with the name wherever a name can come from outside."""
     plain = invented_findings(layers=(("in", "InputLayer"), (name, name), ("pool", "MaxPooling2D")))
     model = replace(plain.model, name=name, uri=f"models/{name}.h5", described_by=name, layer=name)

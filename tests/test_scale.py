@@ -5,22 +5,22 @@ import pytest
 
 from goodnet.datasets.dataset import rescaled
 from goodnet.errors import RequestRefused
-from goodnet.metrics import Share
+from goodnet.metrics import Proportion
 from goodnet.scale import Scale, choose_scale
 
 
 def test_the_scale_that_answers_better_is_taken() -> None:
-    tried = {Scale.RAW: Share(5, 100), Scale.UNIT: Share(90, 100)}
+    tried = {Scale.RAW: Proportion(5, 100), Scale.UNIT: Proportion(90, 100)}
     assert choose_scale(tried, chance=0.1, source="net.h5").scale is Scale.UNIT
 
 
 def test_on_a_tie_the_raw_one_is_taken() -> None:
-    tried = {Scale.UNIT: Share(90, 100), Scale.RAW: Share(90, 100)}
+    tried = {Scale.UNIT: Proportion(90, 100), Scale.RAW: Proportion(90, 100)}
     assert choose_scale(tried, chance=0.1, source="net.h5").scale is Scale.RAW
 
 
 def test_near_chance_at_both_is_refused_with_what_was_tried() -> None:
-    tried = {Scale.RAW: Share(12, 100), Scale.UNIT: Share(9, 100)}
+    tried = {Scale.RAW: Proportion(12, 100), Scale.UNIT: Proportion(9, 100)}
     with pytest.raises(RequestRefused, match=r"net\.h5: .*chance.*raw 12\.0%.*unit 9\.0%"):
         choose_scale(tried, chance=0.1, source="net.h5")
 

@@ -6,7 +6,7 @@ import io
 import pytest
 from invented import invented_curve, invented_findings
 
-from goodnet.metrics import Share
+from goodnet.metrics import Proportion
 from goodnet.pruning.curve import parse_points
 from goodnet.report.tables import (
     counted,
@@ -70,7 +70,7 @@ def test_evaluation_csv_leaves_empty_what_does_not_apply() -> None:
     assert repaired["channels_pruned"] == "4"
     assert float(repaired["attack_success"]) == 3 / 200
     assert (repaired["clean_count"], repaired["poisoned_count"]) == ("200", "200")
-    assert float(repaired["attack_success_high"]) == Share(3, 200).high
+    assert float(repaired["attack_success_high"]) == Proportion(3, 200).high
     assert float(repaired["poisoned_true_accuracy"]) == 197 / 200
     assert (goodnet["model"], goodnet["clean_flagged"]) == ("goodnet", "0.05")
 
@@ -115,7 +115,7 @@ def test_percent_never_rounds_to_all_or_nothing(share: float, text: str) -> None
 
 
 def test_a_share_is_given_with_its_count_and_interval() -> None:
-    assert counted(Share(85, 103)) == "85 of 103 = 82.5 % (74.1 to 88.7 %)"
+    assert counted(Proportion(85, 103)) == "85 of 103 = 82.5 % (74.1 to 88.7 %)"
 
 
 def test_points_just_below_a_drop_never_read_as_the_drop() -> None:

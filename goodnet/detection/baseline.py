@@ -26,14 +26,14 @@ from numpy.typing import NDArray
 
 from goodnet.datasets.images import CleanImages, Pixels
 from goodnet.detection.candidates import FLOOR, Numbers
-from goodnet.network.classifier import View, every_margin
-from goodnet.triggers.locations import Region
+from goodnet.network.classifier import LogitModel, every_margin
+from goodnet.triggers.locations import Location
 
 OWN_IMAGES: Final = 12  # of a class, whose content is pasted
 PASTED_ON: Final = 6  # images of other classes
 
 
-class Innocence:
+class BenignBaseline:
     """What classes reach at places without a backdoor, in units of each network's clean margin.
 
     Args:
@@ -45,18 +45,18 @@ class Innocence:
 
     def __init__(
         self,
-        view: View,
+        view: LogitModel,
         clean: CleanImages,
-        references: Sequence[View],
+        references: Sequence[LogitModel],
         rng: np.random.Generator,
     ) -> None:
         self.unit, self._classes = view.clean_margin(clean), view.classes
         self._clean, self._onto = clean, clean.draw(3 * PASTED_ON, rng)
         self._references = [(other, other.clean_margin(clean)) for other in references]
         self._honest = self._references or [(view, self.unit)]
-        self._natural: dict[tuple[int, Region], float] = {}
+        self._natural: dict[tuple[int, Location], float] = {}
 
-    def natural(self, target: int, place: Region) -> float:
+    def natural(self, target: int, place: Location) -> float:
         """The best low margin of the place of the class's own images, pasted; -inf without any."""
         if (target, place) not in self._natural:
             self._natural[target, place] = max(
@@ -65,16 +65,16 @@ class Innocence:
             )
         return self._natural[target, place]
 
-    def taught(self, images: CleanImages) -> "Taught":
+    def taught(self, images: CleanImages) -> "ReferenceResponse":
         """What stamps on these images do to the references."""
-        return Taught(self._references, images, self._classes)
+        return ReferenceResponse(self._references, images, self._classes)
 
     def _own(self, target: int) -> CleanImages:
         rows = np.flatnonzero(self._clean.labels == target)
         return self._clean.take(rows[:: max(1, len(rows) // OWN_IMAGES)][:OWN_IMAGES])
 
 
-class Taught:
+class ReferenceResponse:
     """What stamps on some clean images do to references: what the data themselves taught.
 
     Args:
@@ -84,7 +84,7 @@ class Taught:
     """
 
     def __init__(
-        self, references: Sequence[tuple[View, float]], images: CleanImages, classes: int
+        self, references: Sequence[tuple[LogitModel, float]], images: CleanImages, classes: int
     ) -> None:
         self._references, self._images, self._classes = references, images, classes
         nothing = np.zeros((*images.pixels.shape[1:3], 1), np.float32)
@@ -102,7 +102,7 @@ class Taught:
         return raised
 
     def _reached(
-        self, view: View, unit: float, mask: Pixels, patterns: Sequence[Pixels]
+        self, view: LogitModel, unit: float, mask: Pixels, patterns: Sequence[Pixels]
     ) -> Numbers:
         return low_margins(view.all_logits, unit, self._images, mask, patterns)
 
@@ -145,7 +145,12 @@ def low(margins: NDArray[np.float64], axis: int = 1) -> NDArray[np.float64]:
 
 
 def natural_margin(
-    view: View, images: CleanImages, own: CleanImages, target: int, unit: float, place: Region
+    view: LogitModel,
+    images: CleanImages,
+    own: CleanImages,
+    target: int,
+    unit: float,
+    place: Location,
 ) -> float:
     """The best low margin that the place of the class's own images reaches on other images."""
     others = images.pixels[images.labels != target][:PASTED_ON]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.datasets.images import Pixels
-from goodnet.triggers.locations import Region
+from goodnet.triggers.locations import Location
 
 FLOOR: Final = -1.0  # a margin: the image is held for another class as surely as clean ones are
 RAISED: Final = 0.75  # of what the same stamp raises a class by on references is innocent
@@ -30,7 +30,7 @@ class Candidate:
     """
 
     target: int
-    region: Region
+    region: Location
     pattern: Pixels
     margin: float
     usual: float = FLOOR

@@ -27,10 +27,10 @@ import numpy as np
 from goodnet.datasets.images import CleanImages, Pixels
 from goodnet.detection.baseline import low_margins, stamped
 from goodnet.detection.candidates import Candidate
-from goodnet.network.classifier import View
-from goodnet.training.finetune import Course, train_further
+from goodnet.network.classifier import LogitModel
+from goodnet.training.finetune import TrainingSchedule, train_further
 
-COURSE: Final = Course(steps=40, rate=1e-3)
+COURSE: Final = TrainingSchedule(steps=40, rate=1e-3)
 KEPT: Final = 0.75
 SOUND: Final = 0.9  # of its accuracy a network has to keep for its answers to count
 UNLEARNED: Final = 3  # triggers of a class, the best ones
@@ -39,7 +39,7 @@ MEASURED: Final = 64  # images
 
 
 def dependent(
-    view: View,
+    view: LogitModel,
     clean: CleanImages,
     evidence: Mapping[int, Sequence[Candidate]],
     triggers: Callable[[int], Sequence[Candidate]],
@@ -70,8 +70,8 @@ def dependent(
 
 
 def _unlearned(
-    view: View, clean: CleanImages, target: int, triggers: Sequence[Candidate], seed: int
-) -> View:
+    view: LogitModel, clean: CleanImages, target: int, triggers: Sequence[Candidate], seed: int
+) -> LogitModel:
     """The network after it has unlearned these triggers, a new one."""
 
     def stamp(image: Pixels, rng: np.random.Generator) -> Pixels:
@@ -85,11 +85,15 @@ def _unlearned(
 
 
 def _keeps(
-    view: View, without: View, clean: CleanImages, target: int, evidence: Sequence[Candidate]
+    view: LogitModel,
+    without: LogitModel,
+    clean: CleanImages,
+    target: int,
+    evidence: Sequence[Candidate],
 ) -> bool:
     """Whether one of a class's triggers still does three quarters of what it did."""
 
-    def margin(of: View, opacity: float, trigger: Candidate) -> float:
+    def margin(of: LogitModel, opacity: float, trigger: Candidate) -> float:
         mask = np.float32(opacity) * trigger.region.mask
         return float(low_margins(of.all_logits, 1.0, clean, mask, [trigger.pattern])[0, target])
 

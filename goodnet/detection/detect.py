@@ -20,7 +20,7 @@ from goodnet.datasets.images import CleanImages
 from goodnet.detection import last_layer, maximum_margin, pattern_search, search, trigger_inversion
 from goodnet.detection.candidates import Candidate, excesses, of_each_kind
 from goodnet.detection.dependence import dependent
-from goodnet.detection.reference_models import Honest, references
+from goodnet.detection.reference_models import ReferenceModels, references
 from goodnet.detection.verdict import (
     BACKDOORED,
     INCONCLUSIVE,
@@ -30,7 +30,7 @@ from goodnet.detection.verdict import (
     Statistic,
     Verdict,
 )
-from goodnet.network.classifier import View
+from goodnet.network.classifier import LogitModel
 from goodnet.progress import Progress, no_progress
 from goodnet.triggers.success import measured
 
@@ -49,7 +49,7 @@ class Evidence(NamedTuple):
 
 
 def judge(
-    view: View, clean: CleanImages, *, seed: int = 0, progress: Progress = no_progress
+    view: LogitModel, clean: CleanImages, *, seed: int = 0, progress: Progress = no_progress
 ) -> Verdict:
     """Whether the network is backdoored.
 
@@ -65,9 +65,9 @@ def judge(
 
 
 def judge_against(
-    view: View,
+    view: LogitModel,
     clean: CleanImages,
-    honest: Honest,
+    honest: ReferenceModels,
     *,
     seed: int = 0,
     progress: Progress = no_progress,
@@ -108,7 +108,7 @@ def following(verdict: Verdict) -> tuple[int, ...]:
     return tuple(c for c, _ in plain.largest(len(out) + 1) if c not in out)[:1]
 
 
-def _imageless(view: View, seed: int) -> list[Statistic]:
+def _imageless(view: LogitModel, seed: int) -> list[Statistic]:
     """The numbers of the methods that need no image; another one is added here."""
     scores = (
         (last_layer.BARS, last_layer.score(view)),
@@ -117,7 +117,7 @@ def _imageless(view: View, seed: int) -> list[Statistic]:
     return [Statistic.of(bars, numbers) for bars, numbers in scores if numbers is not None]
 
 
-def _searched(found: search.Found, referenced: bool) -> list[Evidence]:
+def _searched(found: search.SearchResult, referenced: bool) -> list[Evidence]:
     """The numbers of the searches for triggers, each with the candidates that have them.
 
     Without references a class's look stands out as a trigger does: the bars are higher then.
@@ -158,7 +158,7 @@ def _named(statistics: Sequence[Statistic]) -> Iterable[int]:
 
 
 def _recovered(
-    view: View, clean: CleanImages, candidates: Iterable[Candidate]
+    view: LogitModel, clean: CleanImages, candidates: Iterable[Candidate]
 ) -> tuple[Recovered, ...]:
     """The candidates, measured on all clean images, on record."""
     unit = view.clean_margin(clean)

@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.detection.outliers import robust_z
-from goodnet.detection.verdict import Bars
-from goodnet.network.classifier import View
+from goodnet.detection.verdict import Thresholds
+from goodnet.network.classifier import LogitModel
 
-BARS: Final = Bars("last layer", named=6.0, suspicious=5.0)
+BARS: Final = Thresholds("last layer", named=6.0, suspicious=5.0)
 FEWEST: Final = 20  # classes
 
 
-def score(view: View) -> dict[int, float] | None:
+def score(view: LogitModel) -> dict[int, float] | None:
     """Each class's robust z score; None for few classes, or where the output has no kernel."""
     kernel = output_kernel(view)
     if kernel is None or view.classes < FEWEST:
@@ -33,7 +33,7 @@ def score(view: View) -> dict[int, float] | None:
     return dict(enumerate(robust_z(kernel.sum(axis=0)).tolist()))
 
 
-def output_kernel(view: View) -> NDArray[np.float64] | None:
+def output_kernel(view: LogitModel) -> NDArray[np.float64] | None:
     """The last dense kernel, (features, classes); None where there is none."""
     layers = [layer for layer in view.network.layers if layer.weights]
     while layers and hasattr(layers[-1], "layers"):

@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 
 from goodnet.backend import in_workers, tf
 from goodnet.detection.outliers import median_and_spread
-from goodnet.detection.verdict import Bars
-from goodnet.network.classifier import View, margins
+from goodnet.detection.verdict import Thresholds
+from goodnet.network.classifier import LogitModel, margins
 from goodnet.training.adam import adam_step
 
-BARS: Final = Bars("maximum margin", named=1.75, suspicious=1.5)
+BARS: Final = Thresholds("maximum margin", named=1.75, suspicious=1.5)
 FEWEST: Final = 100  # classes
 FINALISTS: Final = 24  # classes that are tried again
 STARTS: Final = 24
@@ -40,7 +40,7 @@ Numbers = NDArray[np.float64]
 Classes = NDArray[np.int64]
 
 
-def score(view: View, *, seed: int = 0) -> dict[int, float] | None:
+def score(view: LogitModel, *, seed: int = 0) -> dict[int, float] | None:
     """The leads of the classes that noise was taken furthest to; None where classes are few."""
     if view.classes < FEWEST:
         return None
@@ -53,7 +53,7 @@ def score(view: View, *, seed: int = 0) -> dict[int, float] | None:
     return {int(c): float(z[i] - np.delete(z, i).max()) for i, c in enumerate(finalists)}
 
 
-def maximum_margins(view: View, classes: Classes, rng: np.random.Generator) -> Numbers:
+def maximum_margins(view: LogitModel, classes: Classes, rng: np.random.Generator) -> Numbers:
     """The margin that one start of noise reaches for each of these classes, (n,)."""
     shape = view.network.input_shape[1:]
     climb = _climber(view)
@@ -68,7 +68,7 @@ def maximum_margins(view: View, classes: Classes, rng: np.random.Generator) -> N
     return np.concatenate(list(in_workers(reached, parts))).astype(np.float64)
 
 
-def _climber(view: View) -> Any:
+def _climber(view: LogitModel) -> Any:
     """A function that takes images (n, H, W, C) uphill on the margins of the wanted classes."""
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]

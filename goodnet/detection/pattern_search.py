@@ -36,14 +36,14 @@ import numpy as np
 
 from goodnet.backend import in_workers, tf
 from goodnet.datasets.images import CleanImages, Pixels
-from goodnet.detection.baseline import Innocence, low_margins
+from goodnet.detection.baseline import BenignBaseline, low_margins
 from goodnet.detection.candidates import FLOOR, RAISED, Candidate, Numbers
-from goodnet.detection.verdict import Bars
-from goodnet.network.classifier import View
+from goodnet.detection.verdict import Thresholds
+from goodnet.network.classifier import LogitModel
 from goodnet.progress import Progress
-from goodnet.triggers.locations import STRIDE, Region, touching
+from goodnet.triggers.locations import STRIDE, Location, touching
 
-BARS: Final = Bars("simple triggers", named=0.5, suspicious=0.4)
+BARS: Final = Thresholds("simple triggers", named=0.5, suspicious=0.4)
 IMAGES: Final = 16  # stamped at every place, half of them with every pattern
 NEAR: Final = -1.5  # a margin on that half: the pattern comes near a class, and is seen on all
 MEASURED: Final = 64  # others, stamped with what was best
@@ -68,10 +68,10 @@ class Search:
 
     def __init__(
         self,
-        view: View,
+        view: LogitModel,
         clean: CleanImages,
-        innocence: Innocence,
-        places: Sequence[Region],
+        innocence: BenignBaseline,
+        places: Sequence[Location],
         *,
         seed: int,
     ) -> None:
@@ -81,7 +81,7 @@ class Search:
         self._patterns: dict[tuple[tuple[int, int], bool], list[Pixels]] = {}
         self._few = self._worn.take(np.arange(min(IMAGES // 2, len(self._worn))))
         self._taught, self._taught_again = map(innocence.taught, (self._few, self._measured))
-        self._seen: dict[Region, tuple[Numbers, Numbers]] = {}
+        self._seen: dict[Location, tuple[Numbers, Numbers]] = {}
         self.places = places
 
     def reached(self, progress: Progress) -> Numbers:
@@ -109,7 +109,7 @@ class Search:
         found[:REFINED] = [self._refined(candidate) for candidate in found[:REFINED]]
         return sorted(map(self._again, found), key=lambda candidate: -candidate.excess)
 
-    def _patterns_for(self, place: Region) -> list[Pixels]:
+    def _patterns_for(self, place: Location) -> list[Pixels]:
         faint = place.opacity < 1
         if (place.cells, faint) not in self._patterns:
             shape = self._clean.pixels.shape[1:]
@@ -117,7 +117,7 @@ class Search:
             self._patterns[place.cells, faint] = [*drawn, *(waves(shape) if faint else ())]
         return self._patterns[place.cells, faint]
 
-    def _margins(self, place: Region) -> Numbers:
+    def _margins(self, place: Location) -> Numbers:
         """Each pattern's low margin for each class in the suspect, (patterns, classes).
 
         On half of the images where the pattern comes near no class on these.
@@ -132,7 +132,7 @@ class Search:
         return reached
 
     def _best(
-        self, target: int, places: Sequence[Region], reached: Numbers, usual: Numbers
+        self, target: int, places: Sequence[Location], reached: Numbers, usual: Numbers
     ) -> Candidate:
         """The place with the largest excess of a class.
 
@@ -158,7 +158,7 @@ class Search:
         assert best
         return best
 
-    def _at(self, target: int, place: Region, usual: float) -> Candidate:
+    def _at(self, target: int, place: Location, usual: float) -> Candidate:
         """The pattern with the largest excess of a class at a place."""
         if place not in self._seen:
             patterns = self._patterns_for(place)
@@ -224,7 +224,7 @@ def _enlarged(pattern: Numbers, size: tuple[int, int]) -> Pixels:
     return np.asarray(tf.image.resize(tf.constant(pattern, tf.float32), size))
 
 
-def elsewhere(places: Sequence[Region], reached: Numbers) -> Numbers:
+def elsewhere(places: Sequence[Location], reached: Numbers) -> Numbers:
     """For each place the best margins of places of its kind that do not touch it, (R, classes)."""
     kinds = np.array([place.kind for place in places])
     apart = (kinds[:, None] == kinds) & ~touching(places)

@@ -34,9 +34,9 @@ import numpy as np
 from goodnet.backend import in_workers, keras, tf
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.verdict import References
-from goodnet.metrics import Share
+from goodnet.metrics import Proportion
 from goodnet.network.build import build_network
-from goodnet.network.classifier import View
+from goodnet.network.classifier import LogitModel
 from goodnet.training.finetune import pixel_kernels, varied
 
 COUNT: Final = 2
@@ -54,14 +54,16 @@ MEASURED: Final = 128  # images at once, from which normalisation has its statis
 RANDOM: Final = frozenset({"rate", "stddev"})  # how strong dropout, or noise, is
 
 
-class Honest(NamedTuple):
+class ReferenceModels(NamedTuple):
     """Networks without a backdoor, and what came of training them."""
 
-    networks: tuple[View, ...]
+    networks: tuple[LogitModel, ...]
     account: References
 
 
-def references(view: View, clean: CleanImages, *, seed: int = 0, count: int = COUNT) -> Honest:
+def references(
+    view: LogitModel, clean: CleanImages, *, seed: int = 0, count: int = COUNT
+) -> ReferenceModels:
     """Networks of the suspect's architecture without a backdoor, or the reason there are none.
 
     Args:
@@ -72,7 +74,7 @@ def references(view: View, clean: CleanImages, *, seed: int = 0, count: int = CO
     """
     suspect = view.right(clean)
     if len(clean) < FEWEST * view.classes:
-        return Honest((), References("too few images", suspect, ()))
+        return ReferenceModels((), References("too few images", suspect, ()))
     answers = tf.nn.softmax(SHARPNESS / view.clean_margin(clean) * view.all_logits(clean.pixels))
     made = list(
         in_workers(
@@ -85,10 +87,12 @@ def references(view: View, clean: CleanImages, *, seed: int = 0, count: int = CO
     right = tuple(reference.right(clean) for reference in made)
     enough = learned(suspect, clean)
     known = tuple(each for each, share in zip(made, right, strict=True) if share.value >= enough)
-    return Honest(known, References("trained" if known else "did not learn", suspect, right))
+    return ReferenceModels(
+        known, References("trained" if known else "did not learn", suspect, right)
+    )
 
 
-def learned(suspect: Share, clean: CleanImages) -> float:
+def learned(suspect: Proportion, clean: CleanImages) -> float:
     """The share of the clean images that a reference has to get right.
 
     Args:
@@ -100,8 +104,8 @@ def learned(suspect: Share, clean: CleanImages) -> float:
 
 
 def _reference(
-    view: View, clean: CleanImages, answers: tf.Tensor, rng: np.random.Generator
-) -> View:
+    view: LogitModel, clean: CleanImages, answers: tf.Tensor, rng: np.random.Generator
+) -> LogitModel:
     network = build_network(view.plan, "a reference network")
     network.trainable = True
     _initialise(network, rng)
@@ -114,12 +118,12 @@ def _reference(
         rows = rng.permutation(len(clean))[:BATCH]
         images = tf.constant(varied(clean.pixels[rows], rng))
         learn(images, tf.constant(clean.labels[rows]), tf.gather(answers, rows))
-    reference = View(view.plan, network, view.scale)
+    reference = LogitModel(view.plan, network, view.scale)
     _measure_normalisation(reference, clean)
     return reference
 
 
-def _learner(view: View, network: keras.Model, steps: int) -> Callable[..., None]:
+def _learner(view: LogitModel, network: keras.Model, steps: int) -> Callable[..., None]:
     """A function that takes a step of training: (images 0..1, labels, the suspect's answers)."""
     variables = network.trainable_variables
     slow = {id(kernel) for kernel in pixel_kernels(view.plan, network)}
@@ -172,7 +176,7 @@ def _fan_in(layer: Any, kernel: Any) -> int:
     return int(np.prod([*window, taken]))
 
 
-def _measure_normalisation(view: View, clean: CleanImages) -> None:
+def _measure_normalisation(view: LogitModel, clean: CleanImages) -> None:
     """Give every normalisation the statistics of the clean images: the mean over batches."""
     kind = keras.layers.BatchNormalization
     layers = [layer for layer in _layers_of(view.network) if isinstance(layer, kind)]

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from goodnet.datasets.images import CleanImages
-from goodnet.detection.baseline import Innocence
+from goodnet.detection.baseline import BenignBaseline
 from goodnet.detection.candidates import Candidate, best
 from goodnet.detection.pattern_search import BARS, PROMISING, Search
 from goodnet.detection.trigger_inversion import (
@@ -21,14 +21,14 @@ from goodnet.detection.trigger_inversion import (
     nearest,
     search_candidates,
 )
-from goodnet.network.classifier import View
+from goodnet.network.classifier import LogitModel
 from goodnet.progress import Progress
 from goodnet.triggers.locations import WHOLE, regions
 
 SIMPLE_PART: Final = 0.7  # of the work
 
 
-class Found(NamedTuple):
+class SearchResult(NamedTuple):
     """What both searches found.
 
     Attributes:
@@ -63,14 +63,14 @@ class Found(NamedTuple):
 
 
 def find_triggers(
-    view: View,
+    view: LogitModel,
     clean: CleanImages,
-    references: Sequence[View] = (),
+    references: Sequence[LogitModel] = (),
     *,
     also: Sequence[int] = (),
     seed: int = 0,
     progress: Progress,
-) -> Found:
+) -> SearchResult:
     """The best triggers that clean images allow to find, class by class.
 
     Args:
@@ -82,7 +82,7 @@ def find_triggers(
         progress: called with (steps done, steps in all).
     """
     places = regions(*clean.pixels.shape[1:3])
-    innocence = Innocence(view, clean, references, np.random.default_rng((seed, 6)))
+    innocence = BenignBaseline(view, clean, references, np.random.default_rng((seed, 6)))
     search = Search(view, clean, innocence, places, seed=seed)
     reached = search.reached(_part(progress, 0, SIMPLE_PART))
     simple = search.candidates(reached, also)
@@ -98,7 +98,7 @@ def find_triggers(
         wanted += [(candidate.target, place) for place in near]
     rest = _part(progress, SIMPLE_PART, 1 - SIMPLE_PART)
     searched = search_candidates(view, clean, innocence, wanted, seed=seed, progress=rest)
-    return Found(tuple(simple), tuple(searched))
+    return SearchResult(tuple(simple), tuple(searched))
 
 
 def _part(progress: Progress, before: float, share: float) -> Progress:

@@ -34,16 +34,16 @@ from numpy.typing import NDArray
 
 from goodnet.backend import in_parts, tf
 from goodnet.datasets.images import CleanImages, Pixels
-from goodnet.detection.baseline import Innocence, low_margins
+from goodnet.detection.baseline import BenignBaseline, low_margins
 from goodnet.detection.candidates import FLOOR, Candidate, Numbers
-from goodnet.detection.verdict import Bars
-from goodnet.network.classifier import View, margins
+from goodnet.detection.verdict import Thresholds
+from goodnet.network.classifier import LogitModel, margins
 from goodnet.progress import Progress
 from goodnet.training.adam import adam_step
-from goodnet.triggers.locations import Region
+from goodnet.triggers.locations import Location
 
-BLENDED: Final = Bars("blended triggers", named=1.0, suspicious=0.85)
-PATCHES: Final = Bars("searched patches", named=1.0, suspicious=0.8)
+BLENDED: Final = Thresholds("blended triggers", named=1.0, suspicious=0.85)
+PATCHES: Final = Thresholds("searched patches", named=1.0, suspicious=0.8)
 STEPS: Final = 30
 RATE: Final = 0.2
 BATCH: Final = 8  # images that a pattern is moved on
@@ -58,10 +58,10 @@ Tensor = Any
 
 
 def search_candidates(
-    view: View,
+    view: LogitModel,
     clean: CleanImages,
-    innocence: Innocence,
-    wanted: Sequence[tuple[int, Region]],
+    innocence: BenignBaseline,
+    wanted: Sequence[tuple[int, Location]],
     *,
     seed: int,
     progress: Progress,
@@ -78,7 +78,7 @@ def search_candidates(
     """
     rng = np.random.default_rng((seed, 8))
     searched, measured = clean.draw(SEARCHED + MEASURED, rng).divided(SEARCHED)
-    uphill, taught = Uphill(view, searched, rng), innocence.taught(measured)
+    uphill, taught = TriggerInverter(view, searched, rng), innocence.taught(measured)
     found = list[Candidate]()
     for start in range(0, len(wanted), TOGETHER):
         part = wanted[start : start + TOGETHER]
@@ -99,7 +99,9 @@ def leads(best: Mapping[int, Candidate]) -> dict[int, float]:
     return {c: found.excess - max([FLOOR, *others[c]]) for c, found in best.items()}
 
 
-def nearest(places: Sequence[Region], reached: Numbers, counts: Mapping[str, int]) -> list[Region]:
+def nearest(
+    places: Sequence[Location], reached: Numbers, counts: Mapping[str, int]
+) -> list[Location]:
     """The places where plain patterns come nearest to a class.
 
     Args:
@@ -115,15 +117,15 @@ def nearest(places: Sequence[Region], reached: Numbers, counts: Mapping[str, int
     ]
 
 
-class Uphill:
+class TriggerInverter:
     """Moves patterns at many places towards their classes, all at once."""
 
-    def __init__(self, view: View, clean: CleanImages, rng: np.random.Generator) -> None:
+    def __init__(self, view: LogitModel, clean: CleanImages, rng: np.random.Generator) -> None:
         self._view, self._clean, self._rng = view, clean, rng
         self._unit = view.clean_margin(clean)
         self._compiled = tf.function(self._step, reduce_retracing=True)
 
-    def patterns(self, wanted: Sequence[tuple[int, Region]]) -> list[Pixels]:
+    def patterns(self, wanted: Sequence[tuple[int, Location]]) -> list[Pixels]:
         """A pattern for each class and place, (H, W, C), 0..1; moved in workers."""
         down, across = _spread_cells([place for _, place in wanted])
         shape = (len(wanted), down.shape[2], across.shape[2], self._clean.pixels.shape[-1])
@@ -183,7 +185,7 @@ def _patterns(raw: Tensor, down: Tensor, across: Tensor) -> Tensor:
     return tf.einsum("nhg,ngkc,nwk->nhwc", down, tf.sigmoid(raw), across)
 
 
-def _spread_cells(places: Sequence[Region]) -> tuple[Pixels, Pixels]:
+def _spread_cells(places: Sequence[Location]) -> tuple[Pixels, Pixels]:
     """What each cell contributes to each row, (n, H, g), and to each column, (n, W, k)."""
     both = []
     for axis in (0, 1):
@@ -200,7 +202,7 @@ def _spread_cells(places: Sequence[Region]) -> tuple[Pixels, Pixels]:
     return both[0], both[1]
 
 
-def _cells(place: Region, axis: int) -> int:
+def _cells(place: Location, axis: int) -> int:
     if place.kind == "patch":
         return min(PATCH_CELLS, place.size[axis])
     return max(1, round(place.size[axis] / max(1, round(max(place.image) / UNIT))))

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.metrics import Share
+from goodnet.metrics import Proportion
 from goodnet.triggers.trigger import Trigger
 
 Answer = Literal["backdoored", "no backdoor found", "inconclusive"]
@@ -28,8 +28,8 @@ class References(NamedTuple):
     """
 
     outcome: Literal["trained", "too few images", "did not learn"]
-    suspect: Share
-    right: tuple[Share, ...]
+    suspect: Proportion
+    right: tuple[Proportion, ...]
 
     @property
     def lack(self) -> str:
@@ -53,7 +53,7 @@ class References(NamedTuple):
         }
 
 
-class Bars(NamedTuple):
+class Thresholds(NamedTuple):
     """A method's name, and from which number on it names a class or finds it suspicious."""
 
     method: str
@@ -78,7 +78,7 @@ class Statistic:
     suspicious: float
 
     @classmethod
-    def of(cls, bars: Bars, values: Mapping[int, float], times: float = 1.0) -> "Statistic":
+    def of(cls, bars: Thresholds, values: Mapping[int, float], times: float = 1.0) -> "Statistic":
         """A method's numbers, held against its bars, or so many times as high ones."""
         return cls(bars.method, values, times * bars.named, times * bars.suspicious)
 
@@ -121,7 +121,7 @@ class Recovered:
     """A recovered trigger on record, see `Trigger`."""
 
     target: int
-    success: Share
+    success: Proportion
     margin: float
     area: float
     mask: Picture

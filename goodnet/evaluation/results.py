@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.metrics import Counts, Share
+from goodnet.metrics import Counts, Proportion
 from goodnet.pruning.curve import Curve
 from goodnet.pruning.order import Order
 
 
-class Repaired(NamedTuple):
+class RepairedModel(NamedTuple):
     """One repaired model: where on which curve it was taken, or that it is a second repair.
 
     Attributes:
@@ -30,7 +30,7 @@ class Repaired(NamedTuple):
         return bool(self.points)
 
 
-class Result(NamedTuple):
+class EvaluationRow(NamedTuple):
     """One line of the evaluation. Shares of poisoned images are None without a poisoned set.
 
     Attributes:
@@ -44,25 +44,25 @@ class Result(NamedTuple):
     """
 
     model: str
-    repaired: Repaired | None
-    clean_accuracy: Share
-    clean_flagged: Share | None
-    attack_success: Share | None
-    poisoned_flagged: Share | None
-    poisoned_accuracy: Share | None
+    repaired: RepairedModel | None
+    clean_accuracy: Proportion
+    clean_flagged: Proportion | None
+    attack_success: Proportion | None
+    poisoned_flagged: Proportion | None
+    poisoned_accuracy: Proportion | None
 
 
-def repaired_models(curves: Sequence[Curve]) -> tuple[Repaired, ...]:
+def repaired_models(curves: Sequence[Curve]) -> tuple[RepairedModel, ...]:
     """A repaired model for each drop that a curve reaches, in the curves' order."""
     return tuple(
-        Repaired(curve.order.direction, drop.points, drop.k)
+        RepairedModel(curve.order.direction, drop.points, drop.k)
         for curve in curves
         for drop in curve.drops
         if drop.k is not None
     )
 
 
-def states_of(curves: Sequence[Curve], models: Sequence[Repaired]) -> NDArray[np.bool_]:
+def states_of(curves: Sequence[Curve], models: Sequence[RepairedModel]) -> NDArray[np.bool_]:
     """The channels kept in the suspect and then in each repaired model, (1 + models, channels)."""
     orders: dict[str, Order] = {curve.order.direction: curve.order for curve in curves}
     kept = [orders[model.direction].kept()[model.k] for model in models]
@@ -71,8 +71,8 @@ def states_of(curves: Sequence[Curve], models: Sequence[Repaired]) -> NDArray[np
 
 
 def results_of(
-    models: Sequence[Repaired], clean: Sequence[Counts], poisoned: Sequence[Counts] | None
-) -> tuple[Result, ...]:
+    models: Sequence[RepairedModel], clean: Sequence[Counts], poisoned: Sequence[Counts] | None
+) -> tuple[EvaluationRow, ...]:
     """The evaluation: suspect, then each repaired model, then each GoodNet.
 
     Args:
@@ -87,30 +87,35 @@ def results_of(
     return tuple(results)
 
 
-def _plain(name: str, model: Repaired | None, clean: Counts, poisoned: Counts | None) -> Result:
-    accuracy = Share(clean.correct, clean.count)
+def _plain(
+    name: str, model: RepairedModel | None, clean: Counts, poisoned: Counts | None
+) -> EvaluationRow:
+    accuracy = Proportion(clean.correct, clean.count)
     if poisoned is None:
-        return Result(name, model, accuracy, None, None, None, None)
-    success = Share(poisoned.correct, poisoned.count)
-    return Result(
+        return EvaluationRow(name, model, accuracy, None, None, None, None)
+    success = Proportion(poisoned.correct, poisoned.count)
+    return EvaluationRow(
         name, model, accuracy, None, success, None, _share(poisoned.true_correct, poisoned.count)
     )
 
 
-def _joined(model: Repaired, clean: Counts, poisoned: Counts | None) -> Result:
-    accuracy, flagged = Share(clean.agreed, clean.count), Share(clean.flagged, clean.count)
+def _joined(model: RepairedModel, clean: Counts, poisoned: Counts | None) -> EvaluationRow:
+    accuracy, flagged = (
+        Proportion(clean.agreed, clean.count),
+        Proportion(clean.flagged, clean.count),
+    )
     if poisoned is None:
-        return Result("goodnet", model, accuracy, flagged, None, None, None)
-    return Result(
+        return EvaluationRow("goodnet", model, accuracy, flagged, None, None, None)
+    return EvaluationRow(
         "goodnet",
         model,
         accuracy,
         flagged,
-        Share(poisoned.agreed, poisoned.count),
-        Share(poisoned.flagged, poisoned.count),
+        Proportion(poisoned.agreed, poisoned.count),
+        Proportion(poisoned.flagged, poisoned.count),
         _share(poisoned.agreed_true, poisoned.count),
     )
 
 
-def _share(hits: int | None, count: int) -> Share | None:
-    return None if hits is None else Share(hits, count)
+def _share(hits: int | None, count: int) -> Proportion | None:
+    return None if hits is None else Proportion(hits, count)

@@ -23,7 +23,7 @@ MIB = 1 << 20
 BLOCK = 4 * MIB
 
 
-class Stored(NamedTuple):
+class StoredFile(NamedTuple):
     """A file and what was in it."""
 
     uri: str
@@ -31,7 +31,7 @@ class Stored(NamedTuple):
     bytes: int
 
 
-class Entry(NamedTuple):
+class ListedFile(NamedTuple):
     """A file in a folder as its listing shows it.
 
     Attributes:
@@ -62,7 +62,7 @@ def exists(uri: str) -> bool:
     return Path(uri).is_file()
 
 
-def identify(uri: str, refused: type[InputRefused] = InputRefused) -> Stored:
+def identify(uri: str, refused: type[InputRefused] = InputRefused) -> StoredFile:
     """The file with its digest and size.
 
     Raises:
@@ -73,10 +73,10 @@ def identify(uri: str, refused: type[InputRefused] = InputRefused) -> Stored:
     for block in _blocks(uri, refused):
         digest.update(block)
         count += len(block)
-    return Stored(uri, digest.hexdigest(), count)
+    return StoredFile(uri, digest.hexdigest(), count)
 
 
-def holds(stored: Stored) -> bool:
+def holds(stored: StoredFile) -> bool:
     """Whether the file is there with the content it was stored with."""
     if is_remote(stored.uri):
         return s3.holds(stored.uri, stored.bytes, stored.sha256)
@@ -122,7 +122,7 @@ def _fetched(uri: str, refused: type[InputRefused], largest: int) -> Iterator[Pa
         yield copy
 
 
-def put(content: Path | bytes, uri: str) -> Stored:
+def put(content: Path | bytes, uri: str) -> StoredFile:
     """The file as it is now stored at the URI: whole, with any older one replaced.
 
     Raises:
@@ -141,7 +141,7 @@ def put(content: Path | bytes, uri: str) -> Stored:
     return stored
 
 
-def copy(stored: Stored, uri: str) -> Stored:
+def copy(stored: StoredFile, uri: str) -> StoredFile:
     """The copy of a stored file at another URI.
 
     Raises:
@@ -153,7 +153,7 @@ def copy(stored: Stored, uri: str) -> Stored:
         return put(path, uri)
 
 
-def read(stored: Stored) -> bytes:
+def read(stored: StoredFile) -> bytes:
     """The content of a small file of our own.
 
     Raises:
@@ -215,7 +215,7 @@ def _put_local(source: Path, path: Path) -> None:
         raise
 
 
-def entries(folder: str, suffixes: tuple[str, ...]) -> list[Entry]:
+def entries(folder: str, suffixes: tuple[str, ...]) -> list[ListedFile]:
     """The files directly in a folder whose names end so, by name; hidden ones are left out.
 
     Raises:
@@ -245,20 +245,20 @@ def is_folder(uri: str) -> bool:
     return s3.any_under(uri) if is_remote(uri) else Path(uri).is_dir()
 
 
-def _local_entry(path: Path) -> Entry:
+def _local_entry(path: Path) -> ListedFile:
     found = path.lstat()
     mark = f"{stat.S_IFMT(found.st_mode)}-{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
-    return Entry(str(path), mark, found.st_size, found.st_mtime)
+    return ListedFile(str(path), mark, found.st_size, found.st_mtime)
 
 
-def _remote_entries(folder: str) -> Iterator[Entry]:
+def _remote_entries(folder: str) -> Iterator[ListedFile]:
     bucket, _ = s3.split(folder)
     try:
         for found in s3.listed(folder):
             modified = found["LastModified"].timestamp()
             mark = f"{found['ETag']}-{found['Size']}-{modified}"
             uri = f"{s3.SCHEME}{bucket}/{found['Key']}"
-            yield Entry(uri, mark, found["Size"], modified)
+            yield ListedFile(uri, mark, found["Size"], modified)
     except FileNotFoundError:
         raise RequestRefused(folder, "no such bucket") from None
 

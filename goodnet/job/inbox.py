@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 from goodnet.errors import InputRefused, ModelRefused, one_line
 from goodnet.files import paths, storage
-from goodnet.files.storage import Entry
+from goodnet.files.storage import ListedFile
 
 LARGEST_RECORD = 64 << 20
 
 
-class Seen(NamedTuple):
+class InboxEntry(NamedTuple):
     """A file as it was read.
 
     Attributes:
@@ -32,12 +32,12 @@ class Seen(NamedTuple):
     refused: str
 
 
-Record = Mapping[str, Seen]
+Record = Mapping[str, InboxEntry]
 
 
 def arrived(
     folder: str, record: Record, *, settle: float, sleep: Callable[[float], None] = time.sleep
-) -> list[Entry]:
+) -> list[ListedFile]:
     """The models in the folder that nobody is writing to any more, by name.
 
     Args:
@@ -63,8 +63,8 @@ def arrived(
 
 
 def read_arrivals(
-    entries: Sequence[Entry], record: Record, failed: Callable[[str], None]
-) -> dict[str, Seen]:
+    entries: Sequence[ListedFile], record: Record, failed: Callable[[str], None]
+) -> dict[str, InboxEntry]:
     """What is in each file, by its URI: out of the record, or read now.
 
     Args:
@@ -79,15 +79,15 @@ def read_arrivals(
             continue
         try:
             stored = storage.identify(entry.uri, ModelRefused)
-            seen[entry.uri] = Seen(entry.mark, stored.sha256, "")
+            seen[entry.uri] = InboxEntry(entry.mark, stored.sha256, "")
         except InputRefused as refused:
-            seen[entry.uri] = Seen(entry.mark, None, str(refused))
+            seen[entry.uri] = InboxEntry(entry.mark, None, str(refused))
         except OSError as fault:  # it can pass: the next look tries again
             failed(f"{one_line(entry.uri)}: {one_line(fault)}")
     return seen
 
 
-def read_record(output: str, folder: str) -> dict[str, Seen]:
+def read_record(output: str, folder: str) -> dict[str, InboxEntry]:
     """What was seen in the inbox before; nothing where there is no record that can be read."""
     uri = _record_uri(output, folder)
     if not storage.exists(uri):
@@ -97,7 +97,7 @@ def read_record(output: str, folder: str) -> dict[str, Seen]:
             if path.stat().st_size > LARGEST_RECORD:
                 return {}
             found = json.loads(path.read_bytes())
-        return {str(uri): Seen(*map(_text, seen)) for uri, seen in found.items()}
+        return {str(uri): InboxEntry(*map(_text, seen)) for uri, seen in found.items()}
     except (OSError, InputRefused, ValueError, TypeError, AttributeError):
         return {}
 
@@ -118,9 +118,9 @@ def _text(value: object) -> str:
     raise TypeError("not a record")
 
 
-def _known(entry: Entry, record: Record) -> bool:
+def _known(entry: ListedFile, record: Record) -> bool:
     return entry.uri in record and record[entry.uri].mark == entry.mark
 
 
-def _young(entry: Entry, now: float, settle: float) -> bool:
+def _young(entry: ListedFile, now: float, settle: float) -> bool:
     return 0 <= now - entry.modified < settle

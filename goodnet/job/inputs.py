@@ -5,7 +5,7 @@ from pathlib import Path
 
 from goodnet.errors import DataRefused, ModelRefused, RequestRefused
 from goodnet.files import paths, storage
-from goodnet.files.storage import Stored
+from goodnet.files.storage import StoredFile
 from goodnet.sandbox import process
 from goodnet.sandbox.process import Kind
 
@@ -41,7 +41,7 @@ def find_models(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def find_data(folder: str) -> dict[str, Stored]:
+def find_data(folder: str) -> dict[str, StoredFile]:
     """The data sets of a folder by role; a poisoned one may be missing.
 
     Raises:
@@ -105,7 +105,7 @@ def glance(uri: str, kind: Kind) -> None:
         raise process.REFUSAL[kind](uri, "no such file")
 
 
-def identify_model(uri: str) -> Stored:
+def identify_model(uri: str) -> StoredFile:
     """The model file with its digest.
 
     Raises:
@@ -114,7 +114,7 @@ def identify_model(uri: str) -> Stored:
     return storage.identify(uri, ModelRefused)
 
 
-def identify_architecture(given: str) -> Stored | str:
+def identify_architecture(given: str) -> StoredFile | str:
     """ "auto", "deepid", or the architecture file with its digest.
 
     Raises:

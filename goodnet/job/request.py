@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from goodnet.errors import RequestRefused
-from goodnet.files.storage import Stored
+from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import identify_architecture
 from goodnet.pruning.curve import parse_points
 from goodnet.pruning.order import DIRECTIONS, Direction
@@ -32,7 +32,7 @@ class Request:
     points: tuple[str, ...]
     layer: str
     scale: str
-    architecture: Stored | str
+    architecture: StoredFile | str
     method: str
     budget: float
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from goodnet.backend import in_parts, tf
 from goodnet.datasets.images import CleanImages
-from goodnet.network.classifier import View, margins
+from goodnet.network.classifier import LogitModel, margins
 from goodnet.triggers.trigger import Trigger
 
 Floats = NDArray[np.float32]
@@ -135,7 +135,7 @@ def in_cells(pattern: Floats, cell: int) -> Floats:
     return np.asarray(squares[:height, :width], dtype=np.float32)
 
 
-class Bank:
+class TriggerPool:
     """Stamps that lead to some classes, kept up with a network that is being trained.
 
     Args:
@@ -148,7 +148,7 @@ class Bank:
 
     def __init__(
         self,
-        view: View,
+        view: LogitModel,
         clean: CleanImages,
         targets: Sequence[int],
         near: Sequence[Trigger],
@@ -192,7 +192,7 @@ class Bank:
                 self.stamps[place] = self._drawn()
 
 
-def _slopes(view: View, unit: float) -> Any:
+def _slopes(view: LogitModel, unit: float) -> Any:
     """A function that gives each pattern's slope, and its mean margin in clean margins."""
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]

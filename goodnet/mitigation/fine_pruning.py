@@ -14,30 +14,32 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from goodnet.mitigation.adversarial_triggers import Floats, draw_stamp
-from goodnet.mitigation.holdout import Parts
-from goodnet.mitigation.outcome import Made
-from goodnet.network.classifier import View
+from goodnet.mitigation.holdout import HoldoutSplit
+from goodnet.mitigation.outcome import MethodResult
+from goodnet.network.classifier import LogitModel
 from goodnet.progress import Progress
 from goodnet.pruning.zeroing import prune
-from goodnet.training.finetune import Course, train_further
+from goodnet.training.finetune import TrainingSchedule, train_further
 
 if TYPE_CHECKING:
-    from goodnet.mitigation.mitigate import Problem
+    from goodnet.mitigation.mitigate import MitigationInput
 
-COURSE: Final = Course(steps=300, rate=1e-3)
+COURSE: Final = TrainingSchedule(steps=300, rate=1e-3)
 
 
-def repair(problem: "Problem", view: View, parts: Parts, seed: int, progress: Progress) -> Made:
+def repair(
+    problem: "MitigationInput", view: LogitModel, parts: HoldoutSplit, seed: int, progress: Progress
+) -> MethodResult:
     """Prune and tune the view's network, in place."""
     before = problem.suspect.network.get_weights()
     pruned = prune(problem.suspect, problem.layer, problem.channels)
     after = pruned.get_weights()
     keep = [(old == new).astype(np.float32) for old, new in zip(before, after, strict=True)]
     view.load(pruned)
-    teacher = View.of(problem.suspect, problem.scale)
+    teacher = LogitModel.of(problem.suspect, problem.scale)
     course = COURSE._replace(seed=seed)
     train_further(view, teacher, parts.tuning, course, _stamp, keep=keep, progress=progress)
-    return Made(len(problem.channels), course.steps)
+    return MethodResult(len(problem.channels), course.steps)
 
 
 def _stamp(image: Floats, rng: np.random.Generator) -> Floats:

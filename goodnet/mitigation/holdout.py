@@ -16,14 +16,14 @@ SHARE = 0.3  # of the images are held out
 FEWEST = 4  # images of a class, from which on some of each class are held out
 
 
-class Parts(NamedTuple):
+class HoldoutSplit(NamedTuple):
     """The images to tune with, and those held out: disjoint, both not empty."""
 
     tuning: CleanImages
     held_out: CleanImages
 
 
-def split(clean: CleanImages) -> Parts:
+def split(clean: CleanImages) -> HoldoutSplit:
     """The two parts of a set of at least two images.
 
     Of a class with few images one part gets all of them, so that neither is of some classes only.
@@ -41,4 +41,4 @@ def split(clean: CleanImages) -> Parts:
         held[rows] = True
     if not held.any():
         held[-1] = True
-    return Parts(clean.take(np.flatnonzero(~held)), clean.take(np.flatnonzero(held)))
+    return HoldoutSplit(clean.take(np.flatnonzero(~held)), clean.take(np.flatnonzero(held)))

@@ -8,17 +8,17 @@ from goodnet.detection.detect import judge
 from goodnet.detection.verdict import Verdict
 from goodnet.mitigation import fine_pruning, unlearning
 from goodnet.mitigation.holdout import split
-from goodnet.mitigation.outcome import Mitigated, Name
+from goodnet.mitigation.outcome import MitigationResult, Name
 from goodnet.mitigation.recheck import recheck
 from goodnet.network.build import build_network
-from goodnet.network.classifier import Scorer, View
+from goodnet.network.classifier import Classifier, LogitModel
 from goodnet.network.goodnet import guard, join
 from goodnet.network.suspect import Suspect
 from goodnet.progress import Progress, no_progress
 from goodnet.scale import Scale
 
 
-class Problem(NamedTuple):
+class MitigationInput(NamedTuple):
     """What a second repair may see: no poisoned and no test image.
 
     Attributes:
@@ -53,11 +53,11 @@ class Repair(NamedTuple):
 
     model: keras.Model
     goodnet: keras.Model
-    account: Mitigated
+    account: MitigationResult
 
 
 def mitigate(
-    problem: Problem, how: Name, *, seed: int = 0, progress: Progress = no_progress
+    problem: MitigationInput, how: Name, *, seed: int = 0, progress: Progress = no_progress
 ) -> Repair:
     """Repair a suspect.
 
@@ -71,23 +71,23 @@ def mitigate(
     """
     suspect, scale = problem.suspect, problem.scale
     parts = split(problem.clean)
-    view = View.of(suspect, scale)
+    view = LogitModel.of(suspect, scale)
     before = view.right(parts.held_out)
     made = METHODS[how](problem, view, parts, seed, progress)
     network = build_network(suspect.plan, suspect.source)
     network.set_weights(view.network.get_weights())
     model = network if made.classes is None else guard(suspect, network, scale, made.classes)
-    repaired, known = Scorer(model, scale), problem.verdict.recovered_triggers()
+    repaired, known = Classifier(model, scale), problem.verdict.recovered_triggers()
     again = judge(view, problem.clean, seed=seed + 1) if known else None
     fresh = again.recovered_triggers() if again else []
-    account = Mitigated(
+    account = MitigationResult(
         name=how,
         pruned=made.pruned,
         steps=made.steps,
         classes=made.classes,
         held_out_before=before,
         held_out_after=repaired.right(parts.held_out),
-        recovered=recheck(View.of(suspect, scale), repaired, parts.held_out, known, fresh),
+        recovered=recheck(LogitModel.of(suspect, scale), repaired, parts.held_out, known, fresh),
         named=again.classes if again else None,
     )
     return Repair(model, join(suspect, network, scale, made.classes), account)

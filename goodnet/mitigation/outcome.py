@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from goodnet.metrics import Share
+from goodnet.metrics import Proportion
 
 Name = Literal["unlearned", "finepruned"]
 
 
-class Recovery(NamedTuple):
+class TriggerRecheck(NamedTuple):
     """The most successful trigger recovered for a class, before and after.
 
     Attributes:
@@ -18,11 +18,11 @@ class Recovery(NamedTuple):
     """
 
     target: int
-    before: Share
-    after: Share
+    before: Proportion
+    after: Proportion
 
 
-class Made(NamedTuple):
+class MethodResult(NamedTuple):
     """What a method did.
 
     Attributes:
@@ -38,7 +38,7 @@ class Made(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Mitigated:
+class MitigationResult:
     """A second repair.
 
     Attributes:
@@ -57,9 +57,9 @@ class Mitigated:
     pruned: int
     steps: int
     classes: tuple[int, ...] | None
-    held_out_before: Share
-    held_out_after: Share
-    recovered: tuple[Recovery, ...]
+    held_out_before: Proportion
+    held_out_after: Proportion
+    recovered: tuple[TriggerRecheck, ...]
     named: tuple[int, ...] | None
 
     def as_json(self) -> dict[str, Any]:

@@ -8,20 +8,20 @@ other triggers. A search on the repaired model itself adds what it finds there.
 from collections.abc import Sequence
 
 from goodnet.datasets.images import CleanImages
-from goodnet.metrics import Share
-from goodnet.mitigation.outcome import Recovery
-from goodnet.network.classifier import Scorer
+from goodnet.metrics import Proportion
+from goodnet.mitigation.outcome import TriggerRecheck
+from goodnet.network.classifier import Classifier
 from goodnet.triggers.success import success
 from goodnet.triggers.trigger import Trigger
 
 
 def recheck(
-    suspect: Scorer,
-    repaired: Scorer,
+    suspect: Classifier,
+    repaired: Classifier,
     images: CleanImages,
     recovered: Sequence[Trigger],
     fresh: Sequence[Trigger] = (),
-) -> tuple[Recovery, ...]:
+) -> tuple[TriggerRecheck, ...]:
     """For each class with a trigger, what the best one does in the suspect and in the model.
 
     Args:
@@ -32,7 +32,7 @@ def recheck(
         fresh: triggers recovered from the repaired model; they count in that one only.
     """
 
-    def best(network: Scorer, triggers: Sequence[Trigger], target: int) -> Share:
+    def best(network: Classifier, triggers: Sequence[Trigger], target: int) -> Proportion:
         shares = [
             success(network, images, target, trigger.mask, trigger.pattern)
             for trigger in triggers
@@ -41,7 +41,7 @@ def recheck(
         return max(shares, key=lambda share: share.value)
 
     return tuple(
-        Recovery(
+        TriggerRecheck(
             target, best(suspect, recovered, target), best(repaired, [*recovered, *fresh], target)
         )
         for target in dict.fromkeys(trigger.target for trigger in recovered)

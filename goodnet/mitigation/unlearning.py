@@ -29,18 +29,18 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from goodnet.mitigation.adversarial_triggers import Bank, Floats, draw_stamp
-from goodnet.mitigation.holdout import Parts
-from goodnet.mitigation.outcome import Made
-from goodnet.network.classifier import View
+from goodnet.mitigation.adversarial_triggers import Floats, TriggerPool, draw_stamp
+from goodnet.mitigation.holdout import HoldoutSplit
+from goodnet.mitigation.outcome import MethodResult
+from goodnet.network.classifier import LogitModel
 from goodnet.progress import Progress, no_progress
-from goodnet.training.finetune import Course, train_further
+from goodnet.training.finetune import TrainingSchedule, train_further
 from goodnet.triggers.trigger import Trigger
 
 if TYPE_CHECKING:
-    from goodnet.mitigation.mitigate import Problem
+    from goodnet.mitigation.mitigate import MitigationInput
 
-COURSE: Final = Course(steps=800, rate=2e-3)
+COURSE: Final = TrainingSchedule(steps=800, rate=2e-3)
 MOST_STEPS: Final = 2000  # for small images
 WORK: Final = COURSE.steps * 55 * 47 * 3  # steps times numbers an image; two to three minutes
 RANDOM: Final = 0.2  # of the stamps are random ones
@@ -49,20 +49,22 @@ DOUBT: Final = 0.1  # clean margins by which a class that stands out is answered
 OFTEN: Final = 3  # times as many stamps lead to a class that stands out as to the one that follows
 
 
-def repair(problem: "Problem", view: View, parts: Parts, seed: int, progress: Progress) -> Made:
+def repair(
+    problem: "MitigationInput", view: LogitModel, parts: HoldoutSplit, seed: int, progress: Progress
+) -> MethodResult:
     """Unlearn the classes in question, in the view's network, in place."""
     verdict = problem.verdict
     out = verdict.standing_out
     near = [found.trigger() for found in (*verdict.triggers, *verdict.further)]
-    teacher = View.of(problem.suspect, problem.scale)
+    teacher = LogitModel.of(problem.suspect, problem.scale)
     course = course_for(parts.tuning.pixels.shape[1:], seed)
     targets = (*out * OFTEN, *verdict.following)
     doubt = dict.fromkeys(out, DOUBT)
     unlearn(view, teacher, parts, targets, near, doubt, course=course, progress=progress)
-    return Made(0, course.steps, (*out, *verdict.following))
+    return MethodResult(0, course.steps, (*out, *verdict.following))
 
 
-def course_for(shape: Sequence[int], seed: int) -> Course:
+def course_for(shape: Sequence[int], seed: int) -> TrainingSchedule:
     """The course for images of a shape (H, W, C): the smaller they are, the longer, in a like time.
 
     Longer training leaves less of a backdoor, but a user waits three minutes and not more.
@@ -72,14 +74,14 @@ def course_for(shape: Sequence[int], seed: int) -> Course:
 
 
 def unlearn(
-    view: View,
-    teacher: View,
-    parts: Parts,
+    view: LogitModel,
+    teacher: LogitModel,
+    parts: HoldoutSplit,
     targets: Sequence[int],
     near: Sequence[Trigger] = (),
     doubt: Mapping[int, float] = {},
     *,
-    course: Course = COURSE,
+    course: TrainingSchedule = COURSE,
     progress: Progress = no_progress,
 ) -> None:
     """Train the view's network, in place, until what leads to the classes no longer does.
@@ -95,7 +97,7 @@ def unlearn(
         progress: called with (steps done, steps in all).
     """
     rng = np.random.default_rng((course.seed, 11))
-    bank = Bank(view, parts.tuning, targets, near, rng)
+    bank = TriggerPool(view, parts.tuning, targets, near, rng)
 
     def stamp(image: Floats, rng: np.random.Generator) -> Floats:
         if rng.random() < RANDOM:

@@ -17,7 +17,7 @@ from goodnet.network.architecture import Architecture, Layer, Ref
 from goodnet.network.calls import with_tensors
 from goodnet.network.cost import SIDE, Layers, check_cost
 from goodnet.network.layers import INPUT, OPERATIONS
-from goodnet.network.weights import Stored, paired_weights
+from goodnet.network.weights import StoredFile, paired_weights
 
 
 def build_network(architecture: Architecture, source: object) -> keras.Model:
@@ -35,7 +35,7 @@ def build_network(architecture: Architecture, source: object) -> keras.Model:
 
 
 def load_network(
-    architecture: Architecture, layout: str, stored: Stored, source: object
+    architecture: Architecture, layout: str, stored: StoredFile, source: object
 ) -> keras.Model:
     """The network with this architecture and the weights of its file.
 

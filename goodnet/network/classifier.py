@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from goodnet.backend import WORKERS, in_workers, keras, tf
 from goodnet.datasets.images import CleanImages, Labels, Pixels
 from goodnet.errors import RequestRefused
-from goodnet.metrics import Share
+from goodnet.metrics import Proportion
 from goodnet.network.architecture import Architecture, Layer
 from goodnet.network.build import build_network
 from goodnet.network.calls import refs_of
@@ -32,7 +32,7 @@ ORDER_PRESERVING = frozenset(
 BLOCK = 64  # images through the network at once
 
 
-class Scorer:
+class Classifier:
     """A network that is asked about images 0..1, whatever its pixel scale.
 
     Attributes:
@@ -58,9 +58,9 @@ class Scorer:
         """The class of each image, (n,)."""
         return np.asarray(self.all_logits(pixels).argmax(axis=-1))
 
-    def right(self, clean: CleanImages) -> Share:
+    def right(self, clean: CleanImages) -> Proportion:
         """The share of images that are answered with their label."""
-        return Share(int((self.answers(clean.pixels) == clean.labels).sum()), len(clean))
+        return Proportion(int((self.answers(clean.pixels) == clean.labels).sum()), len(clean))
 
     def some_logits(self, pixels: Pixels) -> NDArray[np.float32]:
         """The scores of some images, (n, classes), computed here."""
@@ -73,7 +73,7 @@ class Scorer:
         return np.concatenate(list(in_workers(self.some_logits, np.array_split(pixels, count))))
 
 
-class View(Scorer):
+class LogitModel(Classifier):
     """A differentiable view of a network: its scores are its logits.
 
     Attributes:
@@ -88,18 +88,18 @@ class View(Scorer):
         self.plan = plan
 
     @classmethod
-    def of(cls, suspect: Suspect, scale: Scale) -> "View":
+    def of(cls, suspect: Suspect, scale: Scale) -> "LogitModel":
         """The view of a copy of a suspect's network, at its pixel scale."""
         plan = logits_plan(suspect.plan)
         bare = build_network(plan, suspect.source)
         bare.set_weights(suspect.network.get_weights())
         return cls(plan, bare, scale)
 
-    def copy(self) -> "View":
+    def copy(self) -> "LogitModel":
         """A view of a copy of the network, which can be trained further."""
         network = build_network(self.plan, "a copy")
         network.set_weights(self.network.get_weights())
-        return View(self.plan, network, self.scale)
+        return LogitModel(self.plan, network, self.scale)
 
     def load(self, network: keras.Model) -> None:
         """Look at another network of the same plan from now on."""

@@ -11,11 +11,11 @@ from goodnet.backend import keras
 from goodnet.errors import ModelRefused, one_line
 
 Weights = NDArray[Any]
-Stored = Sequence[tuple[str, Sequence[Weights]]]  # a layer's name or path, and its arrays
+StoredFile = Sequence[tuple[str, Sequence[Weights]]]  # a layer's name or path, and its arrays
 
 
 def paired_weights(
-    network: keras.Model, layout: str, stored: Stored, source: object
+    network: keras.Model, layout: str, stored: StoredFile, source: object
 ) -> list[tuple[Any, Weights]]:
     """Every variable of the network with its array, of the same shape and finite.
 
@@ -65,7 +65,7 @@ def _paired(
 
 
 def _by_position(
-    network: keras.Model, stored: Stored, layout: str, source: object
+    network: keras.Model, stored: StoredFile, layout: str, source: object
 ) -> list[tuple[str, str, list[Any]]]:
     """Each top-level layer with weights, its name in the file, and its variables."""
     layers = [layer for layer in network.layers if layer.weights]

@@ -23,10 +23,10 @@ KEPT_BYTES = 512 << 20  # activations kept for one split, in all
 BLOCK_BYTES = 64 << 20  # activations of one block, with what a sweep makes of them
 HEAD_BYTES = 10 << 20  # images given to the head at once
 
-Made = TypeVar("Made")
+Output = TypeVar("Output")
 
 
-class Look(NamedTuple):
+class ActivationBlock(NamedTuple):
     """A block of images seen once.
 
     Attributes:
@@ -40,7 +40,7 @@ class Look(NamedTuple):
     suspect: NDArray[np.int32]
 
 
-class Looks:
+class ActivationCache:
     """Looks at data sets with one split network.
 
     Args:
@@ -50,12 +50,17 @@ class Looks:
 
     def __init__(self, split: "Split", budget: int = KEPT_BYTES) -> None:
         self._split, self._free = split, budget
-        self._kept: dict[tuple[int, Scale], tuple[Dataset, dict[int, Look]]] = {}
+        self._kept: dict[tuple[int, Scale], tuple[Dataset, dict[int, ActivationBlock]]] = {}
         self._lock = Lock()
 
     def each(
-        self, dataset: Dataset, scale: Scale, make: Callable[[Look], Made], *, keep: bool = False
-    ) -> Iterator[Made]:
+        self,
+        dataset: Dataset,
+        scale: Scale,
+        make: Callable[[ActivationBlock], Output],
+        *,
+        keep: bool = False,
+    ) -> Iterator[Output]:
         """What is made of a look at each block of a data set, in order.
 
         Args:
@@ -68,7 +73,7 @@ class Looks:
         shape = dataset.images(slice(0, 1), scale).shape[1:]
         size = int(np.clip(BLOCK_BYTES // self._split.bytes_per_image(shape), 16, BLOCK))
 
-        def looked(rows: slice) -> Made:
+        def looked(rows: slice) -> Output:
             look = kept.get(rows.start)
             if look is None:
                 look = self._look(dataset, rows, scale)
@@ -84,14 +89,14 @@ class Looks:
             _, looks = self._kept.pop((id(dataset), scale), (dataset, {}))
             self._free += sum(map(_bytes, looks.values()))
 
-    def _keep(self, dataset: Dataset, scale: Scale, look: Look) -> None:
+    def _keep(self, dataset: Dataset, scale: Scale, look: ActivationBlock) -> None:
         with self._lock:
             if _bytes(look) <= self._free:
                 self._free -= _bytes(look)
                 looks = self._kept.setdefault((id(dataset), scale), (dataset, {}))[1]
                 looks[look.rows.start] = look
 
-    def _look(self, dataset: Dataset, rows: slice, scale: Scale) -> Look:
+    def _look(self, dataset: Dataset, rows: slice, scale: Scale) -> ActivationBlock:
         image = dataset.images(slice(0, 1), scale)
         size = int(np.clip(HEAD_BYTES // image.nbytes, 1, BLOCK))
         heads, answers = [], []
@@ -100,10 +105,10 @@ class Looks:
             heads.append(self._split.activations(images))
             answers.append(self._split.answers(heads[-1]))
         if len(heads) == 1:
-            return Look(rows, heads[0], answers[0])
+            return ActivationBlock(rows, heads[0], answers[0])
         together = [tf.concat(tensors, axis=0) for tensors in zip(*heads, strict=True)]
-        return Look(rows, together, np.concatenate(answers))
+        return ActivationBlock(rows, together, np.concatenate(answers))
 
 
-def _bytes(look: Look) -> int:
+def _bytes(look: ActivationBlock) -> int:
     return sum(int(np.prod(tensor.shape)) * 4 for tensor in look.activations)

@@ -23,7 +23,7 @@ _CHANNELWISE = POOLING | {
 _MIXES = frozenset({"softmax", "log_softmax"})
 
 
-class Region(NamedTuple):
+class ChannelwiseRegion(NamedTuple):
     """The part of a network right behind the cut, in which channels stay apart.
 
     Attributes:
@@ -47,12 +47,14 @@ class Region(NamedTuple):
         return "both" if self.mixers else "masked"
 
 
-def bare_region(cut: Ref) -> Region:
+def bare_region(cut: Ref) -> ChannelwiseRegion:
     """The region of a sweep that masks the cut itself and runs all that follows."""
-    return Region((), {cut: 1}, (), (cut,))
+    return ChannelwiseRegion((), {cut: 1}, (), (cut,))
 
 
-def find_region(graph: Graph, cut: Ref, channels: int, operations: Mapping[str, Any]) -> Region:
+def find_region(
+    graph: Graph, cut: Ref, channels: int, operations: Mapping[str, Any]
+) -> ChannelwiseRegion:
     """How far channels stay apart behind the cut.
 
     Args:
@@ -84,7 +86,7 @@ def find_region(graph: Graph, cut: Ref, channels: int, operations: Mapping[str, 
         else:
             masked |= {ref: None for ref in taken if ref in repeats}
     masked |= {ref: None for ref in graph.plan.outputs if ref in repeats}
-    return Region(tuple(calls), repeats, tuple(mixers), tuple(masked))
+    return ChannelwiseRegion(tuple(calls), repeats, tuple(mixers), tuple(masked))
 
 
 def _repeats_behind(

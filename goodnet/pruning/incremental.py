@@ -32,12 +32,12 @@ from goodnet.network.execution import (
     weighed_rows,
     with_bias,
 )
-from goodnet.pruning.channelwise import Region
+from goodnet.pruning.channelwise import ChannelwiseRegion
 
 ROUND = 8  # images are gathered in multiples of it: few shapes, each prepared once
 
 
-class Terms(NamedTuple):
+class ChannelTerms(NamedTuple):
     """What the states of one block of n images are put together from.
 
     Attributes:
@@ -54,7 +54,7 @@ class Terms(NamedTuple):
     crossing: Tensors
 
 
-class Steps(NamedTuple):
+class StepBatch(NamedTuple):
     """Several steps, one behind the other. Step i owns the entries ends[i] to ends[i + 1].
 
     Attributes:
@@ -72,7 +72,7 @@ class Steps(NamedTuple):
     kept: Tensor
 
 
-class Stepper:
+class IncrementalSweep:
     """Runs what lies behind a cut, state by state.
 
     Args:
@@ -83,7 +83,7 @@ class Stepper:
     """
 
     def __init__(
-        self, execution: Execution, region: Region, ends: Sequence[Ref], channels: int
+        self, execution: Execution, region: ChannelwiseRegion, ends: Sequence[Ref], channels: int
     ) -> None:
         self._execution = execution
         self._region, self._ends = region, ends
@@ -99,19 +99,19 @@ class Stepper:
         self.terms = tf.function(self._terms, reduce_retracing=True, autograph=False)
         self.walk = tf.function(self._walk, reduce_retracing=True, autograph=False)
 
-    def trace(self, activations: Tensors) -> Terms:
+    def trace(self, activations: Tensors) -> ChannelTerms:
         """What `terms` gives for such activations, as shapes; all functions are traced for it.
 
         Args:
             activations: the head's output, shapes and types only.
         """
-        terms: Terms = self.terms.get_concrete_function(activations).structured_outputs
+        terms: ChannelTerms = self.terms.get_concrete_function(activations).structured_outputs
         numbers, kept = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, self._channels])
-        steps = Steps(numbers, numbers, numbers, numbers, kept)
+        steps = StepBatch(numbers, numbers, numbers, numbers, kept)
         self.walk.get_concrete_function(terms, steps)
         return terms
 
-    def _terms(self, activations: Tensors) -> Terms:
+    def _terms(self, activations: Tensors) -> ChannelTerms:
         """The terms of a block: the layer's output, (n, ..., channels), then what crosses."""
         region, (cut, *crossing) = self._region, activations
         known = dict(zip(self._ends[1:], crossing, strict=True))
@@ -126,9 +126,9 @@ class Stepper:
             rows = weighed_rows(layer, full[taken] - none[taken])
             parts.append(by_channel(rows, self._channels, region.repeats[taken]))
         masked = [(full[ref], none[ref] + tf.zeros_like(full[ref])) for ref in region.masked]
-        return Terms(start, parts, masked, crossing)
+        return ChannelTerms(start, parts, masked, crossing)
 
-    def _walk(self, terms: Terms, steps: Steps) -> Tensor:
+    def _walk(self, terms: ChannelTerms, steps: StepBatch) -> Tensor:
         """The classes of each step's images after it, int32, one step behind the other."""
         count = tf.shape(steps.kept)[0]
 
@@ -146,7 +146,7 @@ class Stepper:
         *_, found = tf.while_loop(lambda at, *_: at < count, step, start, parallel_iterations=1)
         return found.concat()
 
-    def _classes(self, sums: Tensors, terms: Terms, images: Tensor, kept: Tensor) -> Tensor:
+    def _classes(self, sums: Tensors, terms: ChannelTerms, images: Tensor, kept: Tensor) -> Tensor:
         """The classes of these images: the remainder of the network, run on their sums."""
         region, execution = self._region, self._execution
         crossing = (tf.gather(tensor, images) for tensor in terms.crossing)

@@ -15,9 +15,9 @@ from goodnet.backend import tf
 from goodnet.network.architecture import Ref
 from goodnet.network.execution import Execution, Tensor, Tensors
 from goodnet.network.suspect import Suspect
-from goodnet.pruning.activations import Looks
+from goodnet.pruning.activations import ActivationCache
 from goodnet.pruning.channelwise import bare_region, find_region
-from goodnet.pruning.incremental import Stepper, Steps, filled_up
+from goodnet.pruning.incremental import IncrementalSweep, StepBatch, filled_up
 
 Form = Literal["auto", "masked"]
 
@@ -41,7 +41,7 @@ class Split:
     def __init__(self, suspect: Suspect, layer: str, form: Form = "auto") -> None:
         self._execution = execution = Execution(suspect)
         graph, cut = execution.graph, Ref(layer, 0, 0)
-        self.layer, self.looks = layer, Looks(self)
+        self.layer, self.looks = layer, ActivationCache(self)
         self._sizes: dict[tuple[int, ...], int] = {}
         self.channels = int(execution.operations[layer].output.shape[-1])
         ends = (cut, *graph.crossing(cut))
@@ -64,7 +64,7 @@ class Split:
             else bare_region(cut)
         )
         self.form = region.form
-        self._stepper = Stepper(execution, region, ends, self.channels)
+        self._stepper = IncrementalSweep(execution, region, ends, self.channels)
 
     def bytes_per_image(self, shape: tuple[int, ...]) -> int:
         """What the activations of one image take, with what a walk makes of them.
@@ -92,9 +92,9 @@ class Split:
         """The suspect's class of each image, from its `activations`."""
         return np.asarray(self._tail(activations))
 
-    def walk(self, activations: Tensors) -> "Walk":
+    def walk(self, activations: Tensors) -> "SweepWalk":
         """A walk through states of the images with these activations."""
-        return Walk(self._stepper, activations)
+        return SweepWalk(self._stepper, activations)
 
 
 class Step(NamedTuple):
@@ -111,10 +111,10 @@ class Step(NamedTuple):
     images: NDArray[np.int64]
 
 
-class Walk:
+class SweepWalk:
     """One block of images on the way from few channels kept to many."""
 
-    def __init__(self, stepper: Stepper, activations: Tensors) -> None:
+    def __init__(self, stepper: IncrementalSweep, activations: Tensors) -> None:
         self._stepper = stepper
         self._terms = stepper.terms(activations)
 
@@ -123,7 +123,7 @@ class Walk:
         images = [filled_up(step.images) for step in steps]
         added = [np.flatnonzero(step.added) for step in steps]
         kept = np.array([step.kept for step in steps], dtype=np.float32)
-        given = Steps(*_joined(added), *_joined(images), tf.constant(kept))
+        given = StepBatch(*_joined(added), *_joined(images), tf.constant(kept))
         classes = self._stepper.walk(self._terms, given).numpy()
         starts = given.image_ends.numpy()
         return [

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.datasets.dataset import Dataset
-from goodnet.metrics import Counts, Share
+from goodnet.metrics import Counts, Proportion
 from goodnet.network.execution import Tensors
 from goodnet.progress import Progress, no_progress
-from goodnet.pruning.activations import Look
+from goodnet.pruning.activations import ActivationBlock
 from goodnet.pruning.curve import Swept
 from goodnet.pruning.split import Split, Step
-from goodnet.scale import Scale, ScaleFound, choose_scale
+from goodnet.scale import Scale, ScaleChoice, choose_scale
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def tally(
     """
     counts = np.zeros((5, len(states)), dtype=np.int64)
 
-    def count(look: Look) -> tuple[slice, NDArray[np.int64]]:
+    def count(look: ActivationBlock) -> tuple[slice, NDArray[np.int64]]:
         answers = state_answers(split, look.activations, look.suspect, states)
         return look.rows, _count(answers, look, dataset)
 
@@ -94,7 +94,9 @@ def tally(
     return Tally(len(dataset), counts[0], counts[1], counts[2], *true)
 
 
-def _count(answers: NDArray[np.int32], look: Look, dataset: Dataset) -> NDArray[np.int64]:
+def _count(
+    answers: NDArray[np.int32], look: ActivationBlock, dataset: Dataset
+) -> NDArray[np.int64]:
     """The fields of a tally, (5, states), for one block."""
     agree = answers == look.suspect
     right = answers == dataset.labels[look.rows]
@@ -197,7 +199,7 @@ def mean_activations(
     """The mean output of each channel of the layer over a data set, float64 (channels,)."""
     total, values = np.zeros(split.channels), 0
 
-    def add_up(look: Look) -> tuple[slice, NDArray[np.float64], int]:
+    def add_up(look: ActivationBlock) -> tuple[slice, NDArray[np.float64], int]:
         layer = look.activations[0].numpy().reshape(-1, split.channels)
         return look.rows, layer.sum(axis=0, dtype=np.float64), len(layer)
 
@@ -209,7 +211,7 @@ def mean_activations(
 
 def find_scale(
     split: Split, valid: Dataset, *, source: object, progress: Progress = no_progress
-) -> ScaleFound:
+) -> ScaleChoice:
     """The pixel scale at which the suspect answers clean validation images better.
 
     Raises:
@@ -224,14 +226,14 @@ def find_scale(
 
 def clean_accuracy(
     split: Split, clean: Dataset, scale: Scale, progress: Progress = no_progress
-) -> Share:
+) -> Proportion:
     """The share of a clean set that the suspect answers right."""
 
-    def count(look: Look) -> tuple[slice, int]:
+    def count(look: ActivationBlock) -> tuple[slice, int]:
         return look.rows, int((look.suspect == clean.labels[look.rows]).sum())
 
     correct = 0
     for rows, counted in split.looks.each(clean, scale, count, keep=True):
         correct += counted
         progress(rows.stop, len(clean))
-    return Share(correct, len(clean))
+    return Proportion(correct, len(clean))

@@ -34,14 +34,14 @@ _KEEPS_ZERO = POOLING | {
 _SHAPE_ONLY = frozenset({"Flatten"})
 
 
-class Cut(NamedTuple):
+class ZeroingPlan(NamedTuple):
     """How a channel is pruned: `edits` by layer name, on the side that makes or reads it."""
 
     side: str
     edits: dict[str, Edit]
 
 
-def find_cut(plan: Architecture, layer: str, source: object) -> Cut:
+def plan_zeroing(plan: Architecture, layer: str, source: object) -> ZeroingPlan:
     """The weights to zero for pruning channels of a layer.
 
     Raises:
@@ -51,10 +51,10 @@ def find_cut(plan: Architecture, layer: str, source: object) -> Cut:
     ref = Ref(layer, 0, 0)
     making = _making(graph, ref, last=True)
     if making is not None:
-        return Cut("made", making)
+        return ZeroingPlan("made", making)
     reading = _reading(graph, ref, "channels")
     if reading:
-        return Cut("read", reading)
+        return ZeroingPlan("read", reading)
     raise RequestRefused(
         source,
         f"channels of layer {layer!r} cannot be made exactly zero by weights of this network; "
@@ -63,13 +63,13 @@ def find_cut(plan: Architecture, layer: str, source: object) -> Cut:
 
 
 def pruned_weights(
-    weights: dict[str, Weights], cut: Cut, channels: Collection[int], width: int
+    weights: dict[str, Weights], cut: ZeroingPlan, channels: Collection[int], width: int
 ) -> dict[str, Weights]:
     """New weights of the layers that the cut touches.
 
     Args:
         weights: each layer's arrays; not modified.
-        cut: from `find_cut`.
+        cut: from `plan_zeroing`.
         channels: the channels to prune.
         width: how many channels the pruned layer has.
     """
@@ -225,7 +225,7 @@ def prune(suspect: Suspect, layer: str, channels: Collection[int]) -> keras.Mode
     Raises:
         RequestRefused: no weights of this network make exactly these channels zero.
     """
-    cut = find_cut(suspect.plan, layer, suspect.source)
+    cut = plan_zeroing(suspect.plan, layer, suspect.source)
     weights = {inner.name: inner.get_weights() for inner in suspect.network.layers}
     width = int(suspect.network.get_layer(layer).output.shape[-1])
     repaired = build_network(suspect.plan, suspect.source)

@@ -4,14 +4,14 @@ from fractions import Fraction
 from math import ceil
 from typing import Final
 
-from goodnet.report.findings import Findings
+from goodnet.report.findings import RepairResult
 from goodnet.report.recommendation import recommend, still_works
 from goodnet.report.tables import SHARES, classes_in_words, interval
 
 WIDE: Final = 0.10  # an interval wider than this calls for a larger set
 
 
-def caveats(findings: Findings) -> list[str]:
+def caveats(findings: RepairResult) -> list[str]:
     """What weakens this repair's numbers, as sentences with the numbers in them."""
     return [
         *_chosen_among_many(findings),
@@ -22,7 +22,7 @@ def caveats(findings: Findings) -> list[str]:
     ]
 
 
-def _chosen_among_many(findings: Findings) -> list[str]:
+def _chosen_among_many(findings: RepairResult) -> list[str]:
     """What choosing does to the numbers of what was chosen."""
     chosen, count = recommend(findings), len(findings.results) - 1
     if chosen.basis != "measured" or not (chosen.model or chosen.goodnet) or count < 2:
@@ -33,7 +33,7 @@ def _chosen_among_many(findings: Findings) -> list[str]:
     ]
 
 
-def _still_triggered(findings: Findings) -> list[str]:
+def _still_triggered(findings: RepairResult) -> list[str]:
     """Classes that a trigger recovered from the suspect still leads to after training."""
     mitigated = findings.mitigated
     works = [r.target for r in mitigated.recovered if still_works(r)] if mitigated else []
@@ -44,7 +44,7 @@ def _still_triggered(findings: Findings) -> list[str]:
     ]
 
 
-def _lacking_classes(findings: Findings) -> list[str]:
+def _lacking_classes(findings: RepairResult) -> list[str]:
     classes = findings.model.classes
     blind = {
         "clean valid": " Channels that only the others use look unused, and what a second repair "
@@ -63,7 +63,7 @@ def set_name(role: str) -> str:
     return f"{role.replace('valid', 'validation')} set"
 
 
-def _same_sets(findings: Findings) -> list[str]:
+def _same_sets(findings: RepairResult) -> list[str]:
     """Sets that were given twice: then the test is no test."""
     roles: dict[str, list[str]] = {}
     for found in findings.sets:
@@ -76,7 +76,7 @@ def _same_sets(findings: Findings) -> list[str]:
     ]
 
 
-def _small_sets(findings: Findings) -> list[str]:
+def _small_sets(findings: RepairResult) -> list[str]:
     count = findings.baseline_clean.count
     images = [ceil(Fraction(asked) * count / 100) for asked in findings.points]
     said = []

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from goodnet.evaluation.results import Result
-from goodnet.metrics import Share
+from goodnet.evaluation.results import EvaluationRow
+from goodnet.metrics import Proportion
 from goodnet.pruning.curve import Curve, Drop
 from goodnet.report.figures import (
     BLACK,
@@ -64,7 +64,7 @@ def curve_figure(curve: Curve, model: str) -> bytes:
         lines.append((poisoned, curve.poisoned_count, VERMILLION, "--", "^", asr))
     ends = _apart([hits[-1] / count for hits, count, *_ in lines], 0.14, (0.03, 0.98))
     for (hits, count, color, style, mark, words), end in zip(lines, ends, strict=True):
-        shares = [Share(hit, count) for hit in hits]
+        shares = [Proportion(hit, count) for hit in hits]
         _draw_line(axes, curve.fractions, shares, color, style, mark)
         _draw_name(axes, shares[-1].value, end, color, style, mark, words)
     _draw_drops(axes, curve, groups)
@@ -151,7 +151,7 @@ def _draw_silent(axes: Axes, curve: Curve) -> None:
 def _draw_line(
     axes: Axes,
     fractions: Sequence[float],
-    shares: Sequence[Share],
+    shares: Sequence[Proportion],
     color: str,
     style: str,
     mark: str,
@@ -207,7 +207,7 @@ def _draw_drops(axes: Axes, curve: Curve, groups: Mapping[int, str]) -> None:
         write(axes.text, place, -0.045, words, fontsize=SMALL, va="top", **turn)
 
 
-def evaluation_figure(results: Sequence[Result], model: str) -> bytes:
+def evaluation_figure(results: Sequence[EvaluationRow], model: str) -> bytes:
     """Clean accuracy and, where known, ASR of every model on the test sets, as bars.
 
     Args:
@@ -235,9 +235,9 @@ def evaluation_figure(results: Sequence[Result], model: str) -> bytes:
     return png(figure)
 
 
-def _bar_rows(results: Sequence[Result]) -> list[tuple[str, Result | None]]:
+def _bar_rows(results: Sequence[EvaluationRow]) -> list[tuple[str, EvaluationRow | None]]:
     """The rows from top to bottom: results with their labels, and headings without a result."""
-    rows: list[tuple[str, Result | None]] = [(NAMES["suspect"], results[0])]
+    rows: list[tuple[str, EvaluationRow | None]] = [(NAMES["suspect"], results[0])]
     for direction, words in WORDS.items():
         found = [r for r in results if r.repaired and r.repaired.direction == direction]
         rows += [(words.capitalize(), None)] if found else []
@@ -255,7 +255,7 @@ def _draw_label(axes: Axes, place: int, label: str, width: float, *, heading: bo
     write(axes.text, left, place, label, fontsize=SMALL, ha=side, va="center", **style)
 
 
-def _draw_bars(axes: Axes, bars: Sequence[tuple[str, Share] | None]) -> None:
+def _draw_bars(axes: Axes, bars: Sequence[tuple[str, Proportion] | None]) -> None:
     """The bars of one panel from top to bottom; None leaves a row free."""
     axes.set(xlim=(0, 1), ylim=(len(bars) - 0.4, -0.6))
     axes.set_yticks([])
@@ -267,7 +267,7 @@ def _draw_bars(axes: Axes, bars: Sequence[tuple[str, Share] | None]) -> None:
             _draw_bar(axes, place, *bar)
 
 
-def _draw_bar(axes: Axes, place: int, kind: str, share: Share) -> None:
+def _draw_bar(axes: Axes, place: int, kind: str, share: Proportion) -> None:
     """A share's bar with its 95 % interval, and the number to the right of the panel."""
     color, edge, hatch = BARS[kind]
     style: dict[str, Any] = {"hatch": hatch, "linewidth": 0.8, "clip_on": False}

@@ -6,11 +6,11 @@ The first sentence is for somebody who has read nothing else: what the suspect i
 from collections.abc import Iterator
 
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE
-from goodnet.evaluation.results import Result
+from goodnet.evaluation.results import EvaluationRow
 from goodnet.files import paths
-from goodnet.metrics import Share
-from goodnet.mitigation.outcome import Recovery
-from goodnet.report.findings import Findings
+from goodnet.metrics import Proportion
+from goodnet.mitigation.outcome import TriggerRecheck
+from goodnet.report.findings import RepairResult
 from goodnet.report.observations import observations
 from goodnet.report.recommendation import (
     REMOVED,
@@ -24,12 +24,12 @@ from goodnet.report.tables import classes_in_words, counted, percent, points
 from goodnet.report.verdict_sentence import verdict_sentence, why_inconclusive
 
 
-def headline(findings: Findings) -> str:
+def headline(findings: RepairResult) -> str:
     """What the suspect is, what to use and why, in a sentence or two."""
     return " ".join(recommendation_sentences(findings)[:2])
 
 
-def conclude(findings: Findings) -> list[str]:
+def conclude(findings: RepairResult) -> list[str]:
     """The conclusion, as sentences: the recommendation, the verdict, what each method did."""
     verdict = verdict_sentence(findings.verdict)
     return [
@@ -39,7 +39,7 @@ def conclude(findings: Findings) -> list[str]:
     ]
 
 
-def recommendation_sentences(findings: Findings) -> list[str]:
+def recommendation_sentences(findings: RepairResult) -> list[str]:
     """The recommendation, or why there is none, and its limits."""
     chosen = recommend(findings)
     if chosen.answer != BACKDOORED:
@@ -53,7 +53,7 @@ def recommendation_sentences(findings: Findings) -> list[str]:
     return [*said, *_goodnet_beside(chosen), _made_by(findings, chosen)]
 
 
-def _nothing_known(findings: Findings, chosen: Recommendation) -> str:
+def _nothing_known(findings: RepairResult, chosen: Recommendation) -> str:
     """What is said where neither poisoned nor clean images show a backdoor."""
     verdict = findings.verdict
     if chosen.answer == INCONCLUSIVE:
@@ -72,7 +72,7 @@ def _nothing_known(findings: Findings, chosen: Recommendation) -> str:
     )
 
 
-def _what_it_is(findings: Findings, chosen: Recommendation) -> str:
+def _what_it_is(findings: RepairResult, chosen: Recommendation) -> str:
     """ "This network has a backdoor", as surely as it is known."""
     if chosen.basis == "measured":
         return "This network has a backdoor"
@@ -82,7 +82,7 @@ def _what_it_is(findings: Findings, chosen: Recommendation) -> str:
     )
 
 
-def _use_model(findings: Findings, chosen: Recommendation, model: Candidate) -> str:
+def _use_model(findings: RepairResult, chosen: Recommendation, model: Candidate) -> str:
     use = f"{_what_it_is(findings, chosen)}; use {recommended_model(findings, model)} in its place"
     before, after = findings.results[0], model.result
     right = (
@@ -98,7 +98,7 @@ def _use_model(findings: Findings, chosen: Recommendation, model: Candidate) -> 
     return f"{use}: it {right}, and, by an estimate without any poisoned image, {recovered}."
 
 
-def _recovered(findings: Findings, result: Result) -> list[Recovery]:
+def _recovered(findings: RepairResult, result: EvaluationRow) -> list[TriggerRecheck]:
     """What triggers of the classes named do to a candidate."""
     return [
         recovery
@@ -109,14 +109,14 @@ def _recovered(findings: Findings, result: Result) -> list[Recovery]:
     ]
 
 
-def _estimate(recovery: Recovery) -> str:
+def _estimate(recovery: TriggerRecheck) -> str:
     return (
         f"a trigger for class {recovery.target} takes {percent(recovery.after.value)} of images "
         f"there, no longer {percent(recovery.before.value)}"
     )
 
 
-def _use_goodnet(findings: Findings, chosen: Recommendation, goodnet: Candidate) -> str:
+def _use_goodnet(findings: RepairResult, chosen: Recommendation, goodnet: Candidate) -> str:
     result = goodnet.result
     flags = f"flags {_flags(result)}"
     left = ""
@@ -138,13 +138,13 @@ def _goodnet_beside(chosen: Recommendation) -> Iterator[str]:
         )
 
 
-def _flags(result: Result) -> str:
+def _flags(result: EvaluationRow) -> str:
     clean, poisoned = result.clean_flagged, result.poisoned_flagged
     caught = f"{percent(poisoned.value)} of the poisoned and " if poisoned else ""
     return f"{caught}{percent(clean.value) if clean else 'some'} of the clean test images"
 
 
-def _made_by(findings: Findings, chosen: Recommendation) -> str:
+def _made_by(findings: RepairResult, chosen: Recommendation) -> str:
     """Where what is recommended comes from, and what is not known of it."""
     what = [
         f"{name} is {path}"
@@ -161,7 +161,7 @@ def _made_by(findings: Findings, chosen: Recommendation) -> str:
     return f"{said[0].upper()}{said[1:]}; only {tested}, and another trigger may still work."
 
 
-def _why_not(findings: Findings, chosen: Recommendation) -> str:
+def _why_not(findings: RepairResult, chosen: Recommendation) -> str:
     """Why nothing is recommended, after the best there is."""
     nearest = chosen.nearest
     if nearest is None:
@@ -176,7 +176,7 @@ def _why_not(findings: Findings, chosen: Recommendation) -> str:
     )
 
 
-def _faults(findings: Findings, candidate: Candidate) -> Iterator[str]:
+def _faults(findings: RepairResult, candidate: Candidate) -> Iterator[str]:
     """What speaks against a candidate."""
     attack = candidate.result.attack_success
     if candidate.attacked and attack:
@@ -196,7 +196,7 @@ def _faults(findings: Findings, candidate: Candidate) -> Iterator[str]:
         )
 
 
-def _why_doubted(findings: Findings, candidate: Candidate) -> str:
+def _why_doubted(findings: RepairResult, candidate: Candidate) -> str:
     """Why triggers do not show that a class is gone: a clause, or nothing."""
     recheck = next((r for r in findings.rechecks if r.repaired == candidate.result.repaired), None)
     if recheck is None:
@@ -212,7 +212,7 @@ def _why_doubted(findings: Findings, candidate: Candidate) -> str:
     return " (a recovered trigger still works)" if weak else " (no trigger was recovered to try)"
 
 
-def recommended_files(findings: Findings) -> dict[str, str]:
+def recommended_files(findings: RepairResult) -> dict[str, str]:
     """What is recommended: each copy's name -> the file it is of, below the repair's folder."""
     chosen, files = recommend(findings), dict[str, str]()
     if chosen.model:
@@ -222,11 +222,11 @@ def recommended_files(findings: Findings) -> dict[str, str]:
     return files
 
 
-def _of(share: Share) -> str:
+def _of(share: Proportion) -> str:
     return f"{share.hits:,} of {share.count:,}"
 
 
-def model_file(findings: Findings, candidate: Candidate) -> str:
+def model_file(findings: RepairResult, candidate: Candidate) -> str:
     """The file of a candidate's repaired model, below the repair's folder."""
     repaired = candidate.result.repaired
     if repaired is None:
@@ -242,7 +242,7 @@ def goodnet_file(candidate: Candidate) -> str:
     return paths.goodnet(repaired.direction, repaired.points)
 
 
-def recommended_model(findings: Findings, candidate: Candidate) -> str:
+def recommended_model(findings: RepairResult, candidate: Candidate) -> str:
     """Where the copy of the recommended model is, below the repair's folder."""
     _, _, suffix = model_file(findings, candidate).rpartition(".")
     return paths.recommended_model(f".{suffix}")

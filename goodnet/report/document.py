@@ -15,13 +15,13 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from goodnet.errors import one_line
-from goodnet.evaluation.results import Result
+from goodnet.evaluation.results import EvaluationRow
 from goodnet.files import paths
-from goodnet.metrics import Share
+from goodnet.metrics import Proportion
 from goodnet.pruning.curve import Curve
 from goodnet.report.caveats import caveats, set_name
 from goodnet.report.conclusion import conclude
-from goodnet.report.findings import Findings
+from goodnet.report.findings import RepairResult
 from goodnet.report.sections import estimates_contents, mitigated_contents, verdict_contents
 from goodnet.report.tables import NAMES, WORDS, counted, not_reached, percent
 
@@ -49,7 +49,7 @@ class _Written(str):
     """Text that is Markdown already."""
 
 
-def report_markdown(findings: Findings, pictures: Collection[str]) -> str:
+def report_markdown(findings: RepairResult, pictures: Collection[str]) -> str:
     """The text of `report.md`.
 
     Args:
@@ -78,7 +78,7 @@ def _printed(value: object) -> object:
     return MARKUP.sub(r"\\\g<0>", one_line(value, LONGEST))
 
 
-def _contents(findings: Findings) -> dict[str, Any]:
+def _contents(findings: RepairResult) -> dict[str, Any]:
     """All that the template names."""
     model, results = findings.model, findings.results
     return {
@@ -163,7 +163,7 @@ def _ends(curve: Curve) -> str:
     return f"{said} and the ASR is {percent(curve.attack_success[-1])}."
 
 
-def _repaired(findings: Findings, curve: Curve) -> list[dict[str, Any]]:
+def _repaired(findings: RepairResult, curve: Curve) -> list[dict[str, Any]]:
     """A row for each repaired model of a curve, with its files."""
     direction, suffix = curve.order.direction, findings.model.format
     return [
@@ -171,7 +171,7 @@ def _repaired(findings: Findings, curve: Curve) -> list[dict[str, Any]]:
             "direction": direction,
             "points": drop.points,
             "pruned": f"{drop.k} of {findings.model.channels} = {percent(curve.fractions[drop.k])}",
-            "accuracy": counted(Share(curve.clean_correct[drop.k], curve.clean_count)),
+            "accuracy": counted(Proportion(curve.clean_correct[drop.k], curve.clean_count)),
             "file": _Written(f"`{paths.repaired_model(direction, drop.points, suffix)}`"),
             "goodnet": _Written(f"`{paths.goodnet(direction, drop.points)}`"),
         }
@@ -180,10 +180,10 @@ def _repaired(findings: Findings, curve: Curve) -> list[dict[str, Any]]:
     ]
 
 
-def _evaluated(result: Result) -> dict[str, Any]:
+def _evaluated(result: EvaluationRow) -> dict[str, Any]:
     """A row of the evaluation; shares that do not apply are empty."""
 
-    def said(share: Share | None) -> str:
+    def said(share: Proportion | None) -> str:
         return counted(share) if share else ""
 
     where = result.repaired
@@ -200,7 +200,7 @@ def _evaluated(result: Result) -> dict[str, Any]:
     }
 
 
-def _compared(results: Iterable[Result]) -> list[dict[str, Any]]:
+def _compared(results: Iterable[EvaluationRow]) -> list[dict[str, Any]]:
     """The repaired models by drop, where both orders have any."""
     pruned = [r for r in results if r.repaired and r.repaired.by_pruning]
     rows = [_evaluated(result) for result in pruned if result.model == "repaired"]

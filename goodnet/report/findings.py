@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from goodnet.detection.verdict import Verdict
-from goodnet.evaluation.results import Repaired, Result
-from goodnet.metrics import Share
-from goodnet.mitigation.outcome import Mitigated, Recovery
+from goodnet.evaluation.results import EvaluationRow, RepairedModel
+from goodnet.metrics import Proportion
+from goodnet.mitigation.outcome import MitigationResult, TriggerRecheck
 from goodnet.pruning.curve import Curve
 
 
 @dataclass(frozen=True)
-class SetFound:
+class DatasetInfo:
     """A data set as it was given: `role` is "clean valid", "clean test", "poisoned valid", ..."""
 
     role: str
@@ -27,7 +27,7 @@ class SetFound:
 
 
 @dataclass(frozen=True)
-class ModelFound:
+class ModelInfo:
     """A suspect as it was given, and what of it is pruned.
 
     Attributes:
@@ -56,12 +56,12 @@ class ModelFound:
 
 
 @dataclass(frozen=True)
-class ScaleUsed:
+class PixelScaleInfo:
     """The pixel scale: its name, whether it was found or given, and what was tried."""
 
     name: str
     chosen: str
-    tried: Mapping[str, Share]
+    tried: Mapping[str, Proportion]
 
 
 class Recheck(NamedTuple):
@@ -73,13 +73,13 @@ class Recheck(NamedTuple):
         named: the classes named when the model was judged again; None where it was not.
     """
 
-    repaired: Repaired
-    recovered: tuple[Recovery, ...]
+    repaired: RepairedModel
+    recovered: tuple[TriggerRecheck, ...]
     named: tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
-class Findings:
+class RepairResult:
     """One repair, from what was given to the evaluation.
 
     Attributes:
@@ -94,16 +94,16 @@ class Findings:
         rechecks: of the repaired models, where any trigger was recovered.
     """
 
-    model: ModelFound
-    sets: tuple[SetFound, ...]
-    scale: ScaleUsed
+    model: ModelInfo
+    sets: tuple[DatasetInfo, ...]
+    scale: PixelScaleInfo
     points: tuple[str, ...]
     curves: tuple[Curve, ...]
-    baseline_clean: Share
-    baseline_attack: Share | None
-    results: tuple[Result, ...]
+    baseline_clean: Proportion
+    baseline_attack: Proportion | None
+    results: tuple[EvaluationRow, ...]
     verdict: Verdict
     method: str
-    mitigated: Mitigated | None
+    mitigated: MitigationResult | None
     budget: float
     rechecks: tuple[Recheck, ...]

@@ -12,8 +12,8 @@ from goodnet.files.paths import safe_name
 from goodnet.job.inputs import find_clean_valid
 from goodnet.network.graph import choose_layer, describe_layers
 from goodnet.network.suspect import Suspect, open_suspect
-from goodnet.pruning.zeroing import find_cut
-from goodnet.report.findings import ModelFound, SetFound
+from goodnet.pruning.zeroing import plan_zeroing
+from goodnet.report.findings import DatasetInfo, ModelInfo
 from goodnet.report.tables import classes_in_words
 from goodnet.scale import Scale, choose_scale
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # TensorFlow, which a refused model never pays for
     from goodnet.pruning.split import Split
 
 
-def describe_model(suspect: Suspect, *, layer: str = "auto", uri: str | None = None) -> ModelFound:
+def describe_model(suspect: Suspect, *, layer: str = "auto", uri: str | None = None) -> ModelInfo:
     """What the suspect is, and the layer that would be pruned.
 
     Args:
@@ -35,8 +35,8 @@ def describe_model(suspect: Suspect, *, layer: str = "auto", uri: str | None = N
     from goodnet.pruning.split import Split
 
     chosen = choose_layer(suspect.plan, layer, suspect.source)
-    cut = find_cut(suspect.plan, chosen, suspect.source)
-    return ModelFound(
+    cut = plan_zeroing(suspect.plan, chosen, suspect.source)
+    return ModelInfo(
         name=safe_name(uri or suspect.source),
         uri=uri or suspect.source,
         sha256=suspect.sha256,
@@ -54,9 +54,9 @@ def describe_model(suspect: Suspect, *, layer: str = "auto", uri: str | None = N
     )
 
 
-def describe_set(dataset: Dataset, role: str, uri: str | None = None) -> SetFound:
+def describe_set(dataset: Dataset, role: str, uri: str | None = None) -> DatasetInfo:
     """What the data set is; `role` is for example "clean valid"."""
-    return SetFound(
+    return DatasetInfo(
         role=role,
         uri=uri or dataset.source,
         sha256=dataset.sha256,
@@ -106,7 +106,7 @@ def find_verdict(model: str, folder: str, architecture: str, scale: str = "auto"
     valid = open_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
     from goodnet.datasets.images import CleanImages
     from goodnet.detection.detect import judge
-    from goodnet.network.classifier import View
+    from goodnet.network.classifier import LogitModel
     from goodnet.pruning.split import Split
     from goodnet.pruning.sweep import find_scale
 
@@ -115,7 +115,7 @@ def find_verdict(model: str, folder: str, architecture: str, scale: str = "auto"
         used = find_scale(split, valid, source=suspect.source).scale
     else:
         used = Scale(scale)
-    return judge(View.of(suspect, used), CleanImages.of(valid))
+    return judge(LogitModel.of(suspect, used), CleanImages.of(valid))
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
@@ -153,7 +153,7 @@ def _scale_found(split: "Split", dataset: Dataset) -> str:
     return f"{found}; answered with its label: {said}"
 
 
-def _model_lines(found: ModelFound) -> Iterator[str]:
+def _model_lines(found: ModelInfo) -> Iterator[str]:
     yield f"{found.uri}"
     yield f"  sha256         {found.sha256}"
     yield f"  architecture   {found.described_by}"
@@ -167,7 +167,7 @@ def _model_lines(found: ModelFound) -> Iterator[str]:
         yield f"    {name:<30} {kind}"
 
 
-def _set_lines(found: SetFound) -> Iterator[str]:
+def _set_lines(found: DatasetInfo) -> Iterator[str]:
     yield f"{found.uri}"
     yield f"  sha256         {found.sha256}"
     yield f"  images         {found.count}, {found.stored_dtype}, {found.axes}"

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from goodnet.files.storage import Stored
+from goodnet.files.storage import StoredFile
 from goodnet.job.request import Request
-from goodnet.metrics import Share
-from goodnet.report.findings import Findings
+from goodnet.metrics import Proportion
+from goodnet.report.findings import RepairResult
 from goodnet.report.recommendation import recommend
 
 PACKAGES = (
@@ -26,7 +26,9 @@ PACKAGES = (
 )
 
 
-def repair_key(model: Stored, data: Mapping[str, Stored], request: Request, method: str) -> str:
+def repair_key(
+    model: StoredFile, data: Mapping[str, StoredFile], request: Request, method: str
+) -> str:
     """A digest of all inputs, parameters and code: the same repair lands in the same place.
 
     Args:
@@ -50,12 +52,12 @@ def repair_key(model: Stored, data: Mapping[str, Stored], request: Request, meth
 
 def manifest(
     folder: str,
-    model: Stored,
-    data: Mapping[str, Stored],
+    model: StoredFile,
+    data: Mapping[str, StoredFile],
     request: Request,
     method: str,
-    findings: Findings,
-    files: Sequence[Stored],
+    findings: RepairResult,
+    files: Sequence[StoredFile],
 ) -> bytes:
     """The text of `manifest.json`.
 
@@ -88,7 +90,7 @@ def manifest(
     return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def _parameters(request: Request, findings: Findings) -> dict[str, Any]:
+def _parameters(request: Request, findings: RepairResult) -> dict[str, Any]:
     """All parameters, each as it was asked for and, where that was "auto", what it became."""
     architecture = request.architecture
     if not isinstance(architecture, str):
@@ -121,11 +123,11 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _input(stored: Stored) -> dict[str, Any]:
+def _input(stored: StoredFile) -> dict[str, Any]:
     return {"uri": stored.uri, "sha256": stored.sha256, "bytes": stored.bytes}
 
 
-def _share(share: Share | None) -> dict[str, Any] | None:
+def _share(share: Proportion | None) -> dict[str, Any] | None:
     if share is None:
         return None
     return {"value": share.value, **asdict(share), "low": share.low, "high": share.high}

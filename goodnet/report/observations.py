@@ -7,11 +7,11 @@ that are not in the poisoned set.
 from collections.abc import Sequence
 from fractions import Fraction
 
-from goodnet.evaluation.results import Repaired, Result
-from goodnet.metrics import Share
-from goodnet.mitigation.outcome import Mitigated
+from goodnet.evaluation.results import EvaluationRow, RepairedModel
+from goodnet.metrics import Proportion
+from goodnet.mitigation.outcome import MitigationResult
 from goodnet.pruning.curve import Curve
-from goodnet.report.findings import Findings
+from goodnet.report.findings import RepairResult
 from goodnet.report.recommendation import REMOVED, is_removed, is_triggered
 from goodnet.report.tables import HOW, counted, interval, not_reached, percent, points
 
@@ -19,13 +19,13 @@ REDUCED = 0.50  # a backdoor is reduced where the ASR is at most this part of th
 COSTLY = 0.10  # a larger loss of clean accuracy is pointed out
 
 
-def observations(findings: Findings) -> list[str]:
+def observations(findings: RepairResult) -> list[str]:
     """What each method did."""
     training = training_observations(findings, findings.mitigated) if findings.mitigated else []
     return [*training, *pruning_observations(findings)]
 
 
-def training_observations(findings: Findings, mitigated: Mitigated) -> list[str]:
+def training_observations(findings: RepairResult, mitigated: MitigationResult) -> list[str]:
     """What unlearning or fine-pruning did."""
     before = findings.results[0]
     after = next(
@@ -47,13 +47,13 @@ def training_observations(findings: Findings, mitigated: Mitigated) -> list[str]
     return said
 
 
-def _attack_change(before: Share | None, after: Share | None) -> str:
+def _attack_change(before: Proportion | None, after: Proportion | None) -> str:
     if before is None or after is None:
         return ""
     return f" and the ASR from {percent(before.value)} to {percent(after.value)}"
 
 
-def pruning_observations(findings: Findings) -> list[str]:
+def pruning_observations(findings: RepairResult) -> list[str]:
     """What pruning did to the backdoor, as sentences."""
     pruned = [r for r in findings.results if r.repaired and r.repaired.by_pruning]
     repaired = [result for result in pruned if result.model == "repaired"]
@@ -72,11 +72,11 @@ def pruning_observations(findings: Findings) -> list[str]:
     return said + (not_reached(findings.curves) if repaired else [])
 
 
-def _place(model: Repaired | None) -> str:
+def _place(model: RepairedModel | None) -> str:
     return f"drop {model.points} ({model.direction})" if model else ""
 
 
-def _nothing_repaired(findings: Findings) -> str:
+def _nothing_repaired(findings: RepairResult) -> str:
     largest = max(drop.largest for curve in findings.curves for drop in curve.drops)
     return (
         f"Nothing was repaired: pruning never costs {findings.points[0]} points of clean "
@@ -85,7 +85,7 @@ def _nothing_repaired(findings: Findings) -> str:
     )
 
 
-def _unknown(findings: Findings, repaired: Sequence[Result]) -> list[str]:
+def _unknown(findings: RepairResult, repaired: Sequence[EvaluationRow]) -> list[str]:
     """What can be said without a poisoned test set."""
     said = [
         "What pruning did to a backdoor is unknown: no poisoned test set was given, so there are "
@@ -133,7 +133,10 @@ def _range(values: Sequence[float]) -> str:
 
 
 def _not_triggered(
-    findings: Findings, attack: Share, suspect: Result, repaired: Sequence[Result]
+    findings: RepairResult,
+    attack: Proportion,
+    suspect: EvaluationRow,
+    repaired: Sequence[EvaluationRow],
 ) -> list[str]:
     shown = "does not trigger" if is_triggered(findings) is False else "is not shown to trigger"
     said = [
@@ -155,7 +158,10 @@ def _not_triggered(
 
 
 def _verdict(
-    findings: Findings, suspect: Result, before: Share, repaired: Sequence[Result]
+    findings: RepairResult,
+    suspect: EvaluationRow,
+    before: Proportion,
+    repaired: Sequence[EvaluationRow],
 ) -> list[str]:
     """Whether pruning removed, reduced or left the backdoor, at the best trade-off of those."""
     removed = [r for r in repaired if is_removed(_attack(r))]
@@ -184,7 +190,7 @@ def _verdict(
     return said
 
 
-def _still_there(repaired: Sequence[Result]) -> list[str]:
+def _still_there(repaired: Sequence[EvaluationRow]) -> list[str]:
     drops = {r: Fraction(r.repaired.points) for r in repaired if r.repaired}
     lowest = min(drops, key=lambda result: (_attack(result).value, -drops[result]))
     model = lowest.repaired
@@ -196,7 +202,7 @@ def _still_there(repaired: Sequence[Result]) -> list[str]:
     ]
 
 
-def _remainder(attack: Share, classes: int) -> str:
+def _remainder(attack: Proportion, classes: int) -> str:
     """What the ASR that is left may be."""
     if attack.low <= 1 / classes:
         return (
@@ -207,19 +213,19 @@ def _remainder(attack: Share, classes: int) -> str:
     return f"It is removed where the interval ends at {percent(REMOVED)} or lower."
 
 
-def _attack(result: Result) -> Share:
+def _attack(result: EvaluationRow) -> Proportion:
     """A result's ASR, where there is a poisoned test set."""
     if result.attack_success is None:
         raise ValueError(f"no ASR was measured: {result}")
     return result.attack_success
 
 
-def _best(results: Sequence[Result]) -> Result:
+def _best(results: Sequence[EvaluationRow]) -> EvaluationRow:
     """The best trade-off: the largest clean accuracy less ASR, the smaller drop on a tie."""
     return max(results, key=lambda result: result.clean_accuracy.value - _attack(result).value)
 
 
-def _goodnet(goodnets: Sequence[Result]) -> list[str]:
+def _goodnet(goodnets: Sequence[EvaluationRow]) -> list[str]:
     """The GoodNet that tells poisoned from clean images best."""
     told = [(g, g.poisoned_flagged, g.clean_flagged) for g in goodnets if g.repaired]
     rated = [(p.value - c.value, g, p, c) for g, p, c in told if p is not None and c is not None]
@@ -240,7 +246,7 @@ def _goodnet(goodnets: Sequence[Result]) -> list[str]:
     ]
 
 
-def _directions(repaired: Sequence[Result]) -> list[str]:
+def _directions(repaired: Sequence[EvaluationRow]) -> list[str]:
     """Ascending against descending at the largest drop that both reach."""
     found = {(r.repaired.points, r.repaired.direction): r for r in repaired if r.repaired}
     both = [p for p, direction in found if direction == "ascending" and (p, "descending") in found]
@@ -260,7 +266,7 @@ def _directions(repaired: Sequence[Result]) -> list[str]:
     return [f"{said}, {asr}: {_better(up.attack_success, down.attack_success)}."]
 
 
-def _better(up: Share, down: Share) -> str:
+def _better(up: Proportion, down: Proportion) -> str:
     if up.high < down.low:
         return "against this backdoor ascending does better"
     if down.high < up.low:

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 from goodnet.detection.verdict import BACKDOORED, Answer
-from goodnet.evaluation.results import Repaired, Result
-from goodnet.metrics import Loss, Share
-from goodnet.mitigation.outcome import Recovery
-from goodnet.report.findings import Findings, Recheck
+from goodnet.evaluation.results import EvaluationRow, RepairedModel
+from goodnet.metrics import PairedLoss, Proportion
+from goodnet.mitigation.outcome import TriggerRecheck
+from goodnet.report.findings import Recheck, RepairResult
 
 TRIGGERED: Final = 0.10  # ASR
 REMOVED: Final = 0.05  # ASR
@@ -43,8 +43,8 @@ class Candidate(NamedTuple):
             shown to be gone.
     """
 
-    result: Result
-    loss: Loss
+    result: EvaluationRow
+    loss: PairedLoss
     costly: bool
     attacked: bool
     doubted: tuple[int, ...]
@@ -96,7 +96,7 @@ class Recommendation:
         }
 
 
-def recommend(findings: Findings) -> Recommendation:
+def recommend(findings: RepairResult) -> Recommendation:
     """The recommendation that these findings give ground for."""
     measured, verdict = is_triggered(findings), findings.verdict
     answer = BACKDOORED if measured else verdict.verdict
@@ -116,7 +116,7 @@ def recommend(findings: Findings) -> Recommendation:
     return Recommendation(answer, basis, model, goodnet, nearest)
 
 
-def is_triggered(findings: Findings) -> bool | None:
+def is_triggered(findings: RepairResult) -> bool | None:
     """Whether the poisoned test set triggers a backdoor in the suspect.
 
     None where there is no such set, or its images are too few to tell.
@@ -128,29 +128,29 @@ def is_triggered(findings: Findings) -> bool | None:
     return True if attack.low > bound else False if attack.high <= bound else None
 
 
-def is_removed(attack: Share) -> bool:
+def is_removed(attack: Proportion) -> bool:
     """Whether this ASR shows that a trigger has lost its effect."""
     return attack.high <= REMOVED
 
 
-def is_gone(recovery: Recovery) -> bool:
+def is_gone(recovery: TriggerRecheck) -> bool:
     """Whether a trigger that worked in the suspect is shown to work no more."""
     return recovery.before.low > WORKS >= recovery.after.high
 
 
-def still_works(recovery: Recovery) -> bool:
+def still_works(recovery: TriggerRecheck) -> bool:
     """Whether a recovered trigger is shown to work in the repaired model."""
     return recovery.after.low > WORKS
 
 
-def _candidates(findings: Findings, measured: bool) -> Iterator[Candidate]:
+def _candidates(findings: RepairResult, measured: bool) -> Iterator[Candidate]:
     """Every repaired model and GoodNet, models first."""
     suspect = findings.results[0].clean_accuracy
     agreed = {r.repaired: r.clean_accuracy for r in findings.results if r.model == "goodnet"}
-    rechecks: dict[Repaired | None, Recheck] = {r.repaired: r for r in findings.rechecks}
+    rechecks: dict[RepairedModel | None, Recheck] = {r.repaired: r for r in findings.rechecks}
     for result in findings.results[1:]:
         after, both = result.clean_accuracy, agreed[result.repaired]
-        loss = Loss(suspect.hits, after.hits, both.hits, after.count)
+        loss = PairedLoss(suspect.hits, after.hits, both.hits, after.count)
         attack = result.attack_success
         yield Candidate(
             result,
@@ -161,7 +161,7 @@ def _candidates(findings: Findings, measured: bool) -> Iterator[Candidate]:
         )
 
 
-def _doubted(findings: Findings, recheck: Recheck | None, measured: bool) -> tuple[int, ...]:
+def _doubted(findings: RepairResult, recheck: Recheck | None, measured: bool) -> tuple[int, ...]:
     """The classes for which a backdoor may be left, as far as recovered triggers tell.
 
     A class that the poisoned test set is about is measured, and not estimated.
@@ -177,7 +177,7 @@ def _doubted(findings: Findings, recheck: Recheck | None, measured: bool) -> tup
     return tuple(dict.fromkeys(c for c in doubted if c not in own))
 
 
-def _targets_measured(findings: Findings) -> frozenset[int]:
+def _targets_measured(findings: RepairResult) -> frozenset[int]:
     """The labels of the poisoned test set."""
     (found,) = (s for s in findings.sets if s.role == "poisoned test")
     if found.labels_present <= 2:
@@ -185,7 +185,7 @@ def _targets_measured(findings: Findings) -> frozenset[int]:
     return frozenset(range(found.lowest_label, found.highest_label + 1))
 
 
-def _tells_apart(result: Result) -> bool:
+def _tells_apart(result: EvaluationRow) -> bool:
     """Whether a GoodNet flags poisoned images more often than clean ones, as far as is known."""
     poisoned, clean = result.poisoned_flagged, result.clean_flagged
     return poisoned is None or clean is None or poisoned.low > clean.high

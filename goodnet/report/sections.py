@@ -4,8 +4,8 @@ from typing import Any
 
 from goodnet.detection.verdict import Statistic, Verdict
 from goodnet.files import paths
-from goodnet.mitigation.outcome import Mitigated
-from goodnet.report.findings import Findings
+from goodnet.mitigation.outcome import MitigationResult
+from goodnet.report.findings import RepairResult
 from goodnet.report.tables import HOW, classes_in_words, counted, percent
 from goodnet.report.verdict_sentence import verdict_sentence
 
@@ -44,7 +44,7 @@ def _method(statistic: Statistic) -> dict[str, Any]:
     }
 
 
-def mitigated_contents(findings: Findings) -> dict[str, Any] | None:
+def mitigated_contents(findings: RepairResult) -> dict[str, Any] | None:
     """The second repair; None where there was none."""
     found = findings.mitigated
     if found is None:
@@ -64,7 +64,7 @@ def mitigated_contents(findings: Findings) -> dict[str, Any] | None:
     }
 
 
-def _again(mitigated: Mitigated) -> str:
+def _again(mitigated: MitigationResult) -> str:
     """What came of judging the network again, if that was done."""
     if mitigated.named is None:
         return ""
@@ -73,7 +73,7 @@ def _again(mitigated: Mitigated) -> str:
     return f"Judged again, the trained network is backdoored, {classes_in_words(mitigated.named)}."
 
 
-def estimates_contents(findings: Findings) -> list[dict[str, Any]]:
+def estimates_contents(findings: RepairResult) -> list[dict[str, Any]]:
     """A row for each repaired model and class that a trigger was tried for."""
     return [
         {

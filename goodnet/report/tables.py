@@ -5,10 +5,10 @@ import io
 import math
 from collections.abc import Iterable, Sequence
 
-from goodnet.evaluation.results import Result
-from goodnet.metrics import Share
+from goodnet.evaluation.results import EvaluationRow
+from goodnet.metrics import Proportion
 from goodnet.pruning.curve import Curve
-from goodnet.report.findings import Findings
+from goodnet.report.findings import RepairResult
 
 CURVE_COLUMNS = ("order", "k", "channel", "fraction", "clean_accuracy", "attack_success")
 SHARES = ("clean_accuracy", "clean_flagged", "attack_success", "poisoned_flagged")
@@ -45,14 +45,14 @@ def _curve_rows(curve: Curve) -> Iterable[tuple[Cell, ...]]:
         yield curve.order.direction, k, channel, fraction, curve.clean_accuracy[k], attack
 
 
-def evaluation_csv(results: Sequence[Result]) -> str:
+def evaluation_csv(results: Sequence[EvaluationRow]) -> str:
     """The text of `evaluation.csv`: a row for each model; a share that is not known is empty."""
     return _csv(EVALUATION_COLUMNS, map(_evaluation_row, results))
 
 
-def _evaluation_row(result: Result) -> tuple[Cell, ...]:
+def _evaluation_row(result: EvaluationRow) -> tuple[Cell, ...]:
     where = result.repaired
-    shares: list[Share | None] = [getattr(result, share) for share in SHARES]
+    shares: list[Proportion | None] = [getattr(result, share) for share in SHARES]
     attack, true = result.attack_success, result.poisoned_accuracy
     return (
         result.model,
@@ -68,7 +68,7 @@ def _evaluation_row(result: Result) -> tuple[Cell, ...]:
     )
 
 
-def _ends(share: Share | None) -> tuple[Cell, Cell]:
+def _ends(share: Proportion | None) -> tuple[Cell, Cell]:
     return (share.low, share.high) if share else ("", "")
 
 
@@ -80,7 +80,7 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
     return text.getvalue()
 
 
-def results_table(findings: Findings) -> str:
+def results_table(findings: RepairResult) -> str:
     """The evaluation as fixed-width text, and below it a line for each drop not reached."""
     attacked = findings.results[0].attack_success is not None
     header = ["model", "order", "drop", "pruned", "clean accuracy"]
@@ -108,7 +108,7 @@ def not_reached(curves: Sequence[Curve]) -> list[str]:
     ]
 
 
-def _short(share: Share | None) -> str:
+def _short(share: Proportion | None) -> str:
     return percent(share.value) if share else ""
 
 
@@ -135,12 +135,12 @@ def percent(share: float) -> str:
     return "under 0.0001 %" if share < 0.5 else "over 99.9999 %"
 
 
-def counted(share: Share) -> str:
+def counted(share: Proportion) -> str:
     """A share with its count and 95 % interval: "85 of 103 = 82.5 % (74.1 to 88.7 %)"."""
     return f"{share.hits} of {share.count} = {percent(share.value)} ({interval(share)})"
 
 
-def interval(share: Share) -> str:
+def interval(share: Proportion) -> str:
     """The 95 % interval of a share: "74.1 to 88.7 %"."""
     return f"{percent(share.low).removesuffix(' %')} to {percent(share.high)}"
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.detection.verdict import Statistic, Verdict
-from goodnet.metrics import Share
+from goodnet.metrics import Proportion
 from goodnet.report.figures import (
     BLACK,
     BLUE,
@@ -114,7 +114,7 @@ def trigger_figure(trigger: Trigger, images: Images, labels: NDArray[np.int64]) 
     return png(figure)
 
 
-def _success(success: Share, area: float) -> str:
+def _success(success: Proportion, area: float) -> str:
     return (
         f"covers {percent(area)} of the image; takes {percent(success.value)} of {success.count} "
         "clean images of other classes there"

@@ -34,7 +34,7 @@ from goodnet.backend import in_parts, keras, tf
 from goodnet.datasets.images import CleanImages
 from goodnet.network.architecture import Architecture
 from goodnet.network.calls import refs_of
-from goodnet.network.classifier import View
+from goodnet.network.classifier import LogitModel
 from goodnet.network.graph import POOLING, Graph
 from goodnet.progress import Progress, no_progress
 from goodnet.training.adam import adam_step
@@ -65,7 +65,7 @@ KEEPS_SCALE = POOLING | {
 }  # fmt: skip
 
 
-class Course(NamedTuple):
+class TrainingSchedule(NamedTuple):
     """How a network is trained further.
 
     Attributes:
@@ -78,7 +78,7 @@ class Course(NamedTuple):
     rate: float
     seed: int = 0
 
-    def rate_at(self, step: int) -> float:
+    def learning_rate(self, step: int) -> float:
         """The rate of a step: up in a straight line, down along a cosine."""
         rising = max(1, round(WARM_UP * self.steps))
         if step < rising:
@@ -88,10 +88,10 @@ class Course(NamedTuple):
 
 
 def train_further(
-    view: View,
-    teacher: View,
+    view: LogitModel,
+    teacher: LogitModel,
     clean: CleanImages,
-    course: Course,
+    course: TrainingSchedule,
     stamp: Stamper,
     classes: Sequence[int] = (),
     doubt: Mapping[int, float] = {},
@@ -116,13 +116,13 @@ def train_further(
     rng = np.random.default_rng([course.seed, len(clean)])
     chances = sampling_probabilities(clean.labels, classes)
     for step in range(course.steps):
-        step_of(_batch(clean, chances, stamp, rng), course.rate_at(step), step)
+        step_of(_batch(clean, chances, stamp, rng), course.learning_rate(step), step)
         progress(step + 1, course.steps)
 
 
 def _stepper(
-    view: View,
-    teacher: View,
+    view: LogitModel,
+    teacher: LogitModel,
     unit: float,
     classes: Sequence[int],
     doubt: Mapping[int, float],

@@ -27,7 +27,7 @@ Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Region:
+class Location:
     """A rectangle of an image, covered fully or faintly.
 
     Attributes:
@@ -59,21 +59,21 @@ class Region:
         mask[top : top + height, left : left + width] = self.opacity
         return mask
 
-    def touches(self, other: "Region") -> bool:
+    def touches(self, other: "Location") -> bool:
         """Whether both share a pixel or a side."""
         ends = zip(self.corner, self.size, other.corner, other.size, strict=True)
         return all(a <= b + n and b <= a + m for a, m, b, n in ends)
 
-    def shifted(self, reach: int) -> Iterator["Region"]:
+    def shifted(self, reach: int) -> Iterator["Location"]:
         """The same by up to `reach` pixels aside and up or down, as far as the image goes."""
         for by in product(range(-reach, reach + 1), repeat=2):
             corner = self.corner[0] + by[0], self.corner[1] + by[1]
             room = zip(corner, self.size, self.image, strict=True)
             if by != (0, 0) and all(0 <= c <= side - n for c, n, side in room):
-                yield Region(self.kind, self.image, corner, self.size, self.cells, self.opacity)
+                yield Location(self.kind, self.image, corner, self.size, self.cells, self.opacity)
 
 
-def regions(height: int, width: int) -> tuple[Region, ...]:
+def regions(height: int, width: int) -> tuple[Location, ...]:
     """Bands from edge to edge, columns, strips, patches everywhere, and a faint cover of the whole.
 
     Args:
@@ -92,20 +92,20 @@ def regions(height: int, width: int) -> tuple[Region, ...]:
         found.append(_across("strip", image, 0, start, thick, image))
     side = max(SMALLEST_PATCH, round(PATCH * min(image)))
     rows, columns = (_starts(reach, side, _count(reach, side)) for reach in image)
-    found += [Region("patch", image, at, (side, side), image) for at in product(rows, columns)]
-    return *found, Region(WHOLE, image, (0, 0), image, coarse, FAINT)
+    found += [Location("patch", image, at, (side, side), image) for at in product(rows, columns)]
+    return *found, Location(WHOLE, image, (0, 0), image, coarse, FAINT)
 
 
-def touching(places: Sequence[Region]) -> NDArray[np.bool_]:
+def touching(places: Sequence[Location]) -> NDArray[np.bool_]:
     """Which places touch each other, (R, R)."""
     return np.array([[place.touches(other) for other in places] for place in places])
 
 
-def _across(kind: str, image: Pair, axis: int, start: int, thick: int, cells: Pair) -> Region:
+def _across(kind: str, image: Pair, axis: int, start: int, thick: int, cells: Pair) -> Location:
     """A region from edge to edge: of rows (axis 0) or of columns (axis 1)."""
     if axis == 0:
-        return Region(kind, image, (start, 0), (thick, image[1]), cells)
-    return Region(kind, image, (0, start), (image[0], thick), cells)
+        return Location(kind, image, (start, 0), (thick, image[1]), cells)
+    return Location(kind, image, (0, start), (image[0], thick), cells)
 
 
 def _count(reach: int, side: int) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.metrics import Share
+from goodnet.metrics import Proportion
 
 Floats = NDArray[np.float32]
 
@@ -26,7 +26,7 @@ class Trigger:
     target: int
     mask: Floats
     pattern: Floats
-    success: Share
+    success: Proportion
     margin: float
 
     @property
