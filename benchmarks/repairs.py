@@ -14,7 +14,8 @@ from goodnet.datasets.dataset import open_dataset
 from goodnet.detection.detect import judge
 from goodnet.evaluation.compare import compare
 from goodnet.mitigation.holdout import split as parts_of
-from goodnet.mitigation.mitigate import METHODS, MitigationInput
+from goodnet.mitigation.methods import METHODS
+from goodnet.mitigation.mitigate import MitigationInput
 from goodnet.mitigation.policy import channels_pruned_first
 from goodnet.network.build import build_network
 from goodnet.network.classifier import Classifier, LogitModel
@@ -64,21 +65,21 @@ def repair(net: Net, seeds: list[int]) -> None:
     channels = channels_pruned_first(curve)
     problem = MitigationInput(suspect, net.scale, clean, verdict, layer, channels)
     parts = parts_of(clean)
-    for how, method in METHODS.items():
+    for method in METHODS:
         for seed in seeds:
             start, view = time.monotonic(), LogitModel.of(suspect, net.scale)
-            made = method(problem, view, parts, seed, no_progress)
+            made = method.repair(problem, view, parts, seed, no_progress)
             network = build_network(suspect.plan, suspect.source)
             network.set_weights(view.network.get_weights())
             seconds = time.monotonic() - start
             if made.classes is not None:
-                row(net, suspect, f"{how}, without its guard", str(seed), network, "")
+                row(net, suspect, f"{method.label}, without its guard", str(seed), network, "")
                 network = guard(suspect, network, net.scale, made.classes)
             before, after = (
                 Classifier(n, net.scale).right(parts.held_out) for n in (suspect.network, network)
             )
             note = f"held out {before} to {after}, {seconds:.0f} s"
-            row(net, suspect, how, str(seed), network, note)
+            row(net, suspect, method.label, str(seed), network, note)
 
 
 if __name__ == "__main__":

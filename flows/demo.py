@@ -8,7 +8,7 @@ Nothing in them is tuned to make the defence look good.
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from prefect import flow
 
@@ -25,7 +25,7 @@ from goodnet.datasets.faces import (
 from goodnet.errors import InputRefused, RequestRefused, told
 from goodnet.files import paths, storage
 from goodnet.job.inputs import find_output
-from goodnet.job.request import METHODS
+from goodnet.job.request import METHOD_CHOICES, MethodChoice
 from tasks.demo import store_badnet, store_faces
 
 SETS = (
@@ -43,7 +43,7 @@ def demo(
     output: str = "artifacts",
     people: int = PEOPLE,
     seed: int = SEED,
-    method: Literal["auto", "pruning", "finepruning", "unlearning"] = "auto",
+    method: MethodChoice = "auto",
 ) -> Any:
     """Draw faces, train a BadNet on them, and repair it.
 
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", default="artifacts", help="folder of the repairs")
     parser.add_argument("--people", type=int, default=PEOPLE, help="2 to 1283")
     parser.add_argument("--seed", type=int, default=SEED, help="which people")
-    parser.add_argument("--method", choices=METHODS, default="auto", help="beside pruning")
+    parser.add_argument("--method", choices=METHOD_CHOICES, default="auto", help="beside pruning")
     asked = vars(parser.parse_args(arguments))
     try:
         check(**{name: value for name, value in asked.items() if name != "method"})

@@ -19,14 +19,21 @@ from goodnet.errors import InputRefused, one_line, told
 from goodnet.files import paths, storage
 from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import find_data, find_models, find_output, glance, locate_data
-from goodnet.job.request import METHODS, ORDERS, SCALES, Request, parse_request
+from goodnet.job.request import (
+    METHOD_CHOICES,
+    ORDERS,
+    SCALES,
+    MethodChoice,
+    Request,
+    parse_request,
+)
 from goodnet.report.conclusion import headline
 from goodnet.report.findings import RepairResult
 from goodnet.report.recommendation import recommend
 from goodnet.report.tables import results_table
+from tasks.artifacts import show_repaired, tag_run
+from tasks.deployments import REFUSED, start_repair
 from tasks.runners import task_runner_of
-from tasks.runs import REFUSED, start_repair
-from tasks.shown import show_repaired, tag_run
 
 ALL_REPAIRED, SOME_FAILED = 0, 1
 
@@ -73,7 +80,7 @@ def repair(
     layer: str = "auto",
     scale: Literal["auto", "raw", "unit"] = "auto",
     architecture: str = "auto",
-    method: Literal["auto", "pruning", "finepruning", "unlearning"] = "auto",
+    method: MethodChoice = "auto",
     budget: float = 2,
     task_runner: str = "threads",
     separately: bool = False,
@@ -254,7 +261,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--layer", default="auto", help="the layer to prune")
     add("--scale", choices=SCALES, default="auto", help="the pixels the model was trained on")
     add("--architecture", default="auto", help="auto, deepid or FILE.json, for weights only")
-    add("--method", choices=METHODS, default="auto", help="what is done beside pruning")
+    add("--method", choices=METHOD_CHOICES, default="auto", help="what is done beside pruning")
     add("--budget", type=float, default=2, metavar="X", help="points of accuracy a model may lose")
     add("--task-runner", default="threads", help="threads, dask, or a scheduler's tcp://host:port")
     return parser

@@ -1,9 +1,9 @@
-"""Repair one suspect: prune, judge, repair again where that calls for it, evaluate, report.
+"""Repair one suspect: prune, judge, mitigate where that calls for it, evaluate, report.
 
 Method: Liu, Dolan-Gavitt, Garg, "Fine-Pruning", RAID 2018, section 3.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,12 @@ from prefect.states import Completed, Failed
 
 from goodnet.detection.verdict import Verdict
 from goodnet.errors import InputRefused
-from goodnet.evaluation.results import RepairedModel, repaired_models, results_of
+from goodnet.evaluation.results import (
+    RepairedModel,
+    evaluation_rows,
+    pruned_channels,
+    pruned_models,
+)
 from goodnet.files import paths, storage
 from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import (
@@ -23,17 +28,22 @@ from goodnet.job.inputs import (
     identify_model,
 )
 from goodnet.job.request import Request
-from goodnet.metrics import Counts, Proportion
+from goodnet.metrics import Counts
 from goodnet.mitigation.policy import FIRST, channels_pruned_first, choose_method
 from goodnet.pruning.curve import Curve, make_curve
 from goodnet.pruning.order import Direction, order_channels
 from goodnet.report.conclusion import headline, recommended_files
-from goodnet.report.findings import ModelInfo, Recheck, RepairResult
+from goodnet.report.findings import ModelRecheck, RepairResult
 from goodnet.report.manifest import repair_key
+from goodnet.report.pictures import FIGURES, Picture
 from goodnet.report.recommendation import recommend
+from tasks.artifacts import show, tag_run
 from tasks.caching import Folder, RunningTask
-from tasks.detection import Mitigation, evaluate_second, judge, mitigate, try_triggers
-from tasks.method import (
+from tasks.deployments import REFUSED
+from tasks.detection import judge
+from tasks.mitigation import MitigatedFiles, evaluate_mitigation, mitigate, try_triggers
+from tasks.outputs import draw, store_copy, store_manifest, store_pruned, store_report
+from tasks.pruning import (
     describe_data,
     describe_suspect,
     evaluate,
@@ -41,18 +51,11 @@ from tasks.method import (
     measure_activations,
     sweep,
 )
-from tasks.outputs import (
-    store_copy,
-    store_figures,
-    store_manifest,
-    store_repaired,
-    store_report,
-    store_samples,
-    store_triggers,
-)
-from tasks.runs import REFUSED
-from tasks.shown import show, tag_run
+from tasks.references import SplitSuspect, SuspectFile
 from tasks.source import source_digest
+
+Data = Mapping[str, StoredFile]  # the data sets by role
+TESTS = (CLEAN_TEST, POISONED_TEST)
 
 
 def _name_of_run() -> str:
@@ -70,12 +73,18 @@ def repair_model(uri: str, data: dict[str, StoredFile], request: Request, output
         output: the folder under which the repair's own folder is made.
     """
     try:
-        model = identify_model(uri)
-        method = source_digest(repair_model.fn)
-        key = repair_key(model, data, request, method)
+        suspect = SuspectFile(identify_model(uri), request.architecture)
+        code = source_digest(repair_model.fn)
+        key = repair_key(suspect.model, data, request, code)
         folder = storage.inside(output, paths.repair_folder(uri, key))
-        findings, repaired = investigate(model, data, request, folder)
-        store(model, data, request, method, findings, repaired, folder)
+        findings, networks = investigate(suspect, data, request, folder)
+        networks += store_recommended(findings, networks, folder)
+        pictures = draw_all(findings, suspect, data)
+        report = store_report(findings, pictures, folder)
+        written = store_manifest(
+            suspect.model, data, request, code, findings, [*networks, *report], folder
+        )
+        show(findings, pictures, [*report, *networks, *written], folder)
         tag_run(paths.verdict_tag(recommend(findings).answer))
     except InputRefused as refused:  # the state says it in one line
         return Failed(name=REFUSED, message=str(refused), data=refused)
@@ -83,51 +92,48 @@ def repair_model(uri: str, data: dict[str, StoredFile], request: Request, output
 
 
 def investigate(
-    model: StoredFile, data: dict[str, StoredFile], request: Request, folder: str
+    suspect: SuspectFile, data: Data, request: Request, folder: str
 ) -> tuple[RepairResult, list[StoredFile]]:
-    """What there is to know of a suspect, and the networks made from it."""
-    suspect = {"model": model, "architecture": request.architecture}
-    found = describe_suspect(**suspect, layer=request.layer)
-    sets = [describe_data.start(**suspect, data=stored, role=role) for role, stored in data.items()]
-    valid = data[CLEAN_VALID]
-    split = {**suspect, "layer": found.layer}
-    scale = find_scale(**split, asked=request.scale, valid=valid)
-    split["scale"] = scale.name
+    """What there is to know of a suspect, and the networks made from it.
 
-    judging = judge.start(**suspect, scale=scale.name, valid=valid)
+    What does not depend on each other runs side by side: a task that is started is waited for
+    where its result is needed.
+    """
+    valid, tests = data[CLEAN_VALID], {role: data[role] for role in TESTS if role in data}
+    model = describe_suspect(suspect, request.layer)
+    sets = [describe_data.start(suspect, data[role], role) for role in data]
+    scale = find_scale(suspect, model.layer, request.scale, valid)
+    split = SplitSuspect(suspect, scale.scale, model.layer)
+    judging = judge.start(suspect, scale.scale, valid)
+
     curves = draw_curves(split, data, request.directions, request.points)
-    models = repaired_models(curves)
-    tests = {role: data[role] for role in (CLEAN_TEST, POISONED_TEST) if role in data}
-    evaluated = [
-        evaluate.start(**split, curves=curves, models=models, data=test, role=role)
-        for role, test in tests.items()
-    ]
-    stored = [prune(found, split, curves, repaired, folder) for repaired in models]
+    models = pruned_models(curves, model.format)
+    counting = start_evaluation(split, curves, models, tests)
+    pruning = start_pruning(model.name, split, curves, models, folder)
+
     verdict = judging.result()
     rechecks = recheck_pruned(split, curves, models, verdict, valid)
-    second = repair_again(found, split, curves, verdict, request, valid, folder)
-    counts = {role: task.result() for role, task in zip(tests, evaluated, strict=True)}
-    networks = [file for task in stored for file in task.result()]
-    if second:
-        mitigated = second.mitigated
-        repaired = RepairedModel(mitigated.name, "", mitigated.pruned)
-        models = (*models, repaired)
-        rechecks = (*rechecks, Recheck(repaired, mitigated.recovered, mitigated.named))
-        for role, count in evaluate_again(second, split, tests).items():
-            counts[role].append(count)
-        networks += second.model, second.goodnet
+    mitigation = mitigate_where_needed(split, curves, verdict, request, valid, folder)
+
+    counts = {role: task.result() for role, task in counting.items()}
+    networks = [file for task in pruning for file in task.result()]
+    if mitigation:
+        account = mitigation.account
+        for role, count in evaluate_again(split, mitigation, tests).items():
+            counts[role][account.model.name] = count
+        again = ModelRecheck(account.model, account.triggers, account.backdoored_classes)
+        models, rechecks = (*models, account.model), (*rechecks, again)
+        networks += mitigation.model, mitigation.goodnet
     findings = RepairResult(
-        model=found,
-        sets=tuple(opened.result() for opened in sets),
+        model=model,
+        sets=tuple(task.result() for task in sets),
         scale=scale,
         points=request.points,
         curves=curves,
-        baseline_clean=Proportion(curves[0].clean_correct[0], curves[0].clean_count),
-        baseline_attack=_baseline_attack(curves[0]),
-        results=results_of(models, counts[CLEAN_TEST], counts.get(POISONED_TEST)),
+        evaluation=evaluation_rows(models, counts[CLEAN_TEST], counts.get(POISONED_TEST)),
         verdict=verdict,
         method=request.method,
-        mitigated=second.mitigated if second else None,
+        mitigation=mitigation.account if mitigation else None,
         budget=request.budget,
         rechecks=rechecks,
     )
@@ -135,16 +141,13 @@ def investigate(
 
 
 def draw_curves(
-    split: dict[str, Any],
-    data: dict[str, StoredFile],
-    directions: Sequence[Direction],
-    points: Sequence[str],
+    split: SplitSuspect, data: Data, directions: Sequence[Direction], points: Sequence[str]
 ) -> tuple[Curve, ...]:
     """The curve of each order, on the validation sets that there are."""
-    activations = np.array(measure_activations(**split, valid=data[CLEAN_VALID]))
+    activations = np.array(measure_activations(split, data[CLEAN_VALID]))
     orders = [order_channels(activations, direction) for direction in directions]
     swept = {
-        role: sweep.start(**split, orders=orders, data=data[role], role=role)
+        role: sweep.start(split, orders, data[role], role)
         for role in (CLEAN_VALID, POISONED_VALID)
         if role in data
     }
@@ -156,76 +159,66 @@ def draw_curves(
     )
 
 
-def prune(
-    found: ModelInfo,
-    split: dict[str, Any],
+def start_evaluation(
+    split: SplitSuspect, curves: Sequence[Curve], models: Sequence[RepairedModel], tests: Data
+) -> dict[str, RunningTask[dict[str, Counts]]]:
+    """What the suspect and the pruned models do on the test sets, by role; begun."""
+    return {role: evaluate.start(split, curves, models, test, role) for role, test in tests.items()}
+
+
+def start_pruning(
+    name: str,
+    split: SplitSuspect,
     curves: Sequence[Curve],
-    repaired: RepairedModel,
+    models: Sequence[RepairedModel],
     folder: str,
-) -> RunningTask[list[StoredFile]]:
-    """The making of a repaired model and its GoodNet, begun."""
-    return store_repaired.start(
-        **split,
-        name=found.name,
-        repaired=repaired,
-        channels=channels_of(curves, repaired),
-        folder=folder,
-    )
-
-
-def channels_of(curves: Sequence[Curve], repaired: RepairedModel) -> tuple[int, ...]:
-    """The channels that are pruned in a repaired model."""
-    order = next(c.order for c in curves if c.order.direction == repaired.direction)
-    return order.channels[: repaired.k]
+) -> list[RunningTask[list[StoredFile]]]:
+    """The making of each pruned model and its GoodNet; begun."""
+    return [
+        store_pruned.start(name, split, model, pruned_channels(curves, model), folder)
+        for model in models
+    ]
 
 
 def recheck_pruned(
-    split: dict[str, Any],
+    split: SplitSuspect,
     curves: Sequence[Curve],
     models: Sequence[RepairedModel],
     verdict: Verdict,
     valid: StoredFile,
-) -> tuple[Recheck, ...]:
+) -> tuple[ModelRecheck, ...]:
     """What the verdict's triggers do to the pruned models; nothing where there is none of both."""
     if not models or not verdict.triggers:
         return ()
-    pruned = [channels_of(curves, repaired) for repaired in models]
-    tried = try_triggers(**split, verdict=verdict, pruned=pruned, valid=valid)
-    return tuple(Recheck(m, recovered, None) for m, recovered in zip(models, tried, strict=True))
+    pruned = [pruned_channels(curves, model) for model in models]
+    tried = try_triggers(split, verdict, pruned, valid)
+    pairs = zip(models, tried, strict=True)
+    return tuple(ModelRecheck(model, triggers, None) for model, triggers in pairs)
 
 
-def repair_again(
-    found: ModelInfo,
-    split: dict[str, Any],
+def mitigate_where_needed(
+    split: SplitSuspect,
     curves: Sequence[Curve],
     verdict: Verdict,
     request: Request,
     valid: StoredFile,
     folder: str,
-) -> Mitigation | None:
+) -> MitigatedFiles | None:
     """What the verdict, or the request, calls for beside pruning. It sees no poisoned image."""
-    how = choose_method(request.method, verdict)
-    if how is None:
+    method = choose_method(request.method, verdict)
+    if method is None:
         return None
-    pruned_first = quietest_channels(split, curves, valid) if how == "finepruned" else ()
-    second = mitigate(
-        **split,
-        how=how,
-        verdict=verdict,
-        channels=pruned_first,
-        valid=valid,
-        folder=Folder(folder),
-    )
-    model = put_in_place(second.model, folder, paths.repaired_model(how, "", found.format))
-    return Mitigation(
-        second.mitigated, model, put_in_place(second.goodnet, folder, paths.goodnet(how, ""))
-    )
+    channels = quietest_channels(split, curves, valid) if method.prunes_first else ()
+    files = mitigate(split, method.name, verdict, channels, valid, Folder(folder))
+    model = put_in_place(files.model, folder, files.account.model.model_file)
+    goodnet = put_in_place(files.goodnet, folder, files.account.model.goodnet_file)
+    return MitigatedFiles(files.account, model, goodnet)
 
 
 def quietest_channels(
-    split: dict[str, Any], curves: Sequence[Curve], valid: StoredFile
+    split: SplitSuspect, curves: Sequence[Curve], valid: StoredFile
 ) -> tuple[int, ...]:
-    """The channels that fine-pruning prunes first, whichever orders were asked for."""
+    """The channels that a method prunes first, whichever orders were asked for."""
     ascending = [curve for curve in curves if curve.order.direction == "ascending"]
     if not ascending:
         ascending = [*draw_curves(split, {CLEAN_VALID: valid}, ["ascending"], [FIRST])]
@@ -235,16 +228,15 @@ def quietest_channels(
 def put_in_place(file: StoredFile, folder: str, name: str) -> StoredFile:
     """The file under its name in the folder, copied if an earlier repair left it in another one."""
     uri = storage.inside(folder, name)
-    return file if file.uri == uri else store_copy(file=file, uri=uri)
+    return file if file.uri == uri else store_copy(file, uri)
 
 
 def evaluate_again(
-    second: Mitigation, split: dict[str, Any], tests: dict[str, StoredFile]
+    split: SplitSuspect, mitigation: MitigatedFiles, tests: Data
 ) -> dict[str, Counts]:
-    """What the second repaired model, and its GoodNet, do on the test sets, by role."""
-    given = {name: split[name] for name in ("model", "architecture", "scale")}
+    """What the mitigated model, and its GoodNet, do on the test sets, by role."""
     return {
-        role: evaluate_second(**given, repaired=second.model, data=test, role=role)
+        role: evaluate_mitigation(split.suspect, split.scale, mitigation.model, test, role)
         for role, test in tests.items()
     }
 
@@ -255,45 +247,12 @@ def store_recommended(
     """Copies of what is recommended, where a script finds them; none where nothing is."""
     stored = {network.uri: network for network in networks}
     return [
-        store_copy(file=stored[storage.inside(folder, source)], uri=storage.inside(folder, name))
+        store_copy(stored[storage.inside(folder, source)], storage.inside(folder, name))
         for name, source in recommended_files(findings).items()
     ]
 
 
-def store(
-    model: StoredFile,
-    data: dict[str, StoredFile],
-    request: Request,
-    method: str,
-    findings: RepairResult,
-    networks: Sequence[StoredFile],
-    folder: str,
-) -> None:
-    """Leave everything else in the repair's folder, the manifest last."""
-    name = findings.model.name
-    suspect = {"model": model, "architecture": request.architecture, "name": name}
-    split = {"layer": findings.model.layer, "scale": findings.scale.name}
-    samples = store_samples.start(**suspect, **split, data=data, folder=folder)
-    figures = store_figures.start(findings=findings, folder=folder)
-    triggers = store_triggers.start(
-        **suspect, verdict=findings.verdict, valid=data[CLEAN_VALID], folder=folder
-    )
-    pictures = [*samples.result(), *figures.result(), *triggers.result()]
-    networks = [*networks, *store_recommended(findings, networks, folder)]
-    report = store_report(findings=findings, figures=pictures, folder=folder)
-    files = [*networks, *pictures, *report]
-    written = store_manifest(
-        model=model,
-        data=data,
-        request=request,
-        method=method,
-        findings=findings,
-        files=files,
-        folder=folder,
-    )
-    show(findings, pictures, [*report, *pictures, *networks, *written], folder)
-
-
-def _baseline_attack(curve: Curve) -> Proportion | None:
-    hits = curve.attack_hits
-    return None if hits is None else Proportion(hits[0], curve.poisoned_count)
+def draw_all(findings: RepairResult, suspect: SuspectFile, data: Data) -> list[Picture]:
+    """The pictures of every figure."""
+    drawing = [draw.start(figure, findings, suspect, data) for figure in FIGURES]
+    return [picture for task in drawing for picture in task.result()]

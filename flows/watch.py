@@ -23,7 +23,7 @@ from goodnet.files.paths import MODEL_SUFFIXES, safe_name
 from goodnet.job import inbox as inboxes
 from goodnet.job.inbox import InboxEntry
 from goodnet.job.inputs import find_output, locate_data
-from tasks import runs
+from tasks import deployments
 from tasks.source import source_digest
 
 LONGEST = 3600  # seconds that one look may wait
@@ -85,12 +85,12 @@ def start_due(seen: Mapping[str, InboxEntry], data: str, output: str) -> dict[st
         InputRefused: there are no data sets to repair with, or no deployment.
     """
     by_content = {s.sha256: uri for uri, s in sorted(seen.items(), reverse=True) if s.sha256}
-    keys = runs.due(by_content, source_digest(repair_model.fn))
+    keys = deployments.due(by_content, source_digest(repair_model.fn))
     if keys:
         locate_data(data)
     return {
         by_content[sha256]: str(
-            runs.start_repair(by_content[sha256], key, {"data": data, "output": output}).id
+            deployments.start_repair(by_content[sha256], key, {"data": data, "output": output}).id
         )
         for sha256, key in keys.items()
     }

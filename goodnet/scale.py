@@ -5,7 +5,7 @@ The lab has both kinds of net, and a net fed at the wrong scale answers nonsense
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from goodnet.errors import RequestRefused
 from goodnet.metrics import Proportion
@@ -23,14 +23,23 @@ class Scale(Enum):
         return 255.0 if self is Scale.RAW else 1.0
 
 
-class ScaleChoice(NamedTuple):
-    """The scale to use, and the clean validation accuracy at every scale that was tried."""
+class PixelScaleInfo(NamedTuple):
+    """The pixel scale of a network.
+
+    Attributes:
+        scale: the scale.
+        chosen: whether it was asked for, or found by means of clean images.
+        tried: the clean validation accuracy at every scale that was tried.
+    """
 
     scale: Scale
+    chosen: Literal["given", "found"]
     tried: Mapping[Scale, Proportion]
 
 
-def choose_scale(tried: Mapping[Scale, Proportion], chance: float, source: object) -> ScaleChoice:
+def choose_scale(
+    tried: Mapping[Scale, Proportion], chance: float, source: object
+) -> PixelScaleInfo:
     """The scale with the higher clean validation accuracy; on a tie, the raw one.
 
     Args:
@@ -50,4 +59,4 @@ def choose_scale(tried: Mapping[Scale, Proportion], chance: float, source: objec
             f"pixel scale (tried: {said}); model and data do not belong together, or the labels "
             "are wrong",
         )
-    return ScaleChoice(best, tried)
+    return PixelScaleInfo(best, "found", tried)

@@ -11,7 +11,8 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
-from typing import Any, Generic, NamedTuple, TypeVar, get_type_hints
+from inspect import signature
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, get_type_hints
 
 from prefect import Task, task
 from prefect.cache_policies import CachePolicy
@@ -28,6 +29,7 @@ from goodnet.files import storage
 from goodnet.files.storage import StoredFile
 from tasks.source import source_digest
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 HOPELESS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
@@ -106,23 +108,24 @@ class RunningTask(Generic[R]):
         return record
 
 
-class CachedTask(Generic[R]):
+class CachedTask(Generic[P, R]):
     """A Prefect task that returns records: `start(...)` it, or call it and wait."""
 
     def __init__(self, task: Task[..., Any], kind: Any) -> None:
         self.task, self._kind = task, kind
 
-    def start(self, **inputs: Any) -> RunningTask[R]:
+    def start(self, *args: P.args, **kwargs: P.kwargs) -> RunningTask[R]:
         """The task, begun on the flow's task runner."""
+        inputs = signature(self.task.fn).bind(*args, **kwargs).arguments
         return RunningTask(self.task, self._kind, inputs)
 
-    def __call__(self, **inputs: Any) -> R:
-        return self.start(**inputs).result()
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.start(*args, **kwargs).result()
 
 
 def cached_task(
     *, name: str, run_name: str, places: tuple[str, ...] = ()
-) -> Callable[[Callable[..., R]], CachedTask[R]]:
+) -> Callable[[Callable[P, R]], CachedTask[P, R]]:
     """A decorator: a task with our cache policy, retries and one-line refusals.
 
     Args:
@@ -131,9 +134,9 @@ def cached_task(
         places: the inputs of which the record says where they are; then the key does, too.
     """
 
-    def decorate(function: Callable[..., R]) -> CachedTask[R]:
+    def decorate(function: Callable[P, R]) -> CachedTask[P, R]:
         @wraps(function)
-        def recorded(*args: Any, **kwargs: Any) -> Any:
+        def recorded(*args: P.args, **kwargs: P.kwargs) -> Any:
             try:
                 return to_jsonable_python(function(*args, **kwargs))
             except InputRefused as refused:  # a state, not a traceback: one line says it all

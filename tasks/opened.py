@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from goodnet.errors import DataRefused, InputRefused, ModelRefused
 from goodnet.files.storage import StoredFile
+from tasks.references import SuspectFile
 
 if TYPE_CHECKING:  # these import TensorFlow, which a cached run never pays for
     from goodnet.datasets.dataset import Dataset
@@ -15,20 +16,20 @@ if TYPE_CHECKING:  # these import TensorFlow, which a cached run never pays for
 _ONE_AT_A_TIME = RLock()
 
 
-def suspect(model: StoredFile, architecture: StoredFile | str) -> "Suspect":
+def suspect(file: SuspectFile) -> "Suspect":
     """The opened suspect; the same object for the same file.
 
     Raises:
         ModelRefused: it cannot be opened, or is not the file it was.
     """
     with _ONE_AT_A_TIME:
-        return _suspect(model, architecture)
+        return _suspect(file)
 
 
-def split(model: StoredFile, architecture: StoredFile | str, layer: str) -> "Split":
+def split(file: SuspectFile, layer: str) -> "Split":
     """The suspect, split at the layer."""
     with _ONE_AT_A_TIME:
-        return _split(model, architecture, layer)
+        return _split(file, layer)
 
 
 def dataset(data: StoredFile, opened: "Suspect") -> "Dataset":
@@ -42,20 +43,21 @@ def dataset(data: StoredFile, opened: "Suspect") -> "Dataset":
 
 
 @lru_cache(maxsize=2)
-def _suspect(model: StoredFile, architecture: StoredFile | str) -> "Suspect":
+def _suspect(file: SuspectFile) -> "Suspect":
     from goodnet.network.suspect import open_suspect
 
-    given = architecture if isinstance(architecture, str) else architecture.uri
-    opened = open_suspect(model.uri, architecture=given)
-    _check(opened.sha256, model, ModelRefused)
+    described = file.architecture
+    architecture = described if isinstance(described, str) else described.uri
+    opened = open_suspect(file.model.uri, architecture=architecture)
+    _check(opened.sha256, file.model, ModelRefused)
     return opened
 
 
 @lru_cache(maxsize=2)
-def _split(model: StoredFile, architecture: StoredFile | str, layer: str) -> "Split":
+def _split(file: SuspectFile, layer: str) -> "Split":
     from goodnet.pruning.split import Split
 
-    return Split(_suspect(model, architecture), layer)
+    return Split(_suspect(file), layer)
 
 
 @lru_cache(maxsize=8)

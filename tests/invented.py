@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 
 from goodnet.detection.verdict import NOTHING, Answer, Recovered, References, Statistic, Verdict
-from goodnet.evaluation.results import RepairedModel, repaired_models, results_of
+from goodnet.evaluation.results import SUSPECT, evaluation_rows, pruned_models
 from goodnet.metrics import Counts, Proportion
-from goodnet.mitigation.outcome import MitigationResult, Name, TriggerRecheck
+from goodnet.mitigation.methods import UNLEARNING, Method
+from goodnet.mitigation.outcome import MitigationResult, TriggerRecheck
 from goodnet.pruning.curve import Curve, find_drop
 from goodnet.pruning.order import Direction, order_channels
-from goodnet.report.findings import DatasetInfo, ModelInfo, PixelScaleInfo, Recheck, RepairResult
+from goodnet.report.findings import DatasetInfo, ModelInfo, ModelRecheck, RepairResult
+from goodnet.scale import PixelScaleInfo, Scale
 from goodnet.triggers.trigger import Trigger
 
 COUNT = 200  # images in each set
@@ -57,7 +59,7 @@ def invented_findings(
     classes: int = 12,
     labels_present: int = 12,
     verdict: Verdict | None = None,
-    mitigated: MitigationResult | None = None,
+    mitigation: MitigationResult | None = None,
     budget: float = 2,
     target: int = 0,
 ) -> RepairResult:
@@ -73,7 +75,7 @@ def invented_findings(
         true: whether the poisoned set says what its images really show.
         count: images in each test set.
         verdict: by default no backdoor was found.
-        mitigated: the second repair, whose counts are then the last of `clean` and `attack`.
+        mitigation: what was done beside pruning; its counts are then the last ones.
         budget: points of clean accuracy.
         target: the label of the poisoned sets.
     """
@@ -81,11 +83,11 @@ def invented_findings(
         invented_curve(direction, correct=correct, poisoned=poisoned, points=points)
         for direction in directions
     )
-    models, rechecks = repaired_models(curves), ()
-    if mitigated:
-        second = RepairedModel(mitigated.name, "", mitigated.pruned)
-        models = (*models, second)
-        rechecks = (Recheck(second, mitigated.recovered, mitigated.named),)
+    models, rechecks = pruned_models(curves, ".h5"), ()
+    if mitigation:
+        models = (*models, mitigation.model)
+        again = mitigation.backdoored_classes
+        rechecks = (ModelRecheck(mitigation.model, mitigation.triggers, again),)
     clean = clean or [190, *(186 - 2 * place for place in range(len(models)))]
     attack = attack or [200] * (1 + len(models))
     clean_counts = [Counts(count, n, n, flagged_clean, None, None) for n in clean]
@@ -93,22 +95,25 @@ def invented_findings(
         Counts(count, n, n, flagged_poisoned, *((count - n,) * 2 if true else (None, None)))
         for n in attack
     ]
+    names = [SUSPECT, *(model.name for model in models)]
     return RepairResult(
         model=_model(name, layers, classes),
         sets=_sets(poisoned, classes, labels_present, target),
         scale=PixelScaleInfo(
-            "raw", "found", {"raw": Proportion(190, COUNT), "unit": Proportion(9, COUNT)}
+            Scale.RAW,
+            "found",
+            {Scale.RAW: Proportion(190, COUNT), Scale.UNIT: Proportion(9, COUNT)},
         ),
         points=tuple(points),
         curves=curves,
-        baseline_clean=Proportion(curves[0].clean_correct[0], COUNT),
-        baseline_attack=Proportion(curves[0].attack_hits[0], COUNT)
-        if curves[0].attack_hits
-        else None,
-        results=results_of(models, clean_counts, poisoned_counts if poisoned else None),
+        evaluation=evaluation_rows(
+            models,
+            dict(zip(names, clean_counts, strict=True)),
+            dict(zip(names, poisoned_counts, strict=True)) if poisoned else None,
+        ),
         verdict=verdict or invented_verdict(),
         method="auto",
-        mitigated=mitigated,
+        mitigation=mitigation,
         budget=budget,
         rechecks=rechecks,
     )
@@ -128,25 +133,33 @@ def invented_verdict(
     return Verdict(answer, tuple(classes), tuple(suspicious), (statistic,), known, 0, found)
 
 
-def invented_mitigated(
+def invented_mitigation(
     *,
-    name: Name = "unlearned",
+    method: Method = UNLEARNING,
     right: int = 58,
     before: int = 57,
     after: int = 1,
-    named: tuple[int, ...] = (),
+    pruned: int = 0,
+    backdoored: tuple[int, ...] = (),
 ) -> MitigationResult:
-    """A second repair for class 3, with `right` of 60 held-out images, 59 before.
+    """What came of a method for class 3, with `right` of 60 held-out images, 59 before.
 
     Args:
         before: of 60 images that the trigger recovered for the class takes there in the suspect.
         after: those that the best one takes there afterwards.
-        named: classes that are named again.
+        pruned: channels pruned first.
+        backdoored: classes that it is called backdoored for.
     """
-    recovered = (TriggerRecheck(3, Proportion(before, 60), Proportion(after, 60)),)
-    classes = (3, 7) if name == "unlearned" else None
+    triggers = (TriggerRecheck(3, Proportion(before, 60), Proportion(after, 60)),)
+    classes = (3, 7) if method.gated else None
     return MitigationResult(
-        name, 0, 4, classes, Proportion(59, 60), Proportion(right, 60), recovered, named
+        model=method.model(pruned, ".h5"),
+        steps=4,
+        classes=classes,
+        held_out_before=Proportion(59, 60),
+        held_out_after=Proportion(right, 60),
+        triggers=triggers,
+        backdoored_classes=backdoored,
     )
 
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from invented import COUNT, invented_findings
 
-from goodnet.metrics import Proportion
 from goodnet.report.caveats import caveats
 
 
@@ -15,7 +14,7 @@ def test_caveats_name_missing_classes_small_sets_and_sets_given_twice() -> None:
     said = caveats(twice)
     assert said[0] == (
         "The clean validation set shows 9 of the model's 12 classes: it says nothing about the "
-        "others. Channels that only the others use look unused, and what a second repair did to "
+        "others. Channels that only the others use look unused, and what a mitigation did to "
         "them is unknown."
     )
     assert "clean validation set and clean test set" in said[2]
@@ -26,4 +25,5 @@ def test_caveats_name_missing_classes_small_sets_and_sets_given_twice() -> None:
 
 def test_large_and_complete_sets_need_no_caution() -> None:
     findings = invented_findings(points=["10"], count=4000, clean=[3800] * 3, attack=[4000] * 3)
-    assert caveats(replace(findings, baseline_clean=Proportion(3800, 4000))) == []
+    curve = findings.curves[0]._replace(clean_count=4000)
+    assert caveats(replace(findings, curves=(curve,))) == []

@@ -44,7 +44,7 @@ def test_reached_drops_are_marked_and_missed_ones_are_told() -> None:
 @pytest.mark.parametrize("name", ["", "W" * 5000, r"$\frac{$", "模型 😀\n</td>\x00"])
 def test_any_name_can_be_drawn(name: str) -> None:
     assert opened(curve_figure(invented_curve(), name)).size[0] == 1320
-    assert opened(evaluation_figure(invented_findings().results, name)).size[0] == 1320
+    assert opened(evaluation_figure(invented_findings().evaluation, name)).size[0] == 1320
 
 
 def test_many_channels_and_many_drops_can_be_drawn() -> None:
@@ -62,12 +62,12 @@ def test_one_image_and_two_channels_can_be_drawn() -> None:
 
 
 def test_every_model_has_its_bars_and_asr_only_with_a_poisoned_set() -> None:
-    full = opened(evaluation_figure(invented_findings().results, "net"))
-    alone = opened(evaluation_figure(invented_findings(correct=[190] * 11).results, "net"))
+    full = opened(evaluation_figure(invented_findings().evaluation, "net"))
+    alone = opened(evaluation_figure(invented_findings(correct=[190] * 11).evaluation, "net"))
     assert full.size[1] > 2 * alone.size[1]
     assert share_near(full, SKY) > 0.01
     assert share_near(alone, SKY) == 0
-    without = evaluation_figure(invented_findings(poisoned=False).results, "net")
+    without = evaluation_figure(invented_findings(poisoned=False).evaluation, "net")
     assert opened(without).size == full.size
     assert np.asarray(opened(without)).tobytes() != np.asarray(full).tobytes()
 

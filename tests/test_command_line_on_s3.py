@@ -25,6 +25,7 @@ from goodnet.pruning.zeroing import prune
 from goodnet.sandbox import process
 from goodnet.scale import Scale
 from tasks import opened
+from tasks.references import SuspectFile
 
 Say = Callable[[str], tuple[int, str, str]]
 
@@ -229,11 +230,11 @@ def test_a_task_opens_what_it_was_given_under_its_uri(bucket: str) -> None:
         storage.identify(f"{bucket}/{name}")
         for name in ("bare.weights.h5", "plan.json", "data/clean/valid.h5")
     )
-    found = opened.suspect(model, plan)
+    found = opened.suspect(SuspectFile(model, plan))
     assert (found.source, found.described_by) == (model.uri, plan.uri)
     assert opened.dataset(data, found).source == data.uri
     for open_it, stored, refused in (
-        (lambda other: opened.suspect(other, plan), model, ModelRefused),
+        (lambda other: opened.suspect(SuspectFile(other, plan)), model, ModelRefused),
         (lambda other: opened.dataset(other, found), data, DataRefused),
     ):
         with pytest.raises(refused, match="changed while it was being worked on") as fault:

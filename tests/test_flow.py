@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import PROJECT, Toy
-from invented import invented_mitigated, invented_verdict
+from invented import invented_mitigation, invented_verdict
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
@@ -23,7 +23,8 @@ from flows.repair import NOTHING_STARTED, SOME_FAILED, main
 from goodnet.datasets.dataset import open_dataset
 from goodnet.detection.verdict import BACKDOORED
 from goodnet.files import storage
-from goodnet.mitigation.mitigate import Repair
+from goodnet.mitigation.methods import Method
+from goodnet.mitigation.mitigate import MitigatedNetworks
 from goodnet.network.goodnet import guard, join
 from goodnet.network.save import save_network
 from goodnet.network.suspect import open_suspect
@@ -219,13 +220,13 @@ def quick(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> tuple[Toy, list[tuple[st
     save_network(network, toy.model)
     asked: list[tuple[str, Any]] = []
 
-    def mitigated(problem: Any, how: str, **others: Any) -> Repair:
-        asked.append((how, problem))
+    def mitigated(problem: Any, method: Method, **others: Any) -> MitigatedNetworks:
+        asked.append((method.name, problem))
         suspect = problem.suspect
         pruned = prune(suspect, problem.layer, problem.channels)
         goodnet = join(suspect, pruned, problem.scale)
-        model = guard(suspect, pruned, problem.scale, [0]) if how == "unlearned" else pruned
-        return Repair(model, goodnet, invented_mitigated(name=how))
+        model = guard(suspect, pruned, problem.scale, [0]) if method.gated else pruned
+        return MitigatedNetworks(model, goodnet, invented_mitigation(method=method))
 
     verdict = invented_verdict(BACKDOORED, [3])
     monkeypatch.setattr("goodnet.detection.detect.judge", lambda *_, **__: verdict)
@@ -286,7 +287,7 @@ def test_fine_pruning_prunes_the_quietest_channels_whatever_the_order(
     valid = open_dataset(toy.data / "clean" / "valid.h5", **fits)
     means = mean_activations(split, valid, scale)
     pruned = means[list(problem.channels)]
-    assert how == "finepruned"
+    assert how == "finepruning"
     assert 0 < len(pruned) < len(means)
     assert pruned.max() <= np.delete(means, list(problem.channels)).min()
 
@@ -323,8 +324,18 @@ def test_what_is_recommended_is_left_where_a_script_finds_it(
     assert manifest["recommendation"] == {
         "suspect": "backdoored",
         "evidence": "estimated",
-        "model": {"method": "unlearned", "drop": None},
-        "goodnet": {"method": "unlearned", "drop": None},
+        "model": {
+            "method": "unlearning",
+            "order": None,
+            "drop": None,
+            "file": "repaired_models_unlearned/model_unlearned.keras",
+        },
+        "goodnet": {
+            "method": "unlearning",
+            "order": None,
+            "drop": None,
+            "file": "repaired_models_unlearned/goodnet_unlearned.keras",
+        },
     }
     for copy, source in (("model", "model_unlearned"), ("goodnet", "goodnet_unlearned")):
         one = other / "recommended" / f"{copy}.keras"

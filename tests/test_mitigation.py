@@ -20,7 +20,8 @@ from goodnet.metrics import Proportion
 from goodnet.mitigation import unlearning
 from goodnet.mitigation.adversarial_triggers import draw_stamp, in_cells
 from goodnet.mitigation.holdout import split
-from goodnet.mitigation.mitigate import METHODS, MitigationInput, mitigate
+from goodnet.mitigation.methods import FINE_PRUNING, METHODS, UNLEARNING
+from goodnet.mitigation.mitigate import MitigationInput, mitigate
 from goodnet.mitigation.policy import channels_pruned_first, choose_method
 from goodnet.mitigation.unlearning import course_for, unlearn
 from goodnet.network.classifier import LogitModel
@@ -30,7 +31,7 @@ from goodnet.scale import Scale
 from goodnet.training import finetune
 from goodnet.training.finetune import TrainingSchedule, pixel_kernels
 from goodnet.triggers.trigger import Trigger
-from tasks import detection
+from tasks import detection, mitigation
 
 SEEN = ("poison", "bd", "test", "attack")  # what no name of a selection's parameters holds
 
@@ -38,8 +39,16 @@ SEEN = ("poison", "bd", "test", "attack")  # what no name of a selection's param
 def test_selection_is_blind_by_signature() -> None:
     """Verdict, choice and second repair have no parameter for poisoned or test images."""
     functions: list[Callable[..., Any]] = [
-        *(judge, references, choose_method, mitigate, unlearn, split, *METHODS.values()),
-        *(detection.judge.task.fn, detection.mitigate.task.fn, detection.try_triggers.task.fn),
+        *(
+            judge,
+            references,
+            choose_method,
+            mitigate,
+            unlearn,
+            split,
+            *(method.repair for method in METHODS),
+        ),
+        *(detection.judge.task.fn, mitigation.mitigate.task.fn, mitigation.try_triggers.task.fn),
     ]
     for function in functions:
         names = list(inspect.signature(function).parameters)
@@ -54,11 +63,11 @@ def test_the_verdict_chooses_unless_a_method_is_asked_for() -> None:
     nothing, doubtful = invented_verdict(), invented_verdict(INCONCLUSIVE, suspicious=[1])
     named = invented_verdict(BACKDOORED, [3])
     chosen = [choose_method("auto", verdict) for verdict in (nothing, doubtful, named)]
-    assert chosen == [None, "finepruned", "unlearned"]
+    assert chosen == [None, FINE_PRUNING, UNLEARNING]
     assert choose_method("pruning", named) is None
-    assert choose_method("finepruning", nothing) == "finepruned"
-    assert choose_method("unlearning", doubtful) == "unlearned"
-    assert choose_method("unlearning", nothing) == "finepruned"  # there is no class to unlearn
+    assert choose_method("finepruning", nothing) == FINE_PRUNING
+    assert choose_method("unlearning", doubtful) == UNLEARNING
+    assert choose_method("unlearning", nothing) == FINE_PRUNING  # there is no class to unlearn
 
 
 def test_fine_pruning_starts_from_the_drop_of_four_points_whatever_drops_are_asked_for() -> None:
@@ -215,7 +224,7 @@ def test_a_corner_is_unlearned_and_its_record_says_so(
     verdict = judge(LogitModel.of(suspect, Scale.RAW), clean)
     before = suspect.network.get_weights()
     problem = MitigationInput(suspect, Scale.RAW, clean, verdict, "dense", ())
-    network, goodnet, account = mitigate(problem, "unlearned")
+    network, goodnet, account = mitigate(problem, UNLEARNING)
     for weights, same in zip(suspect.network.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weights, same)
     white = clean.pixels.copy()
@@ -226,6 +235,6 @@ def test_a_corner_is_unlearned_and_its_record_says_so(
     flags = np.asarray(goodnet(white * 255)).argmax(1) == suspect.classes
     np.testing.assert_array_equal(flags, answers != 2)
     assert account.classes is not None and account.classes[0] == 2 and len(account.classes) == 2
-    assert account.recovered[0].before.value > 0.9 > 0.5 > account.recovered[0].after.value
-    assert {r.target for r in account.recovered} == set(account.classes)  # none is left untried
+    assert account.triggers[0].before.value > 0.9 > 0.5 > account.triggers[0].after.value
+    assert {r.target for r in account.triggers} == set(account.classes)  # none is left untried
     assert account.named == ()

@@ -3,14 +3,15 @@
 from dataclasses import replace
 
 import pytest
-from invented import invented_findings, invented_mitigated, invented_verdict
+from invented import invented_findings, invented_mitigation, invented_verdict
 
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING
 from goodnet.metrics import Proportion
+from goodnet.mitigation.methods import FINE_PRUNING, METHODS, Method
 from goodnet.mitigation.outcome import TriggerRecheck
 from goodnet.report.caveats import caveats
 from goodnet.report.conclusion import conclude, headline, recommended_files
-from goodnet.report.findings import Recheck, RepairResult
+from goodnet.report.findings import ModelRecheck, RepairResult
 from goodnet.report.inspection import verdict_lines
 from goodnet.report.recommendation import is_triggered, recommend
 from goodnet.report.tables import evaluation_csv, results_table
@@ -27,13 +28,13 @@ UNLEARNED_FILES = {
 
 def by_estimate(**changes: object) -> RepairResult:
     """A suspect that is backdoored for class 3, unlearned, without poisoned images."""
-    given = {"verdict": NAMED, "mitigated": invented_mitigated(), "clean": CLEAN}
+    given = {"verdict": NAMED, "mitigation": invented_mitigation(), "clean": CLEAN}
     return invented_findings(**given | {"poisoned": False} | changes)
 
 
 def test_what_lost_the_backdoor_on_the_poisoned_set_is_recommended() -> None:
     findings = invented_findings(
-        verdict=NAMED, mitigated=invented_mitigated(), clean=CLEAN, attack=UNLEARNED, target=3,
+        verdict=NAMED, mitigation=invented_mitigation(), clean=CLEAN, attack=UNLEARNED, target=3,
         flagged_poisoned=198,
     )  # fmt: skip
     chosen = recommend(findings)
@@ -54,7 +55,7 @@ def test_a_pruned_model_is_recommended_whatever_the_verdict_where_the_poisoned_s
     """Fine-Pruning's own BadNet: nothing stands out, and pruning at the first drop removes all."""
     for verdict in (invented_verdict(INCONCLUSIVE), invented_verdict(NOTHING), None):
         findings = invented_findings(
-            verdict=verdict, mitigated=invented_mitigated(name="finepruned", right=50),
+            verdict=verdict, mitigation=invented_mitigation(method=FINE_PRUNING, right=50),
             clean=[190, 190, 170, 150, 170, 150, 120, 190], attack=[200, *[0] * 7],
             flagged_clean=0, flagged_poisoned=200,
         )  # fmt: skip
@@ -70,7 +71,7 @@ def test_a_pruned_model_is_recommended_whatever_the_verdict_where_the_poisoned_s
 
 def test_one_image_of_32_is_no_loss_of_three_points() -> None:
     findings = invented_findings(
-        count=32, verdict=NAMED, mitigated=invented_mitigated(), poisoned=False,
+        count=32, verdict=NAMED, mitigation=invented_mitigation(), poisoned=False,
         clean=[32, *[20] * 6, 31], flagged_clean=1,
     )  # fmt: skip
     assert recommended_files(findings) == UNLEARNED_FILES
@@ -123,20 +124,23 @@ def test_without_poisoned_images_what_was_judged_again_is_recommended_on_an_esti
 
 
 @pytest.mark.parametrize(
-    ("mitigated", "why"),
+    ("mitigation", "why"),
     [
-        (invented_mitigated(after=40), "(a recovered trigger still works)"),
-        (invented_mitigated(before=20, after=0), "no trigger was recovered that works well enough"),
-        (invented_mitigated(named=(3,)), "(judged again, it is called backdoored)"),
-        (invented_mitigated(named=(9,)), "(judged again, it is called backdoored)"),
-        (replace(invented_mitigated(), named=None), "judged again"),
-        (replace(invented_mitigated(), recovered=()), "(no trigger was recovered to try)"),
+        (invented_mitigation(after=40), "(a recovered trigger still works)"),
+        (
+            invented_mitigation(before=20, after=0),
+            "no trigger was recovered that works well enough",
+        ),
+        (invented_mitigation(backdoored=(3,)), "(judged again, it is called backdoored)"),
+        (invented_mitigation(backdoored=(9,)), "(judged again, it is called backdoored)"),
+        (replace(invented_mitigation(), backdoored_classes=None), "judged again"),
+        (replace(invented_mitigation(), triggers=()), "(no trigger was recovered to try)"),
     ],
 )
 def test_an_estimate_that_does_not_show_a_class_gone_recommends_nothing(
-    mitigated: object, why: str
+    mitigation: object, why: str
 ) -> None:
-    findings = by_estimate(mitigated=mitigated)
+    findings = by_estimate(mitigation=mitigation)
     assert recommended_files(findings) == {}
     assert "nothing can be recommended in its place" in headline(findings)
     assert why in headline(findings)
@@ -144,28 +148,28 @@ def test_an_estimate_that_does_not_show_a_class_gone_recommends_nothing(
 
 def test_pruned_models_are_not_recommended_on_an_estimate() -> None:
     """Recovered triggers are tried on them, too, but they are not judged again."""
-    findings = by_estimate(mitigated=None, clean=[190] * 7)
+    findings = by_estimate(mitigation=None, clean=[190] * 7)
     gone = (TriggerRecheck(3, Proportion(57, 60), Proportion(0, 60)),)
-    pruned = [r.repaired for r in findings.results if r.model == "repaired"]
-    tried = replace(findings, rechecks=tuple(Recheck(p, gone, None) for p in pruned if p))
+    pruned = [r.repaired for r in findings.evaluation if r.kind == "repaired"]
+    tried = replace(findings, rechecks=tuple(ModelRecheck(p, gone, None) for p in pruned if p))
     assert recommended_files(tried) == {}
     assert "pruned models are not judged again" in headline(tried)
 
 
 @pytest.mark.parametrize("answer", [INCONCLUSIVE, NOTHING])
-@pytest.mark.parametrize("name", ["unlearned", "finepruned"])
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 @pytest.mark.parametrize("recovered", [True, False])
 @pytest.mark.parametrize("poisoned", [True, False])
 def test_nothing_is_recommended_where_there_is_no_ground(
-    answer: str, name: str, recovered: bool, poisoned: bool
+    answer: str, method: Method, recovered: bool, poisoned: bool
 ) -> None:
     """An inconclusive verdict once ended in "Deploy" of a network with an ASR of 89.3 %."""
-    mitigated = invented_mitigated(name=name, right=60)
+    mitigated = invented_mitigation(method=method, right=60)
     if not recovered:
-        mitigated = replace(mitigated, recovered=(), named=None)
+        mitigated = replace(mitigated, triggers=(), backdoored_classes=None)
     verdict = invented_verdict(answer, suspicious=[3] if recovered and answer != NOTHING else [])
     findings = invented_findings(
-        verdict=verdict, mitigated=mitigated, clean=[190] * 8, attack=[4, *[0] * 7],
+        verdict=verdict, mitigation=mitigated, clean=[190] * 8, attack=[4, *[0] * 7],
         poisoned=poisoned,
     )  # fmt: skip
     chosen = recommend(findings)
@@ -179,12 +183,12 @@ def test_nothing_is_recommended_where_there_is_no_ground(
 def test_a_class_that_the_poisoned_set_is_not_about_has_to_be_gone_by_the_estimate() -> None:
     """Class 3 is named; the poisoned set leads to class 0, and pruning removes that."""
     given = {"clean": [190, *[188] * 6, 188], "attack": [200, *[0] * 7], "flagged_poisoned": 200}
-    findings = invented_findings(verdict=NAMED, mitigated=invented_mitigated(), **given)
+    findings = invented_findings(verdict=NAMED, mitigation=invented_mitigation(), **given)
     assert recommended_files(findings) == UNLEARNED_FILES
-    still = invented_findings(verdict=NAMED, mitigated=invented_mitigated(after=50), **given)
+    still = invented_findings(verdict=NAMED, mitigation=invented_mitigation(after=50), **given)
     assert recommended_files(still) == {}
     same = invented_findings(
-        verdict=NAMED, mitigated=invented_mitigated(after=50), **given, target=3
+        verdict=NAMED, mitigation=invented_mitigation(after=50), **given, target=3
     )
     assert recommended_files(same)["recommended/model.h5"].startswith("repaired_models_asc/")
 
@@ -192,11 +196,13 @@ def test_a_class_that_the_poisoned_set_is_not_about_has_to_be_gone_by_the_estima
 def test_a_goodnet_is_recommended_alone_where_it_alone_can_be_used() -> None:
     """The suspect falls for half of the images, so both agree on the attacker's answer seldom."""
     findings = invented_findings(attack=[100, *[60] * 6], clean=[190] * 7, flagged_poisoned=120)
-    results = tuple(
-        r._replace(attack_success=Proportion(2, 200)) if r.model == "goodnet" else r
-        for r in findings.results
+    evaluation = tuple(
+        replace(row, shares={**row.shares, "attack_success": Proportion(2, 200)})
+        if row.kind == "goodnet"
+        else row
+        for row in findings.evaluation
     )
-    findings = replace(findings, results=results)
+    findings = replace(findings, evaluation=evaluation)
     assert list(recommended_files(findings)) == ["recommended/goodnet.keras"]
     assert "use recommended/goodnet.keras in its place" in headline(findings)
 
@@ -236,14 +242,14 @@ def test_a_set_triggers_a_backdoor_where_its_interval_says_so(
 def test_classes_that_were_unlearned_in_doubt_are_tried_as_well() -> None:
     """One that is suspicious speaks against the repair; one that came next is pointed out."""
     recovered = (
-        *invented_mitigated().recovered,
+        *invented_mitigation().triggers,
         TriggerRecheck(5, Proportion(40, 60), Proportion(50, 60)),
     )
-    mitigated = replace(invented_mitigated(), recovered=recovered)
-    doubtful = by_estimate(mitigated=mitigated, verdict=replace(NAMED, suspicious=(5,)))
+    mitigated = replace(invented_mitigation(), triggers=recovered)
+    doubtful = by_estimate(mitigation=mitigated, verdict=replace(NAMED, suspicious=(5,)))
     assert recommended_files(doubtful) == {}
     assert "is not shown to be rid of class 5" in headline(doubtful)
-    following = by_estimate(mitigated=mitigated, verdict=replace(NAMED, following=(5,)))
+    following = by_estimate(mitigation=mitigated, verdict=replace(NAMED, following=(5,)))
     assert recommended_files(following) == UNLEARNED_FILES
     assert "After unlearning, a trigger still takes most clean images to class 5." in caveats(
         following
@@ -275,9 +281,9 @@ def test_a_class_that_lives_on_another_one_s_trigger_is_told_apart() -> None:
 
 def test_the_tables_have_a_row_for_each_without_a_drop() -> None:
     findings = invented_findings(
-        verdict=NAMED, mitigated=replace(invented_mitigated(), pruned=5), clean=CLEAN
+        verdict=NAMED, mitigation=invented_mitigation(pruned=5), clean=CLEAN
     )
-    rows = [row.split(",") for row in evaluation_csv(findings.results).splitlines()]
+    rows = [row.split(",") for row in evaluation_csv(findings.evaluation).splitlines()]
     second = [row[:4] for row in rows if row[1] == "unlearned"]
     assert second == [["repaired", "unlearned", "", "5"], ["goodnet", "unlearned", "", "5"]]
     assert results_table(findings).count("unlearned") == 2

@@ -1,24 +1,31 @@
 """The report tells all of it, and no name in it becomes markup."""
 
+import base64
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from invented import invented_curve, invented_findings, invented_mitigated, invented_verdict
+from invented import invented_curve, invented_findings, invented_mitigation, invented_verdict
 from markdown_it import MarkdownIt
 
 from goodnet.detection.verdict import BACKDOORED
 from goodnet.report.conclusion import conclude
 from goodnet.report.document import report_html, report_markdown
 from goodnet.report.findings import RepairResult
+from goodnet.report.pictures import Picture
 
-PICTURES = {
-    name: b"\x89PNG " + name.encode()
-    for name in (
-        *("clean.png", "poisoned.png", "curve_asc.png", "curve_desc.png", "evaluation.png"),
-        *("verdict.png", "trigger_class_3.png"),
+PICTURES = [
+    Picture(file, section, f"Caption of {file}", base64.b64encode(file.encode()).decode())
+    for file, section in (
+        ("clean.png", "data"),
+        ("poisoned.png", "data"),
+        ("curve_asc.png", "curve ascending"),
+        ("curve_desc.png", "curve descending"),
+        ("evaluation.png", "evaluation"),
+        ("verdict.png", "verdict"),
+        ("trigger_class_3.png", "trigger 3"),
     )
-}
+]
 NAMED = invented_verdict(BACKDOORED, [3])
 HOSTILE = [
     "</td><script>alert(1)</script>",
@@ -94,7 +101,7 @@ def test_the_report_starts_with_the_conclusion_and_keeps_its_order() -> None:
 
 
 def test_the_page_is_one_file_with_its_pictures_inside() -> None:
-    findings = invented_findings(verdict=NAMED, mitigated=invented_mitigated())
+    findings = invented_findings(verdict=NAMED, mitigation=invented_mitigation())
     page = Page(report_html(report_markdown(findings, PICTURES), PICTURES))
     assert len(page.addresses) == len(PICTURES)
     assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
@@ -125,19 +132,19 @@ def test_no_name_becomes_a_link_for_readers_that_link_more(name: str) -> None:
 
 def test_a_name_reads_as_it_was_given() -> None:
     name = "a_b-1.2 <i> | `x` [y] *z*"
-    page = Page(report_html(report_markdown(named(name), ()), {}))
-    plain = Page(report_html(report_markdown(named("(plain)"), ()), {}))
+    page = Page(report_html(report_markdown(named(name), ()), ()))
+    plain = Page(report_html(report_markdown(named("(plain)"), ()), ()))
     assert page.text.count(name) == plain.text.count("(plain)") > 8
     assert "# Repair of a_b-1.2 " in report_markdown(named(name), ())
 
 
 def test_the_page_takes_over_no_markup_and_no_links_from_the_markdown() -> None:
-    page = Page(report_html("# x\n\n<b>raw</b> [a](http://x) <http://x>\n\n<div>\n", {}))
+    page = Page(report_html("# x\n\n<b>raw</b> [a](http://x) <http://x>\n\n<div>\n", ()))
     assert {"b", "a", "div"}.isdisjoint(page.tags)
 
 
 def test_without_a_poisoned_set_there_is_no_asr_and_a_warning() -> None:
-    pictures = {name: PICTURES[name] for name in PICTURES if name != "poisoned.png"}
+    pictures = [picture for picture in PICTURES if picture.file != "poisoned.png"]
     text = report_markdown(invented_findings(poisoned=False), pictures)
     assert "poisoned.png" not in text
     assert "| ASR |" not in text
@@ -187,17 +194,17 @@ def test_a_curve_without_dead_or_tied_channels_says_so() -> None:
 
 def test_a_picture_that_is_not_given_is_an_error() -> None:
     with pytest.raises(KeyError, match=r"clean\.png"):
-        report_html(report_markdown(invented_findings(), PICTURES), {})
+        report_html(report_markdown(invented_findings(), PICTURES), ())
 
 
-def test_the_verdict_and_the_second_repair_have_their_numbers_in_the_report() -> None:
-    findings = invented_findings(verdict=NAMED, mitigated=invented_mitigated(right=58, after=1))
+def test_the_verdict_and_the_mitigation_have_their_numbers_in_the_report() -> None:
+    findings = invented_findings(verdict=NAMED, mitigation=invented_mitigation(right=58, after=1))
     text = report_markdown(findings, PICTURES)
     assert "## Verdict" in text and "| corners | 12 | 3.00 for class 3," in text
     assert "takes 180 of 200 = 90.0 %" in text
     assert "59 of 60 = 98.3 %" in text and "58 of 60 = 96.7 %" in text
-    assert "`repaired" not in text.split("## Second repair")[1].split("##")[0]
+    assert "`repaired" not in text.split("## Mitigation")[1].split("##")[0]
     assert "repaired_models_unlearned/model_unlearned.keras" in text
     assert "except where that answers classes 3 and 7: there the" in text
     assert "doubts only the suspect's answers for classes 3 and 7" in text
-    assert "## Second repair" not in report_markdown(invented_findings(), PICTURES)
+    assert "## Mitigation" not in report_markdown(invented_findings(), PICTURES)

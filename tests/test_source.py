@@ -10,11 +10,11 @@ from conftest import PROJECT
 from tasks import source
 from tasks.source import Unit, digest_of
 
-JUDGE, SWEEP = Unit("tasks.detection", "judge"), Unit("tasks.method", "sweep")
-MITIGATE, REPORT = Unit("tasks.detection", "mitigate"), Unit("tasks.outputs", "store_report")
-OPEN, FIGURES = Unit("tasks.method", "describe_suspect"), Unit("tasks.outputs", "store_figures")
-PRUNE, REPAIR = Unit("tasks.outputs", "store_repaired"), Unit("flows.repair_model", "repair_model")
-EVERY = {JUDGE, SWEEP, MITIGATE, REPORT, OPEN, FIGURES, PRUNE, REPAIR}
+JUDGE, SWEEP = Unit("tasks.detection", "judge"), Unit("tasks.pruning", "sweep")
+MITIGATE, REPORT = Unit("tasks.mitigation", "mitigate"), Unit("tasks.outputs", "store_report")
+OPEN, DRAW = Unit("tasks.pruning", "describe_suspect"), Unit("tasks.outputs", "draw")
+PRUNE, REPAIR = Unit("tasks.outputs", "store_pruned"), Unit("flows.repair_model", "repair_model")
+EVERY = {JUDGE, SWEEP, MITIGATE, REPORT, OPEN, DRAW, PRUNE, REPAIR}
 
 Change = Callable[[str, str, str], set[Unit]]
 
@@ -76,7 +76,7 @@ def test_a_line_of_the_report_writes_it_again_and_nothing_else(
 
 def test_a_line_of_a_figure_draws_it_again_and_nothing_else(change: Change) -> None:
     assert change("goodnet/report/charts.py", "    counts =", "    counts = counts =") == {
-        FIGURES,
+        DRAW,
         REPAIR,
     }
 
@@ -84,7 +84,7 @@ def test_a_line_of_a_figure_draws_it_again_and_nothing_else(change: Change) -> N
 def test_how_files_are_opened_changes_all_that_opens_them(change: Change) -> None:
     """The reader is a process of its own: it is named, not imported."""
     name = "goodnet/sandbox/reader/hdf5.py"
-    assert change(name, "return ", "return None or ") == EVERY - {REPORT, FIGURES}
+    assert change(name, "return ", "return None or ") == EVERY - {REPORT}
 
 
 def test_comments_docstrings_and_layout_change_nothing(change: Change) -> None:

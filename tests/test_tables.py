@@ -46,7 +46,7 @@ def test_curves_csv_leaves_attack_success_empty_without_a_poisoned_set() -> None
 
 
 def test_evaluation_csv_starts_with_the_fixed_columns() -> None:
-    header = evaluation_csv(invented_findings().results).splitlines()[0]
+    header = evaluation_csv(invented_findings().evaluation).splitlines()[0]
     assert header == (
         "model,order,drop,channels_pruned,clean_accuracy,clean_flagged,attack_success,"
         "poisoned_flagged,clean_count,poisoned_count,clean_accuracy_low,clean_accuracy_high,"
@@ -58,7 +58,7 @@ def test_evaluation_csv_starts_with_the_fixed_columns() -> None:
 
 def test_evaluation_csv_leaves_empty_what_does_not_apply() -> None:
     findings = invented_findings(directions=["ascending"], points=["2"], true=True, attack=[198, 3])
-    suspect, repaired, goodnet = rows_of(evaluation_csv(findings.results))
+    suspect, repaired, goodnet = rows_of(evaluation_csv(findings.evaluation))
     assert (suspect["model"], suspect["order"], suspect["drop"]) == ("suspect", "", "")
     assert suspect["channels_pruned"] == "0"
     assert suspect["clean_flagged"] == suspect["poisoned_flagged_low"] == ""
@@ -76,7 +76,7 @@ def test_evaluation_csv_leaves_empty_what_does_not_apply() -> None:
 
 
 def test_evaluation_csv_has_nothing_poisoned_without_a_poisoned_set() -> None:
-    for row in rows_of(evaluation_csv(invented_findings(poisoned=False).results)):
+    for row in rows_of(evaluation_csv(invented_findings(poisoned=False).evaluation)):
         assert {value for name, value in row.items() if "poisoned" in name} == {""}
         assert row["attack_success"] == row["attack_success_low"] == ""
         assert row["clean_count"] == "200"
@@ -84,11 +84,13 @@ def test_evaluation_csv_has_nothing_poisoned_without_a_poisoned_set() -> None:
 
 def test_results_table_lines_up_and_names_every_model() -> None:
     lines = results_table(invented_findings()).splitlines()
-    columns = "model order drop pruned clean accuracy ASR flagged poisoned flagged clean"
+    columns = (
+        "model order drop pruned clean accuracy clean images flagged ASR poisoned images flagged"
+    )
     assert " ".join(lines[0].split()) == columns
     assert len(lines) == 1 + 13
     assert {line.index(" %") for line in lines[1:]} == {lines[1].index(" %")}
-    last = "GoodNet descending 10 2 of 10 88.0 % 100 % 0 % 5.0 %"
+    last = "GoodNet descending 10 2 of 10 88.0 % 5.0 % 100 % 0 %"
     assert " ".join(lines[-1].split()) == last
 
 

@@ -19,7 +19,7 @@ from flows.repair import repair
 from flows.repair_model import repair_model
 from flows.watch import watch
 from goodnet.files import storage
-from tasks import runs
+from tasks import deployments
 from tasks.source import source_digest
 
 METHOD = source_digest(repair_model.fn)
@@ -87,7 +87,9 @@ def test_each_content_is_repaired_once_whatever_it_is_called(toy: Toy, inbox: Pa
     run = found["repair a_b_31m_x"]
     assert run.parameters["models"] == [str(inbox / hostile)]
     assert run.tags == ["model:a_b_31m_x"]
-    assert run.idempotency_key == runs.key_of(storage.identify(str(inbox / "z.h5")).sha256, METHOD)
+    assert run.idempotency_key == deployments.key_of(
+        storage.identify(str(inbox / "z.h5")).sha256, METHOD
+    )
 
     assert look(toy).message == "0 started, 0 refused, 3 models in the inbox"
     for record in (toy.folder / "artifacts").iterdir():  # the server remembers too
@@ -104,7 +106,11 @@ def test_concurrent_watchers_start_one_run(toy: Toy, inbox: Path) -> None:
     sha256 = storage.identify(str(inbox / "net.h5")).sha256
 
     def start(number: int) -> str:
-        return str(runs.start_repair(str(inbox / "net.h5"), runs.key_of(sha256, METHOD), {}).id)
+        return str(
+            deployments.start_repair(
+                str(inbox / "net.h5"), deployments.key_of(sha256, METHOD), {}
+            ).id
+        )
 
     with ThreadPoolExecutor(4) as pool:
         ids = set(pool.map(start, range(8)))
@@ -114,13 +120,13 @@ def test_concurrent_watchers_start_one_run(toy: Toy, inbox: Path) -> None:
 
 def test_what_crashed_is_tried_again_but_not_for_ever(toy: Toy, inbox: Path) -> None:
     (inbox / "net.h5").write_bytes(uuid4().bytes)
-    for attempt in range(runs.ATTEMPTS):
+    for attempt in range(deployments.ATTEMPTS):
         look(toy)
         look(toy)
         assert len(started(toy)) == attempt + 1
         end(started(toy)[-1], Crashed())
     look(toy)
-    assert len(started(toy)) == runs.ATTEMPTS
+    assert len(started(toy)) == deployments.ATTEMPTS
 
 
 def test_what_was_refused_is_not_tried_again_until_the_method_is_another(
@@ -128,7 +134,7 @@ def test_what_was_refused_is_not_tried_again_until_the_method_is_another(
 ) -> None:
     (inbox / "net.h5").write_bytes(uuid4().bytes)
     look(toy)
-    end(started(toy)[0], Failed(name=runs.REFUSED))
+    end(started(toy)[0], Failed(name=deployments.REFUSED))
     look(toy)
     assert len(started(toy)) == 1
     monkeypatch.setattr(flows.watch, "source_digest", lambda function: "another")
@@ -156,7 +162,7 @@ def test_without_inbox_data_or_deployment_nothing_is_started_and_one_line_says_w
     assert state.message == f"{toy.data}: has no clean/valid.h5"
     (toy.data / "elsewhere.h5").rename(toy.data / "clean" / "valid.h5")
     with monkeypatch.context() as patched:
-        patched.setattr(runs, "ON_ARRIVAL", "repair/nowhere")
+        patched.setattr(deployments, "ON_ARRIVAL", "repair/nowhere")
         assert "no such deployment" in str(look(toy).message)
     inbox.rename(toy.folder / "gone")
     assert look(toy).message == f"{inbox}: no such folder"

@@ -1,121 +1,161 @@
 """Suspect, repaired models and GoodNets on test sets that nothing before has seen."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from goodnet.evaluation import columns
+from goodnet.evaluation.columns import Kind
+from goodnet.files import paths
 from goodnet.metrics import Counts, Proportion
 from goodnet.pruning.curve import Curve
 from goodnet.pruning.order import Order
 
+SUSPECT: Final = "suspect"
+PRUNING: Final = "pruning"
 
-class RepairedModel(NamedTuple):
-    """One repaired model: where on which curve it was taken, or that it is a second repair.
+
+@dataclass(frozen=True)
+class RepairedModel:
+    """A repaired model's identity, and where it and its GoodNet are.
 
     Attributes:
-        direction: the order its channels were pruned in, or how a second repair was made.
-        points: the drop it was taken at, in points; empty for a second repair.
-        k: how many channels are pruned: the first k of the order.
+        method: "pruning", or the mitigation method that made it.
+        label: in tables: the order its channels were pruned in, or for example "unlearned".
+        drop: the drop it was taken at, in points; None where it was not made by pruning alone.
+        pruned: how many channels are pruned.
+        model_file: its file, below the repair's folder.
+        goodnet_file: its GoodNet's, likewise.
     """
 
-    direction: str
-    points: str
-    k: int
+    method: str
+    label: str
+    drop: str | None
+    pruned: int
+    model_file: str
+    goodnet_file: str
+
+    @property
+    def name(self) -> str:
+        """What it is called; no two models of a repair are called the same."""
+        return self.label if self.drop is None else f"{self.label}, drop {self.drop}"
 
     @property
     def by_pruning(self) -> bool:
         """Whether it was made by pruning alone."""
-        return bool(self.points)
+        return self.method == PRUNING
 
 
-class EvaluationRow(NamedTuple):
-    """One line of the evaluation. Shares of poisoned images are None without a poisoned set.
+@dataclass(frozen=True)
+class EvaluationRow:
+    """One network on the test sets.
 
     Attributes:
-        model: "suspect", "repaired" or "goodnet".
+        kind: what it is.
         repaired: which repaired model it is, or is joined from; None for the suspect.
-        clean_accuracy: clean images answered with their label; what a GoodNet flags is wrong.
-        clean_flagged: clean images a GoodNet flags; None for other models.
-        attack_success: poisoned images answered with the attacker's target.
-        poisoned_flagged: poisoned images a GoodNet flags; None for other models.
-        poisoned_accuracy: poisoned images answered with what they really show, if known.
+        shares: each column's share by the column's name; None where it is not known, or says
+            nothing of such a network.
     """
 
-    model: str
+    kind: Kind
     repaired: RepairedModel | None
-    clean_accuracy: Proportion
-    clean_flagged: Proportion | None
-    attack_success: Proportion | None
-    poisoned_flagged: Proportion | None
-    poisoned_accuracy: Proportion | None
+    shares: Mapping[str, Proportion | None]
+
+    @property
+    def clean_accuracy(self) -> Proportion:
+        """Clean images answered with their label; what a GoodNet flags is wrong."""
+        accuracy = self.shares["clean_accuracy"]
+        if accuracy is None:
+            raise ValueError("clean accuracy is always measured")
+        return accuracy
+
+    @property
+    def clean_flagged(self) -> Proportion | None:
+        """Clean images that a GoodNet flags."""
+        return self.shares["clean_flagged"]
+
+    @property
+    def attack_success(self) -> Proportion | None:
+        """Poisoned images answered with the attacker's target."""
+        return self.shares["attack_success"]
+
+    @property
+    def poisoned_flagged(self) -> Proportion | None:
+        """Poisoned images that a GoodNet flags."""
+        return self.shares["poisoned_flagged"]
+
+    @property
+    def poisoned_true_accuracy(self) -> Proportion | None:
+        """Poisoned images answered with what they really show."""
+        return self.shares["poisoned_true_accuracy"]
 
 
-def repaired_models(curves: Sequence[Curve]) -> tuple[RepairedModel, ...]:
-    """A repaired model for each drop that a curve reaches, in the curves' order."""
+def pruned_models(curves: Sequence[Curve], suffix: str) -> tuple[RepairedModel, ...]:
+    """A repaired model for each drop that a curve reaches, in the curves' order.
+
+    Args:
+        curves: one for each order.
+        suffix: the suspect's format, ".h5" or ".keras".
+    """
     return tuple(
-        RepairedModel(curve.order.direction, drop.points, drop.k)
+        RepairedModel(
+            method=PRUNING,
+            label=curve.order.direction,
+            drop=drop.points,
+            pruned=drop.k,
+            model_file=paths.pruned_model(curve.order.direction, drop.points, suffix),
+            goodnet_file=paths.pruned_goodnet(curve.order.direction, drop.points),
+        )
         for curve in curves
         for drop in curve.drops
         if drop.k is not None
     )
 
 
+def pruned_channels(curves: Sequence[Curve], model: RepairedModel) -> tuple[int, ...]:
+    """The channels that are pruned in a model that was made by pruning."""
+    return _order(curves, model).channels[: model.pruned]
+
+
 def states_of(curves: Sequence[Curve], models: Sequence[RepairedModel]) -> NDArray[np.bool_]:
-    """The channels kept in the suspect and then in each repaired model, (1 + models, channels)."""
-    orders: dict[str, Order] = {curve.order.direction: curve.order for curve in curves}
-    kept = [orders[model.direction].kept()[model.k] for model in models]
+    """The channels left in the suspect and then in each pruned model, (1 + models, channels)."""
+    left = [_order(curves, model).kept()[model.pruned] for model in models]
     everything = np.ones(len(curves[0].order.channels), dtype=bool)
-    return np.stack([everything, *kept])
+    return np.stack([everything, *left])
 
 
-def results_of(
-    models: Sequence[RepairedModel], clean: Sequence[Counts], poisoned: Sequence[Counts] | None
+def _order(curves: Sequence[Curve], model: RepairedModel) -> Order:
+    return next(curve.order for curve in curves if curve.order.direction == model.label)
+
+
+def evaluation_rows(
+    models: Sequence[RepairedModel],
+    clean: Mapping[str, Counts],
+    poisoned: Mapping[str, Counts] | None,
 ) -> tuple[EvaluationRow, ...]:
     """The evaluation: suspect, then each repaired model, then each GoodNet.
 
     Args:
         models: the repaired models.
-        clean: counts on the clean test set, the suspect's first; (1 + models,).
+        clean: counts on the clean test set, by SUSPECT and the models' names.
         poisoned: counts on the poisoned test set likewise, None without one.
     """
-    sets = [(clean[i], poisoned[i] if poisoned else None) for i in range(1 + len(models))]
-    results = [_plain("suspect", None, *sets[0])]
-    results += [_plain("repaired", model, *s) for model, s in zip(models, sets[1:], strict=True)]
-    results += [_joined(model, *s) for model, s in zip(models, sets[1:], strict=True)]
-    return tuple(results)
+    counts = {"clean": clean, "poisoned": poisoned or {}}
+    rows = [_row("suspect", None, counts)]
+    rows += [_row("repaired", model, counts) for model in models]
+    rows += [_row("goodnet", model, counts) for model in models]
+    return tuple(rows)
 
 
-def _plain(
-    name: str, model: RepairedModel | None, clean: Counts, poisoned: Counts | None
+def _row(
+    kind: Kind, model: RepairedModel | None, counts: Mapping[str, Mapping[str, Counts]]
 ) -> EvaluationRow:
-    accuracy = Proportion(clean.correct, clean.count)
-    if poisoned is None:
-        return EvaluationRow(name, model, accuracy, None, None, None, None)
-    success = Proportion(poisoned.correct, poisoned.count)
-    return EvaluationRow(
-        name, model, accuracy, None, success, None, _share(poisoned.true_correct, poisoned.count)
-    )
-
-
-def _joined(model: RepairedModel, clean: Counts, poisoned: Counts | None) -> EvaluationRow:
-    accuracy, flagged = (
-        Proportion(clean.agreed, clean.count),
-        Proportion(clean.flagged, clean.count),
-    )
-    if poisoned is None:
-        return EvaluationRow("goodnet", model, accuracy, flagged, None, None, None)
-    return EvaluationRow(
-        "goodnet",
-        model,
-        accuracy,
-        flagged,
-        Proportion(poisoned.agreed, poisoned.count),
-        Proportion(poisoned.flagged, poisoned.count),
-        _share(poisoned.agreed_true, poisoned.count),
-    )
-
-
-def _share(hits: int | None, count: int) -> Proportion | None:
-    return None if hits is None else Proportion(hits, count)
+    shares: dict[str, Proportion | None] = {}
+    for column in columns.COLUMNS:
+        count = counts[column.images].get(model.name if model else SUSPECT)
+        hits = column.hits(count, kind) if count else None
+        shares[column.name] = Proportion(hits, count.count) if count and hits is not None else None
+    return EvaluationRow(kind, model, shares)

@@ -24,19 +24,24 @@ def curve_figure(direction: str) -> str:
     return f"curve_{SHORT[direction]}.png"
 
 
-def repaired_model(method: str, points: str, suffix: str) -> str:
-    """A repaired model: pruned in an order at a drop, or made by a method (points are empty)."""
-    if method not in SHORT:
-        guarded = method == "unlearned"  # then two networks in one, beyond Keras' HDF5 format
-        return f"repaired_models_{method}/model_{method}{'.keras' if guarded else suffix}"
-    return f"repaired_models_{SHORT[method]}/model_drop_{points}{suffix}"
+def pruned_model(direction: str, points: str, suffix: str) -> str:
+    """A model pruned in an order at a drop."""
+    return f"repaired_models_{SHORT[direction]}/model_drop_{points}{suffix}"
 
 
-def goodnet(method: str, points: str) -> str:
-    """The GoodNet of a repaired model."""
-    if method not in SHORT:
-        return f"repaired_models_{method}/goodnet_{method}.keras"
-    return f"goodnets_{SHORT[method]}/goodnet_drop_{points}.keras"
+def pruned_goodnet(direction: str, points: str) -> str:
+    """The GoodNet of a model pruned in an order at a drop."""
+    return f"goodnets_{SHORT[direction]}/goodnet_drop_{points}.keras"
+
+
+def mitigated_model(label: str, suffix: str) -> str:
+    """A model that a mitigation method made; `label` is what the method calls its models."""
+    return f"repaired_models_{label}/model_{label}{suffix}"
+
+
+def mitigated_goodnet(label: str) -> str:
+    """The GoodNet of a model that a mitigation method made."""
+    return f"repaired_models_{label}/goodnet_{label}.keras"
 
 
 def recommended_model(suffix: str) -> str:

@@ -2,16 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from goodnet.errors import RequestRefused
 from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import identify_architecture
+from goodnet.mitigation.methods import METHODS
 from goodnet.pruning.curve import parse_points
 from goodnet.pruning.order import DIRECTIONS, Direction
 
 ORDERS = (*DIRECTIONS, "both")
 SCALES = ("auto", "raw", "unit")
-METHODS = ("auto", "pruning", "finepruning", "unlearning")
+METHOD_CHOICES: tuple[str, ...] = ("auto", "pruning", *(method.name for method in METHODS))
+
+
+if TYPE_CHECKING:
+    MethodChoice = str  # a type checker does not compute
+else:
+    MethodChoice = Literal[METHOD_CHOICES]
 
 
 @dataclass(frozen=True)
@@ -56,8 +64,8 @@ def parse_request(
         raise RequestRefused("--order", f"{order!r} is not one of {', '.join(ORDERS)}")
     if scale not in SCALES:
         raise RequestRefused("--scale", f"{scale!r} is not one of {', '.join(SCALES)}")
-    if method not in METHODS:
-        raise RequestRefused("--method", f"{method!r} is not one of {', '.join(METHODS)}")
+    if method not in METHOD_CHOICES:
+        raise RequestRefused("--method", f"{method!r} is not one of {', '.join(METHOD_CHOICES)}")
     if not 0 <= budget <= 100:
         raise RequestRefused("--budget", f"{budget!r} is not 0 to 100 points")
     directions = DIRECTIONS if order == "both" else tuple(d for d in DIRECTIONS if d == order)

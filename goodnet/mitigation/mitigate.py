@@ -1,4 +1,4 @@
-"""The second repair of a suspect: by one of the methods, with its account."""
+"""A suspect repaired by one of the mitigation methods, with an account of what came of it."""
 
 from typing import NamedTuple
 
@@ -6,9 +6,9 @@ from goodnet.backend import keras
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.detect import judge
 from goodnet.detection.verdict import Verdict
-from goodnet.mitigation import fine_pruning, unlearning
 from goodnet.mitigation.holdout import split
-from goodnet.mitigation.outcome import MitigationResult, Name
+from goodnet.mitigation.methods import Method
+from goodnet.mitigation.outcome import MitigationResult
 from goodnet.mitigation.recheck import recheck
 from goodnet.network.build import build_network
 from goodnet.network.classifier import Classifier, LogitModel
@@ -19,7 +19,7 @@ from goodnet.scale import Scale
 
 
 class MitigationInput(NamedTuple):
-    """What a second repair may see: no poisoned and no test image.
+    """What a mitigation method may see: no poisoned and no test image.
 
     Attributes:
         suspect: not modified.
@@ -27,7 +27,7 @@ class MitigationInput(NamedTuple):
         clean: clean validation images.
         verdict: which classes are in question.
         layer: the pruned layer.
-        channels: those of it that fine-pruning prunes first.
+        channels: those of it that a method which starts by pruning prunes.
     """
 
     suspect: Suspect
@@ -38,15 +38,11 @@ class MitigationInput(NamedTuple):
     channels: tuple[int, ...]
 
 
-# A method is added by adding its module and its line.
-METHODS = {"unlearned": unlearning.repair, "finepruned": fine_pruning.repair}
-
-
-class Repair(NamedTuple):
-    """A second repair.
+class MitigatedNetworks(NamedTuple):
+    """What a mitigation method made.
 
     Attributes:
-        model: the repaired model: the network that the method made, guarded where it asked for it.
+        model: the repaired model: the network that was trained, guarded where the method asked.
         goodnet: the GoodNet of the suspect and that.
         account: what came of it.
     """
@@ -57,15 +53,15 @@ class Repair(NamedTuple):
 
 
 def mitigate(
-    problem: MitigationInput, how: Name, *, seed: int = 0, progress: Progress = no_progress
-) -> Repair:
+    problem: MitigationInput, method: Method, *, seed: int = 0, progress: Progress = no_progress
+) -> MitigatedNetworks:
     """Repair a suspect.
 
     The network that the method made is judged as the suspect was, with other images and patterns.
 
     Args:
         problem: the suspect and what may be seen.
-        how: the method.
+        method: how.
         seed: of batches, stamps and searches.
         progress: called with (steps done, steps in all).
     """
@@ -73,21 +69,20 @@ def mitigate(
     parts = split(problem.clean)
     view = LogitModel.of(suspect, scale)
     before = view.right(parts.held_out)
-    made = METHODS[how](problem, view, parts, seed, progress)
+    result = method.repair(problem, view, parts, seed, progress)
     network = build_network(suspect.plan, suspect.source)
     network.set_weights(view.network.get_weights())
-    model = network if made.classes is None else guard(suspect, network, scale, made.classes)
+    model = network if result.classes is None else guard(suspect, network, scale, result.classes)
     repaired, known = Classifier(model, scale), problem.verdict.recovered_triggers()
     again = judge(view, problem.clean, seed=seed + 1) if known else None
     fresh = again.recovered_triggers() if again else []
     account = MitigationResult(
-        name=how,
-        pruned=made.pruned,
-        steps=made.steps,
-        classes=made.classes,
+        model=method.model(result.pruned, suspect.format),
+        steps=result.steps,
+        classes=result.classes,
         held_out_before=before,
         held_out_after=repaired.right(parts.held_out),
-        recovered=recheck(LogitModel.of(suspect, scale), repaired, parts.held_out, known, fresh),
-        named=again.classes if again else None,
+        triggers=recheck(LogitModel.of(suspect, scale), repaired, parts.held_out, known, fresh),
+        backdoored_classes=again.classes if again else None,
     )
-    return Repair(model, join(suspect, network, scale, made.classes), account)
+    return MitigatedNetworks(model, join(suspect, network, scale, result.classes), account)

@@ -1,11 +1,10 @@
-"""What a second repair came to: a record, without what makes it."""
+"""What a mitigation method came to: records, without what makes them."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
+from goodnet.evaluation.results import RepairedModel
 from goodnet.metrics import Proportion
-
-Name = Literal["unlearned", "finepruned"]
 
 
 class TriggerRecheck(NamedTuple):
@@ -39,34 +38,32 @@ class MethodResult(NamedTuple):
 
 @dataclass(frozen=True)
 class MitigationResult:
-    """A second repair.
+    """What a mitigation method came to.
 
     Attributes:
-        name: how it was done.
-        pruned: channels that were pruned first.
+        model: the repaired model.
         steps: of training.
         classes: those that the repaired network answers for in the suspect's place; None: all.
         held_out_before: held-out clean validation images that the suspect answers right.
         held_out_after: those that the repaired network does.
-        recovered: what triggers recovered from the suspect do, for each class that has one.
-        named: the classes that are named when the repaired network is judged as the suspect was;
-            None where it was not judged.
+        triggers: what triggers recovered from the suspect do, for each class that has one.
+        backdoored_classes: those that the repaired network is called backdoored for when it is
+            judged as the suspect was; None where it was not judged.
     """
 
-    name: Name
-    pruned: int
+    model: RepairedModel
     steps: int
     classes: tuple[int, ...] | None
     held_out_before: Proportion
     held_out_after: Proportion
-    recovered: tuple[TriggerRecheck, ...]
-    named: tuple[int, ...] | None
+    triggers: tuple[TriggerRecheck, ...]
+    backdoored_classes: tuple[int, ...] | None
 
     def as_json(self) -> dict[str, Any]:
         """All of it, for `json.dumps`."""
         return {
-            "method": self.name,
-            "channels_pruned_first": self.pruned,
+            "method": self.model.method,
+            "channels_pruned_first": self.model.pruned,
             "steps": self.steps,
             "answers_for_classes": None if self.classes is None else list(self.classes),
             "held_out_clean_accuracy": {
@@ -75,8 +72,13 @@ class MitigationResult:
                 "images": self.held_out_after.count,
             },
             "recovered_trigger_success": {
-                str(found.target): {"before": found.before.value, "after": found.after.value}
-                for found in self.recovered
+                str(trigger.target): {
+                    "before": trigger.before.value,
+                    "after": trigger.after.value,
+                }
+                for trigger in self.triggers
             },
-            "named_when_judged_again": None if self.named is None else list(self.named),
+            "named_when_judged_again": None
+            if self.backdoored_classes is None
+            else list(self.backdoored_classes),
         }

@@ -1,29 +1,29 @@
-"""Which second repair is made, and what it starts from: choices made from clean images alone."""
+"""Which mitigation a verdict calls for, and what it starts from: chosen from clean images alone."""
 
 from typing import Final
 
 from goodnet.detection.verdict import BACKDOORED, NOTHING, Verdict
-from goodnet.mitigation.outcome import Name
+from goodnet.mitigation.methods import FINE_PRUNING, UNLEARNING, Method, method_named
 from goodnet.pruning.curve import Curve, find_drop
 
-FIRST: Final = "4"  # points: fine-pruning prunes first until this drop is reached
+FIRST: Final = "4"  # points: channels are pruned first until this drop is reached
 
 
-def choose_method(asked: str, verdict: Verdict) -> Name | None:
-    """The method of the second repair; None where there is none.
+def choose_method(request: str, verdict: Verdict) -> Method | None:
+    """The mitigation method; None where nothing is done beside pruning.
 
     Args:
-        asked: "auto", "pruning", "finepruning" or "unlearning". "auto" unlearns the classes that
-            were named, prunes and tunes where the verdict is inconclusive, and leaves a network
-            alone in which no backdoor was found. Without any class, unlearning is fine-pruning.
+        request: "auto", "pruning" or a method's name. "auto" unlearns the classes that were
+            named, prunes and tunes where the verdict is inconclusive, and leaves a network alone
+            in which no backdoor was found. A method that needs classes gives way to fine-pruning
+            where there are none.
     """
-    if asked == "pruning" or (asked == "auto" and verdict.verdict == NOTHING):
+    if request == "pruning" or (request == "auto" and verdict.verdict == NOTHING):
         return None
-    if asked == "unlearning" and verdict.standing_out:
-        return "unlearned"
-    if asked == "auto" and verdict.verdict == BACKDOORED:
-        return "unlearned"
-    return "finepruned"
+    if request == "auto":
+        return UNLEARNING if verdict.verdict == BACKDOORED else FINE_PRUNING
+    method = method_named(request)
+    return method if verdict.standing_out or not method.needs_classes else FINE_PRUNING
 
 
 def channels_pruned_first(curve: Curve) -> tuple[int, ...]:

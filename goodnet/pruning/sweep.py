@@ -18,7 +18,7 @@ from goodnet.progress import Progress, no_progress
 from goodnet.pruning.activations import ActivationBlock
 from goodnet.pruning.curve import Swept
 from goodnet.pruning.split import Split, Step
-from goodnet.scale import Scale, ScaleChoice, choose_scale
+from goodnet.scale import PixelScaleInfo, Scale, choose_scale
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ def mean_activations(
 
 def find_scale(
     split: Split, valid: Dataset, *, source: object, progress: Progress = no_progress
-) -> ScaleChoice:
+) -> PixelScaleInfo:
     """The pixel scale at which the suspect answers clean validation images better.
 
     Raises:

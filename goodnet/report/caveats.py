@@ -6,7 +6,7 @@ from typing import Final
 
 from goodnet.report.findings import RepairResult
 from goodnet.report.recommendation import recommend, still_works
-from goodnet.report.tables import SHARES, classes_in_words, interval
+from goodnet.report.tables import classes_in_words, interval
 
 WIDE: Final = 0.10  # an interval wider than this calls for a larger set
 
@@ -24,7 +24,7 @@ def caveats(findings: RepairResult) -> list[str]:
 
 def _chosen_among_many(findings: RepairResult) -> list[str]:
     """What choosing does to the numbers of what was chosen."""
-    chosen, count = recommend(findings), len(findings.results) - 1
+    chosen, count = recommend(findings), len(findings.evaluation) - 1
     if chosen.basis != "measured" or not (chosen.model or chosen.goodnet) or count < 2:
         return []
     return [
@@ -35,8 +35,8 @@ def _chosen_among_many(findings: RepairResult) -> list[str]:
 
 def _still_triggered(findings: RepairResult) -> list[str]:
     """Classes that a trigger recovered from the suspect still leads to after training."""
-    mitigated = findings.mitigated
-    works = [r.target for r in mitigated.recovered if still_works(r)] if mitigated else []
+    mitigation = findings.mitigation
+    works = [r.target for r in mitigation.triggers if still_works(r)] if mitigation else []
     if not works:
         return []
     return [
@@ -47,7 +47,7 @@ def _still_triggered(findings: RepairResult) -> list[str]:
 def _lacking_classes(findings: RepairResult) -> list[str]:
     classes = findings.model.classes
     blind = {
-        "clean valid": " Channels that only the others use look unused, and what a second repair "
+        "clean valid": " Channels that only the others use look unused, and what a mitigation "
         "did to them is unknown."
     }
     return [
@@ -87,10 +87,7 @@ def _small_sets(findings: RepairResult) -> list[str]:
             "images, so where they fall is partly luck."
         )
     shares = [
-        share
-        for result in findings.results
-        for share in (getattr(result, name) for name in SHARES)
-        if share is not None
+        share for row in findings.evaluation for share in row.shares.values() if share is not None
     ]
     widest = max(shares, key=lambda share: share.high - share.low)
     if widest.high - widest.low > WIDE:

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from goodnet.evaluation.results import EvaluationRow
+from goodnet.evaluation.results import EvaluationRow, RepairedModel
 from goodnet.metrics import Proportion
+from goodnet.mitigation.methods import method_named
 from goodnet.pruning.curve import Curve, Drop
 from goodnet.report.figures import (
     BLACK,
@@ -26,7 +27,7 @@ from goodnet.report.figures import (
     small_ticks,
     write,
 )
-from goodnet.report.tables import MITIGATED_WORDS, NAMES, WORDS, percent, points
+from goodnet.report.tables import NAMES, WORDS, percent, points
 
 HALO = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
 BARS = {  # colour, edge and hatching
@@ -207,18 +208,18 @@ def _draw_drops(axes: Axes, curve: Curve, groups: Mapping[int, str]) -> None:
         write(axes.text, place, -0.045, words, fontsize=SMALL, va="top", **turn)
 
 
-def evaluation_figure(results: Sequence[EvaluationRow], model: str) -> bytes:
+def evaluation_figure(evaluation: Sequence[EvaluationRow], model: str) -> bytes:
     """Clean accuracy and, where known, ASR of every model on the test sets, as bars.
 
     Args:
-        results: the evaluation, the suspect's first.
+        evaluation: the networks, the suspect first.
         model: the suspect's name.
     """
     panels = [("clean accuracy", "clean_accuracy")]
-    if results[0].attack_success is not None:
+    if evaluation[0].attack_success is not None:
         panels.append(("attack success rate (ASR)", "attack_success"))
-    rows = _bar_rows(results)
-    counts = [(getattr(results[0], field).count, field.split("_")[0]) for _, field in panels]
+    rows = _bar_rows(evaluation)
+    counts = [(getattr(evaluation[0], field).count, field.split("_")[0]) for _, field in panels]
     images = " and ".join(f"{n} {kind.replace('attack', 'poisoned')}" for n, kind in counts)
     title = "Suspect, repaired models and GoodNets on the test sets"
     height = 0.2 * len(rows)
@@ -228,24 +229,32 @@ def evaluation_figure(results: Sequence[EvaluationRow], model: str) -> bytes:
     for column, (heading, field) in enumerate(panels):
         axes = new_axes(figure, (LABELS + 2.6 * column, 1.1, width, height))
         write(axes.set_title, heading, fontsize=NORMAL, loc="left", pad=5)
-        _draw_bars(axes, [(r.model, getattr(r, field)) if r else None for _, r in rows])
+        _draw_bars(axes, [(r.kind, getattr(r, field)) if r else None for _, r in rows])
         if column == 0:
             for place, (label, result) in enumerate(rows):
                 _draw_label(axes, place, label, width, heading=result is None)
     return png(figure)
 
 
-def _bar_rows(results: Sequence[EvaluationRow]) -> list[tuple[str, EvaluationRow | None]]:
-    """The rows from top to bottom: results with their labels, and headings without a result."""
-    rows: list[tuple[str, EvaluationRow | None]] = [(NAMES["suspect"], results[0])]
-    for direction, words in WORDS.items():
-        found = [r for r in results if r.repaired and r.repaired.direction == direction]
-        rows += [(words.capitalize(), None)] if found else []
-        found.sort(key=lambda r: float(r.repaired.points) if r.repaired else 0)
-        rows += [(f"{NAMES[r.model]}, drop {r.repaired.points}", r) for r in found if r.repaired]
-    second = [r for r in results if r.repaired and not r.repaired.by_pruning]
-    rows += [(MITIGATED_WORDS[r.repaired.direction], None) for r in second[:1] if r.repaired]
-    return rows + [(NAMES[r.model], r) for r in second]
+def _bar_rows(evaluation: Sequence[EvaluationRow]) -> list[tuple[str, EvaluationRow | None]]:
+    """From top to bottom: networks with their labels, and headings without a network."""
+    rows: list[tuple[str, EvaluationRow | None]] = [(NAMES["suspect"], evaluation[0])]
+    of_model = [(row.repaired, row) for row in evaluation if row.repaired]
+    for label in dict.fromkeys(model.label for model, _ in of_model):
+        group = [(model, row) for model, row in of_model if model.label == label]
+        group.sort(key=lambda pair: float(pair[0].drop or 0))
+        rows.append((_heading(group[0][0]), None))
+        for model, row in group:
+            drop = f", drop {model.drop}" if model.drop else ""
+            rows.append((f"{NAMES[row.kind]}{drop}", row))
+    return rows
+
+
+def _heading(model: RepairedModel) -> str:
+    """What stands above the bars of models that were made alike."""
+    if model.by_pruning:
+        return WORDS[model.label].capitalize()
+    return method_named(model.method).title
 
 
 def _draw_label(axes: Axes, place: int, label: str, width: float, *, heading: bool) -> None:

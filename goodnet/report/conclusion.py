@@ -6,7 +6,7 @@ The first sentence is for somebody who has read nothing else: what the suspect i
 from collections.abc import Iterator
 
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE
-from goodnet.evaluation.results import EvaluationRow
+from goodnet.evaluation.results import EvaluationRow, RepairedModel
 from goodnet.files import paths
 from goodnet.metrics import Proportion
 from goodnet.mitigation.outcome import TriggerRecheck
@@ -62,7 +62,7 @@ def _nothing_known(findings: RepairResult, chosen: Recommendation) -> str:
             "So nothing is recommended, neither this network nor one made from it."
         )
     looked = ""
-    if findings.results[0].attack_success:
+    if findings.evaluation[0].attack_success:
         looked = ", and the poisoned test set is too small to settle it"
         if is_triggered(findings) is False:
             looked = ", nor does the poisoned test set trigger one"
@@ -83,8 +83,8 @@ def _what_it_is(findings: RepairResult, chosen: Recommendation) -> str:
 
 
 def _use_model(findings: RepairResult, chosen: Recommendation, model: Candidate) -> str:
-    use = f"{_what_it_is(findings, chosen)}; use {recommended_model(findings, model)} in its place"
-    before, after = findings.results[0], model.result
+    use = f"{_what_it_is(findings, chosen)}; use {recommended_model(model)} in its place"
+    before, after = findings.evaluation[0], model.row
     right = (
         f"answers {percent(after.clean_accuracy.value)} of the clean test images right "
         f"({percent(before.clean_accuracy.value)} before)"
@@ -94,17 +94,17 @@ def _use_model(findings: RepairResult, chosen: Recommendation, model: Candidate)
             f"{use}: it gives the attacker's answer to {_of(after.attack_success)} poisoned test "
             f"images, where this network gives it to {_of(before.attack_success)}, and {right}."
         )
-    recovered = "; ".join(map(_estimate, _recovered(findings, model.result)))
+    recovered = "; ".join(map(_estimate, _recovered(findings, model.repaired)))
     return f"{use}: it {right}, and, by an estimate without any poisoned image, {recovered}."
 
 
-def _recovered(findings: RepairResult, result: EvaluationRow) -> list[TriggerRecheck]:
+def _recovered(findings: RepairResult, model: RepairedModel) -> list[TriggerRecheck]:
     """What triggers of the classes named do to a candidate."""
     return [
         recovery
         for recheck in findings.rechecks
-        if recheck.repaired == result.repaired
-        for recovery in recheck.recovered
+        if recheck.model == model
+        for recovery in recheck.triggers
         if recovery.target in findings.verdict.classes
     ]
 
@@ -117,7 +117,7 @@ def _estimate(recovery: TriggerRecheck) -> str:
 
 
 def _use_goodnet(findings: RepairResult, chosen: Recommendation, goodnet: Candidate) -> str:
-    result = goodnet.result
+    result = goodnet.row
     flags = f"flags {_flags(result)}"
     left = ""
     if result.attack_success and chosen.basis == "measured":
@@ -131,10 +131,10 @@ def _use_goodnet(findings: RepairResult, chosen: Recommendation, goodnet: Candid
 def _goodnet_beside(chosen: Recommendation) -> Iterator[str]:
     """What the GoodNet adds to a model that is recommended."""
     if chosen.model and chosen.goodnet:
-        unknown = "" if chosen.goodnet.result.poisoned_flagged else "; what it catches is unknown"
+        unknown = "" if chosen.goodnet.row.poisoned_flagged else "; what it catches is unknown"
         yield (
             f"To be told when somebody tries the backdoor, use {paths.RECOMMENDED_GOODNET}, which "
-            f"flags {_flags(chosen.goodnet.result)}{unknown}."
+            f"flags {_flags(chosen.goodnet.row)}{unknown}."
         )
 
 
@@ -149,8 +149,8 @@ def _made_by(findings: RepairResult, chosen: Recommendation) -> str:
     what = [
         f"{name} is {path}"
         for name, path in (
-            ("The model", model_file(findings, chosen.model) if chosen.model else ""),
-            ("the GoodNet", goodnet_file(chosen.goodnet) if chosen.goodnet else ""),
+            ("The model", chosen.model.repaired.model_file if chosen.model else ""),
+            ("the GoodNet", chosen.goodnet.repaired.goodnet_file if chosen.goodnet else ""),
         )
         if path
     ]
@@ -167,9 +167,7 @@ def _why_not(findings: RepairResult, chosen: Recommendation) -> str:
     if nearest is None:
         return "there is no repaired model: use neither this network nor one made from it"
     faults = list(_faults(findings, nearest))
-    where = model_file(findings, nearest)
-    if nearest.result.model == "goodnet":
-        where = goodnet_file(nearest)
+    where = nearest.file
     return (
         "nothing can be recommended in its place; what comes nearest, "
         f"{where}, {'; '.join(faults) or 'does not tell poisoned images from clean ones'}"
@@ -178,7 +176,7 @@ def _why_not(findings: RepairResult, chosen: Recommendation) -> str:
 
 def _faults(findings: RepairResult, candidate: Candidate) -> Iterator[str]:
     """What speaks against a candidate."""
-    attack = candidate.result.attack_success
+    attack = candidate.row.attack_success
     if candidate.attacked and attack:
         sure = "" if attack.value > REMOVED else ", which are too few to be sure"
         still = "gives" if sure else "still gives"
@@ -198,15 +196,15 @@ def _faults(findings: RepairResult, candidate: Candidate) -> Iterator[str]:
 
 def _why_doubted(findings: RepairResult, candidate: Candidate) -> str:
     """Why triggers do not show that a class is gone: a clause, or nothing."""
-    recheck = next((r for r in findings.rechecks if r.repaired == candidate.result.repaired), None)
+    recheck = next((r for r in findings.rechecks if r.model == candidate.repaired), None)
     if recheck is None:
         return " (no trigger was recovered to try)"
-    if recheck.named is None:
+    if recheck.backdoored_classes is None:
         return " (pruned models are not judged again; --method unlearning makes one that is)"
-    again = [c for c in candidate.doubted if c in recheck.named]
+    again = [c for c in candidate.doubted if c in recheck.backdoored_classes]
     if again:
         return " (judged again, it is called backdoored)"
-    weak = [r for r in recheck.recovered if r.target in candidate.doubted]
+    weak = [r for r in recheck.triggers if r.target in candidate.doubted]
     if any(r.before.low <= WORKS for r in weak):
         return " (no trigger was recovered that works well enough in this network to tell)"
     return " (a recovered trigger still works)" if weak else " (no trigger was recovered to try)"
@@ -216,9 +214,9 @@ def recommended_files(findings: RepairResult) -> dict[str, str]:
     """What is recommended: each copy's name -> the file it is of, below the repair's folder."""
     chosen, files = recommend(findings), dict[str, str]()
     if chosen.model:
-        files[recommended_model(findings, chosen.model)] = model_file(findings, chosen.model)
+        files[recommended_model(chosen.model)] = chosen.model.file
     if chosen.goodnet:
-        files[paths.RECOMMENDED_GOODNET] = goodnet_file(chosen.goodnet)
+        files[paths.RECOMMENDED_GOODNET] = chosen.goodnet.file
     return files
 
 
@@ -226,23 +224,7 @@ def _of(share: Proportion) -> str:
     return f"{share.hits:,} of {share.count:,}"
 
 
-def model_file(findings: RepairResult, candidate: Candidate) -> str:
-    """The file of a candidate's repaired model, below the repair's folder."""
-    repaired = candidate.result.repaired
-    if repaired is None:
-        raise ValueError("the suspect is no candidate")
-    return paths.repaired_model(repaired.direction, repaired.points, findings.model.format)
-
-
-def goodnet_file(candidate: Candidate) -> str:
-    """The file of a candidate's GoodNet, below the repair's folder."""
-    repaired = candidate.result.repaired
-    if repaired is None:
-        raise ValueError("the suspect is no candidate")
-    return paths.goodnet(repaired.direction, repaired.points)
-
-
-def recommended_model(findings: RepairResult, candidate: Candidate) -> str:
+def recommended_model(candidate: Candidate) -> str:
     """Where the copy of the recommended model is, below the repair's folder."""
-    _, _, suffix = model_file(findings, candidate).rpartition(".")
+    _, _, suffix = candidate.file.rpartition(".")
     return paths.recommended_model(f".{suffix}")

@@ -4,9 +4,8 @@ Whatever the template prints is text, not markup, unless this module says otherw
 out of the suspect, and a suspect is hostile.
 """
 
-import base64
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,21 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from goodnet.errors import one_line
-from goodnet.evaluation.results import EvaluationRow
-from goodnet.files import paths
+from goodnet.evaluation import columns
+from goodnet.evaluation.columns import Column
+from goodnet.evaluation.results import EvaluationRow, pruned_models
 from goodnet.metrics import Proportion
 from goodnet.pruning.curve import Curve
 from goodnet.report.caveats import caveats, set_name
 from goodnet.report.conclusion import conclude
 from goodnet.report.findings import RepairResult
-from goodnet.report.sections import estimates_contents, mitigated_contents, verdict_contents
+from goodnet.report.pictures import Picture
+from goodnet.report.sections import estimates_contents, mitigation_contents, verdict_contents
 from goodnet.report.tables import NAMES, WORDS, counted, not_reached, percent
+from goodnet.scale import Scale
 
 TEMPLATES = FileSystemLoader(Path(__file__).parent / "templates")
-SCALES = {"raw": "raw (0 to 255)", "unit": "unit (0 to 1)"}
+SCALES = {Scale.RAW: "raw (0 to 255)", Scale.UNIT: "unit (0 to 1)"}
 LAYER_CHOSEN = {
     "given": "as asked",
     "found": "found: the last pooling layer, or else the last convolution",
@@ -49,12 +51,12 @@ class _Written(str):
     """Text that is Markdown already."""
 
 
-def report_markdown(findings: RepairResult, pictures: Collection[str]) -> str:
+def report_markdown(findings: RepairResult, pictures: Sequence[Picture]) -> str:
     """The text of `report.md`.
 
     Args:
         findings: what the repair found.
-        pictures: the file names of the figures there are; no other is shown.
+        pictures: those that there are; each is shown in its section.
     """
     environment = Environment(
         loader=TEMPLATES,
@@ -66,7 +68,10 @@ def report_markdown(findings: RepairResult, pictures: Collection[str]) -> str:
         keep_trailing_newline=True,
     )
     text = environment.get_template("report.md.j2").render(
-        pictures=pictures, counted=counted, set_name=set_name, **_contents(findings)
+        pictures_of=lambda section: [p for p in pictures if p.section == section],
+        counted=counted,
+        set_name=set_name,
+        **_contents(findings),
     )
     return re.sub(r"\n{3,}", "\n\n", text)
 
@@ -80,12 +85,12 @@ def _printed(value: object) -> object:
 
 def _contents(findings: RepairResult) -> dict[str, Any]:
     """All that the template names."""
-    model, results = findings.model, findings.results
+    model, suspect = findings.model, findings.evaluation[0]
     return {
         "findings": findings,
         "model": model,
         "scale": findings.scale,
-        "scale_words": SCALES.get(findings.scale.name, findings.scale.name),
+        "scale_words": SCALES[findings.scale.scale],
         "conclusion": conclude(findings),
         "caveats": caveats(findings),
         "shape": " x ".join("any" if side is None else str(side) for side in model.input_shape),
@@ -94,15 +99,16 @@ def _contents(findings: RepairResult) -> dict[str, Any]:
         "layers": _layers(model.layers, model.layer),
         "channels": [*_dead(findings.curves[0]), *_tied(findings.curves[0])],
         "curves": [_curve(curve) for curve in findings.curves],
-        "repaired": [row for curve in findings.curves for row in _repaired(findings, curve)],
+        "repaired": _repaired(findings),
         "missed": not_reached(findings.curves),
         "verdict": verdict_contents(findings.verdict),
-        "mitigated": mitigated_contents(findings),
+        "mitigation": mitigation_contents(findings),
         "estimates": estimates_contents(findings),
-        "evaluation": [_evaluated(result) for result in results],
-        "compared": _compared(results),
-        "attacked": results[0].attack_success is not None,
-        "true_known": results[0].poisoned_accuracy is not None,
+        "clean": _evaluated(findings, "clean"),
+        "poisoned": _evaluated(findings, "poisoned"),
+        "compared": _compared(findings),
+        "attacked": suspect.attack_success is not None,
+        "true_known": suspect.poisoned_true_accuracy is not None,
     }
 
 
@@ -127,7 +133,6 @@ def _curve(curve: Curve) -> dict[str, Any]:
     return {
         "direction": direction,
         "heading": WORDS[direction].capitalize(),
-        "picture": _Written(paths.curve_figure(direction)),
         "attacked": curve.attack_success is not None,
         "ends": _ends(curve),
     }
@@ -163,69 +168,83 @@ def _ends(curve: Curve) -> str:
     return f"{said} and the ASR is {percent(curve.attack_success[-1])}."
 
 
-def _repaired(findings: RepairResult, curve: Curve) -> list[dict[str, Any]]:
-    """A row for each repaired model of a curve, with its files."""
-    direction, suffix = curve.order.direction, findings.model.format
-    return [
-        {
-            "direction": direction,
-            "points": drop.points,
-            "pruned": f"{drop.k} of {findings.model.channels} = {percent(curve.fractions[drop.k])}",
-            "accuracy": counted(Proportion(curve.clean_correct[drop.k], curve.clean_count)),
-            "file": _Written(f"`{paths.repaired_model(direction, drop.points, suffix)}`"),
-            "goodnet": _Written(f"`{paths.goodnet(direction, drop.points)}`"),
-        }
-        for drop in curve.drops
-        if drop.k is not None
+def _repaired(findings: RepairResult) -> list[dict[str, Any]]:
+    """A row for each model made by pruning, with its files."""
+    curves = {str(curve.order.direction): curve for curve in findings.curves}
+    rows = []
+    for model in pruned_models(findings.curves, findings.model.format):
+        curve, k = curves[model.label], model.pruned
+        rows.append(
+            {
+                "label": model.label,
+                "drop": model.drop,
+                "pruned": f"{k} of {findings.model.channels} = {percent(curve.fractions[k])}",
+                "accuracy": counted(Proportion(curve.clean_correct[k], curve.clean_count)),
+                "file": _Written(f"`{model.model_file}`"),
+                "goodnet": _Written(f"`{model.goodnet_file}`"),
+            }
+        )
+    return rows
+
+
+def _evaluated(findings: RepairResult, images: str) -> dict[str, Any] | None:
+    """The evaluation on one test set as heads and rows; a column without any number is left out."""
+    rows = findings.evaluation
+    shown = [
+        column
+        for column in columns.COLUMNS
+        if column.images == images and any(row.shares[column.name] for row in rows)
     ]
+    if not shown:
+        return None
+    return {"heads": [c.title for c in shown], "rows": [_cells(row, shown) for row in rows]}
 
 
-def _evaluated(result: EvaluationRow) -> dict[str, Any]:
-    """A row of the evaluation; shares that do not apply are empty."""
-
-    def said(share: Proportion | None) -> str:
-        return counted(share) if share else ""
-
-    where = result.repaired
+def _cells(row: EvaluationRow, shown: Sequence[Column]) -> dict[str, Any]:
+    """A network's row; shares that do not apply are empty."""
+    shares = [row.shares[column.name] for column in shown]
     return {
-        "model": NAMES[result.model],
-        "direction": where.direction if where else "",
-        "points": where.points if where else "",
-        "k": where.k if where else 0,
-        "clean": said(result.clean_accuracy),
-        "clean_flagged": said(result.clean_flagged),
-        "attack": said(result.attack_success),
-        "poisoned_flagged": said(result.poisoned_flagged),
-        "true": said(result.poisoned_accuracy),
+        "model": NAMES[row.kind],
+        "label": row.repaired.label if row.repaired else "",
+        "drop": row.repaired.drop or "" if row.repaired else "",
+        "pruned": row.repaired.pruned if row.repaired else 0,
+        "shares": [counted(share) if share else "" for share in shares],
     }
 
 
-def _compared(results: Iterable[EvaluationRow]) -> list[dict[str, Any]]:
-    """The repaired models by drop, where both orders have any."""
-    pruned = [r for r in results if r.repaired and r.repaired.by_pruning]
-    rows = [_evaluated(result) for result in pruned if result.model == "repaired"]
-    if len({row["direction"] for row in rows}) < 2:
+def _compared(findings: RepairResult) -> list[dict[str, Any]]:
+    """The pruned models by drop, where both orders have any."""
+    shown = [
+        column for column in columns.COLUMNS if column.name in ("clean_accuracy", "attack_success")
+    ]
+    pruned = [
+        row
+        for row in findings.evaluation
+        if row.kind == "repaired" and row.repaired and row.repaired.by_pruning
+    ]
+    rows = [_cells(row, shown) for row in pruned]
+    if len({row["label"] for row in rows}) < 2:
         return []
-    return sorted(rows, key=lambda row: float(row["points"]))
+    return sorted(rows, key=lambda row: float(row["drop"]))
 
 
-def report_html(markdown: str, pictures: Mapping[str, bytes]) -> str:
+def report_html(markdown: str, pictures: Sequence[Picture]) -> str:
     """The text of `report.html`: the Markdown as one page that needs no other file.
 
     Args:
         markdown: from `report_markdown`.
-        pictures: file name -> PNG, at least those that the Markdown shows.
+        pictures: at least those that the Markdown shows.
 
     Raises:
         KeyError: the Markdown shows a picture that is not given.
     """
+    addresses = {picture.file: picture.address for picture in pictures}
     reader = MarkdownIt("commonmark", {"html": False}).enable("table")
     reader.disable(["link", "autolink"])
     tokens = reader.parse(markdown)
     inline = [child for token in tokens for child in token.children or []]
     for image in (token for token in inline if token.type == "image"):
-        content = base64.b64encode(pictures[str(image.attrs["src"])]).decode("ascii")
-        image.attrs["src"] = f"data:image/png;base64,{content}"
+        image.attrs["src"] = addresses[str(image.attrs["src"])]
     body = reader.renderer.render(tokens, reader.options, {})
     title = "".join(child.content for child in tokens[1].children or [])
     page = Environment(loader=TEMPLATES, autoescape=True, undefined=StrictUndefined)

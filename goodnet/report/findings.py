@@ -1,6 +1,5 @@
 """All that one repair found: what the tables, figures and the report are made from."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ from goodnet.evaluation.results import EvaluationRow, RepairedModel
 from goodnet.metrics import Proportion
 from goodnet.mitigation.outcome import MitigationResult, TriggerRecheck
 from goodnet.pruning.curve import Curve
+from goodnet.scale import PixelScaleInfo
 
 
 @dataclass(frozen=True)
@@ -55,27 +55,19 @@ class ModelInfo:
     swept_by: str
 
 
-@dataclass(frozen=True)
-class PixelScaleInfo:
-    """The pixel scale: its name, whether it was found or given, and what was tried."""
-
-    name: str
-    chosen: str
-    tried: Mapping[str, Proportion]
-
-
-class Recheck(NamedTuple):
+class ModelRecheck(NamedTuple):
     """What recovered triggers do to a repaired model, an estimate from clean images alone.
 
     Attributes:
-        repaired: the repaired model.
-        recovered: for each class that a trigger was recovered for.
-        named: the classes named when the model was judged again; None where it was not.
+        model: the repaired model.
+        triggers: for each class that a trigger was recovered for.
+        backdoored_classes: those that it is called backdoored for when it is judged as the
+            suspect was; None where it was not judged.
     """
 
-    repaired: RepairedModel
-    recovered: tuple[TriggerRecheck, ...]
-    named: tuple[int, ...] | None
+    model: RepairedModel
+    triggers: tuple[TriggerRecheck, ...]
+    backdoored_classes: tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
@@ -84,12 +76,10 @@ class RepairResult:
 
     Attributes:
         curves: one for each order, ascending first.
-        baseline_clean: the suspect on the clean validation images.
-        baseline_attack: the suspect on the poisoned validation images, None without a set.
-        results: the evaluation on the test sets: suspect, repaired models, GoodNets.
+        evaluation: the networks on the test sets: suspect, repaired models, GoodNets.
         verdict: whether the suspect is backdoored, from clean validation images alone.
         method: what was asked for beside pruning.
-        mitigated: what came of that; None where nothing was done beside pruning.
+        mitigation: what came of that; None where nothing was done beside pruning.
         budget: how many points of clean accuracy a model that is recommended may have lost.
         rechecks: of the repaired models, where any trigger was recovered.
     """
@@ -99,11 +89,21 @@ class RepairResult:
     scale: PixelScaleInfo
     points: tuple[str, ...]
     curves: tuple[Curve, ...]
-    baseline_clean: Proportion
-    baseline_attack: Proportion | None
-    results: tuple[EvaluationRow, ...]
+    evaluation: tuple[EvaluationRow, ...]
     verdict: Verdict
     method: str
-    mitigated: MitigationResult | None
+    mitigation: MitigationResult | None
     budget: float
-    rechecks: tuple[Recheck, ...]
+    rechecks: tuple[ModelRecheck, ...]
+
+    @property
+    def baseline_clean(self) -> Proportion:
+        """The suspect on the clean validation images."""
+        curve = self.curves[0]
+        return Proportion(curve.clean_correct[0], curve.clean_count)
+
+    @property
+    def baseline_attack(self) -> Proportion | None:
+        """The suspect on the poisoned validation images, None without a set."""
+        curve = self.curves[0]
+        return Proportion(curve.attack_hits[0], curve.poisoned_count) if curve.attack_hits else None

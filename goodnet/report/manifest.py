@@ -8,6 +8,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+from goodnet.evaluation.results import EvaluationRow
 from goodnet.files.storage import StoredFile
 from goodnet.job.request import Request
 from goodnet.metrics import Proportion
@@ -27,7 +28,7 @@ PACKAGES = (
 
 
 def repair_key(
-    model: StoredFile, data: Mapping[str, StoredFile], request: Request, method: str
+    model: StoredFile, data: Mapping[str, StoredFile], request: Request, code: str
 ) -> str:
     """A digest of all inputs, parameters and code: the same repair lands in the same place.
 
@@ -35,11 +36,11 @@ def repair_key(
         model: the suspect's file.
         data: the data sets by role.
         request: what was asked for.
-        method: a digest of the source that a repair computes with.
+        code: a digest of the source that a repair computes with.
     """
     architecture = request.architecture
     content = {
-        "method": method,
+        "code": code,
         "model": model.sha256,
         "data": {role: stored.sha256 for role, stored in data.items()},
         "parameters": {
@@ -55,7 +56,7 @@ def manifest(
     model: StoredFile,
     data: Mapping[str, StoredFile],
     request: Request,
-    method: str,
+    code: str,
     findings: RepairResult,
     files: Sequence[StoredFile],
 ) -> bytes:
@@ -66,22 +67,22 @@ def manifest(
         model: the suspect's file.
         data: the data sets by role.
         request: what was asked for.
-        method: a digest of the source that the repair computed with.
+        code: a digest of the source that the repair computed with.
         findings: what was found.
         files: everything else in the folder.
     """
     content = {
         "inputs": {"model": _input(model), **{role: _input(s) for role, s in data.items()}},
         "parameters": _parameters(request, findings),
-        "versions": {"method": method, **_versions()},
+        "versions": {"code": code, **_versions()},
         "baseline": {
             "clean_accuracy": _share(findings.baseline_clean),
             "attack_success": _share(findings.baseline_attack),
         },
         "verdict": findings.verdict.as_json(),
-        "second_repair": findings.mitigated.as_json() if findings.mitigated else None,
+        "mitigation": findings.mitigation.as_json() if findings.mitigation else None,
         "recommendation": recommend(findings).as_json(),
-        "results": [_result(result) for result in findings.results],
+        "results": [_row(row) for row in findings.evaluation],
         "files": {
             file.uri.removeprefix(folder).lstrip("/"): {"sha256": file.sha256, "bytes": file.bytes}
             for file in sorted(files)
@@ -99,7 +100,7 @@ def _parameters(request: Request, findings: RepairResult) -> dict[str, Any]:
         "order": list(request.directions),
         "drop": list(request.points),
         "layer": {"asked": request.layer, "used": findings.model.layer},
-        "scale": {"asked": request.scale, "used": findings.scale.name},
+        "scale": {"asked": request.scale, "used": findings.scale.scale.value},
         "sweep": findings.model.swept_by,
         "method": {"asked": request.method, "budget_points": request.budget},
         "architecture": {"asked": architecture, "used": findings.model.described_by},
@@ -133,16 +134,12 @@ def _share(share: Proportion | None) -> dict[str, Any] | None:
     return {"value": share.value, **asdict(share), "low": share.low, "high": share.high}
 
 
-def _result(result: Any) -> dict[str, Any]:
-    where = result.repaired
+def _row(row: EvaluationRow) -> dict[str, Any]:
+    model = row.repaired
     return {
-        "model": result.model,
-        "order": where.direction if where else None,
-        "drop": where.points or None if where else None,
-        "channels_pruned": where.k if where else 0,
-        **{
-            name: _share(getattr(result, name))
-            for name in result._fields
-            if name not in ("model", "repaired")
-        },
+        "model": row.kind,
+        "order": model.label if model else None,
+        "drop": model.drop if model else None,
+        "channels_pruned": model.pruned if model else 0,
+        **{name: _share(share) for name, share in row.shares.items()},
     }

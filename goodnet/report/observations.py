@@ -9,11 +9,12 @@ from fractions import Fraction
 
 from goodnet.evaluation.results import EvaluationRow, RepairedModel
 from goodnet.metrics import Proportion
+from goodnet.mitigation.methods import method_named
 from goodnet.mitigation.outcome import MitigationResult
 from goodnet.pruning.curve import Curve
 from goodnet.report.findings import RepairResult
 from goodnet.report.recommendation import REMOVED, is_removed, is_triggered
-from goodnet.report.tables import HOW, counted, interval, not_reached, percent, points
+from goodnet.report.tables import counted, interval, not_reached, percent, points
 
 REDUCED = 0.50  # a backdoor is reduced where the ASR is at most this part of the suspect's
 COSTLY = 0.10  # a larger loss of clean accuracy is pointed out
@@ -21,27 +22,25 @@ COSTLY = 0.10  # a larger loss of clean accuracy is pointed out
 
 def observations(findings: RepairResult) -> list[str]:
     """What each method did."""
-    training = training_observations(findings, findings.mitigated) if findings.mitigated else []
+    training = training_observations(findings, findings.mitigation) if findings.mitigation else []
     return [*training, *pruning_observations(findings)]
 
 
-def training_observations(findings: RepairResult, mitigated: MitigationResult) -> list[str]:
+def training_observations(findings: RepairResult, mitigation: MitigationResult) -> list[str]:
     """What unlearning or fine-pruning did."""
-    before = findings.results[0]
-    after = next(
-        r for r in findings.results if r.repaired and r.repaired.direction == mitigated.name
-    )
+    before = findings.evaluation[0]
+    after = next(row for row in findings.evaluation if row.repaired == mitigation.model)
     said = [
-        f"{HOW[mitigated.name].capitalize()} took clean test accuracy from "
+        f"{method_named(mitigation.model.method).title} took clean test accuracy from "
         f"{percent(before.clean_accuracy.value)} to {percent(after.clean_accuracy.value)}"
         f"{_attack_change(before.attack_success, after.attack_success)}. Of the clean validation "
-        f"images held out from it, {counted(mitigated.held_out_before)} were answered right "
-        f"before and {counted(mitigated.held_out_after)} after."
+        f"images held out from it, {counted(mitigation.held_out_before)} were answered right "
+        f"before and {counted(mitigation.held_out_after)} after."
     ]
-    if mitigated.recovered:
+    if mitigation.triggers:
         tried = "; ".join(
             f"{percent(r.before.value)} to class {r.target}, then {percent(r.after.value)}"
-            for r in mitigated.recovered
+            for r in mitigation.triggers
         )
         said.append(f"Of these images, triggers recovered from clean ones took {tried} afterwards.")
     return said
@@ -55,10 +54,10 @@ def _attack_change(before: Proportion | None, after: Proportion | None) -> str:
 
 def pruning_observations(findings: RepairResult) -> list[str]:
     """What pruning did to the backdoor, as sentences."""
-    pruned = [r for r in findings.results if r.repaired and r.repaired.by_pruning]
-    repaired = [result for result in pruned if result.model == "repaired"]
-    goodnets = [result for result in pruned if result.model == "goodnet"]
-    suspect = findings.results[0]
+    pruned = [r for r in findings.evaluation if r.repaired and r.repaired.by_pruning]
+    repaired = [result for result in pruned if result.kind == "repaired"]
+    goodnets = [result for result in pruned if result.kind == "goodnet"]
+    suspect = findings.evaluation[0]
     attack = suspect.attack_success
     if attack is None:
         said = _unknown(findings, repaired)
@@ -73,7 +72,7 @@ def pruning_observations(findings: RepairResult) -> list[str]:
 
 
 def _place(model: RepairedModel | None) -> str:
-    return f"drop {model.points} ({model.direction})" if model else ""
+    return f"drop {model.drop} ({model.label})" if model else ""
 
 
 def _nothing_repaired(findings: RepairResult) -> str:
@@ -93,7 +92,7 @@ def _unknown(findings: RepairResult, repaired: Sequence[EvaluationRow]) -> list[
     ]
     if not repaired:
         return [*said, _nothing_repaired(findings)]
-    before = findings.results[0].clean_accuracy
+    before = findings.evaluation[0].clean_accuracy
     shares = sorted(result.clean_accuracy.value for result in repaired)
     said.append(
         f"Clean test accuracy is {percent(before.value)} for the suspect and "
@@ -101,7 +100,7 @@ def _unknown(findings: RepairResult, repaired: Sequence[EvaluationRow]) -> list[
     )
     flagged = [
         r.clean_flagged.value
-        for r in findings.results
+        for r in findings.evaluation
         if r.clean_flagged is not None and r.repaired and r.repaired.by_pruning
     ]
     said.append(
@@ -169,7 +168,7 @@ def _verdict(
     if not reduced and not removed:
         return _still_there(repaired)
     best = _best(removed or reduced)
-    attack, true = _attack(best), best.poisoned_accuracy
+    attack, true = _attack(best), best.poisoned_true_accuracy
     change = (
         f"at {_place(best.repaired)}, ASR fell from {percent(before.value)} to "
         f"{percent(attack.value)} (95 % interval {interval(attack)}) while clean test accuracy "
@@ -191,15 +190,18 @@ def _verdict(
 
 
 def _still_there(repaired: Sequence[EvaluationRow]) -> list[str]:
-    drops = {r: Fraction(r.repaired.points) for r in repaired if r.repaired}
-    lowest = min(drops, key=lambda result: (_attack(result).value, -drops[result]))
+    lowest = min(repaired, key=lambda row: (_attack(row).value, -_drop(row)))
     model = lowest.repaired
-    at = f"at drop {model.points}" if model else ""
-    order = f" ({model.direction})" if model else ""
+    at = f"at drop {model.drop}" if model else ""
+    order = f" ({model.label})" if model else ""
     return [
         f"Pruning did not remove this backdoor: {at} the ASR is still "
         f"{percent(_attack(lowest).value)}{order}; no pruned model has a lower one.",
     ]
+
+
+def _drop(row: EvaluationRow) -> Fraction:
+    return Fraction(row.repaired.drop or 0) if row.repaired else Fraction(0)
 
 
 def _remainder(attack: Proportion, classes: int) -> str:
@@ -248,13 +250,13 @@ def _goodnet(goodnets: Sequence[EvaluationRow]) -> list[str]:
 
 def _directions(repaired: Sequence[EvaluationRow]) -> list[str]:
     """Ascending against descending at the largest drop that both reach."""
-    found = {(r.repaired.points, r.repaired.direction): r for r in repaired if r.repaired}
+    found = {(r.repaired.drop, r.repaired.label): r for r in repaired if r.repaired}
     both = [p for p, direction in found if direction == "ascending" and (p, "descending") in found]
     if not both:
         return []
-    drop = max(both, key=Fraction)
+    drop = max(both, key=lambda drop: Fraction(drop or 0))
     up, down = found[drop, "ascending"], found[drop, "descending"]
-    pruned = [result.repaired.k for result in (up, down) if result.repaired]
+    pruned = [row.repaired.pruned for row in (up, down) if row.repaired]
     said = (
         f"At drop {drop}, ascending prunes {pruned[0]} channels and descending {pruned[1]}; clean "
         f"test accuracy is {percent(up.clean_accuracy.value)} and "

@@ -22,7 +22,7 @@ from goodnet.detection.verdict import BACKDOORED, Answer
 from goodnet.evaluation.results import EvaluationRow, RepairedModel
 from goodnet.metrics import PairedLoss, Proportion
 from goodnet.mitigation.outcome import TriggerRecheck
-from goodnet.report.findings import Recheck, RepairResult
+from goodnet.report.findings import ModelRecheck, RepairResult
 
 TRIGGERED: Final = 0.10  # ASR
 REMOVED: Final = 0.05  # ASR
@@ -35,7 +35,8 @@ class Candidate(NamedTuple):
     """A repaired model or GoodNet, and what speaks against it.
 
     Attributes:
-        result: what it does on the test sets.
+        row: what it does on the test sets.
+        repaired: the repaired model that it is, or is joined from.
         loss: the clean test accuracy that it loses.
         costly: whether that is shown to be more than the budget.
         attacked: whether the poisoned test set is not shown to have lost its effect.
@@ -43,11 +44,18 @@ class Candidate(NamedTuple):
             shown to be gone.
     """
 
-    result: EvaluationRow
+    row: EvaluationRow
+    repaired: RepairedModel
     loss: PairedLoss
     costly: bool
     attacked: bool
     doubted: tuple[int, ...]
+
+    @property
+    def file(self) -> str:
+        """Its file, below the repair's folder."""
+        joined = self.row.kind == "goodnet"
+        return self.repaired.goodnet_file if joined else self.repaired.model_file
 
     @property
     def can_be_used(self) -> bool:
@@ -60,9 +68,9 @@ class Candidate(NamedTuple):
 
         Of those that are doubted, one that was trained against it comes before pruned ones.
         """
-        attack, repaired = self.result.attack_success, self.result.repaired
-        value = self.result.clean_accuracy.value - (attack.value if attack else 0)
-        trained = bool(self.doubted and repaired and not repaired.by_pruning)
+        attack = self.row.attack_success
+        value = self.row.clean_accuracy.value - (attack.value if attack else 0)
+        trained = bool(self.doubted and not self.repaired.by_pruning)
         return not self.attacked, not self.doubted, trained, not self.costly, value
 
 
@@ -108,10 +116,10 @@ def recommend(findings: RepairResult) -> Recommendation:
     if basis is None:
         return Recommendation(answer, None, None, None, nearest)
     usable = [candidate for candidate in candidates if candidate.can_be_used]
-    models = [c for c in usable if c.result.model == "repaired"]
+    models = [c for c in usable if c.row.kind == "repaired"]
     model = max(models, key=lambda candidate: candidate.rank, default=None)
-    goodnets = [c for c in usable if c.result.model == "goodnet" and _tells_apart(c.result)]
-    own = [c for c in goodnets if model and c.result.repaired == model.result.repaired]
+    goodnets = [c for c in usable if c.row.kind == "goodnet" and _tells_apart(c.row)]
+    own = [c for c in goodnets if model and c.repaired == model.repaired]
     goodnet = max(own or goodnets, key=lambda candidate: candidate.rank, default=None)
     return Recommendation(answer, basis, model, goodnet, nearest)
 
@@ -121,7 +129,7 @@ def is_triggered(findings: RepairResult) -> bool | None:
 
     None where there is no such set, or its images are too few to tell.
     """
-    attack = findings.results[0].attack_success
+    attack = findings.evaluation[0].attack_success
     if attack is None:
         return None
     bound = max(TRIGGERED, 1 / findings.model.classes)
@@ -145,30 +153,35 @@ def still_works(recovery: TriggerRecheck) -> bool:
 
 def _candidates(findings: RepairResult, measured: bool) -> Iterator[Candidate]:
     """Every repaired model and GoodNet, models first."""
-    suspect = findings.results[0].clean_accuracy
-    agreed = {r.repaired: r.clean_accuracy for r in findings.results if r.model == "goodnet"}
-    rechecks: dict[RepairedModel | None, Recheck] = {r.repaired: r for r in findings.rechecks}
-    for result in findings.results[1:]:
-        after, both = result.clean_accuracy, agreed[result.repaired]
+    suspect = findings.evaluation[0].clean_accuracy
+    agreed = {row.repaired: row.clean_accuracy for row in findings.evaluation}  # a GoodNet's last
+    rechecks = {recheck.model: recheck for recheck in findings.rechecks}
+    for row in findings.evaluation:
+        if row.repaired is None:
+            continue
+        after, both = row.clean_accuracy, agreed[row.repaired]
         loss = PairedLoss(suspect.hits, after.hits, both.hits, after.count)
-        attack = result.attack_success
+        attack = row.attack_success
         yield Candidate(
-            result,
+            row,
+            row.repaired,
             loss,
             costly=100 * loss.low > findings.budget,
             attacked=measured and attack is not None and not is_removed(attack),
-            doubted=_doubted(findings, rechecks.get(result.repaired), measured),
+            doubted=_doubted(findings, rechecks.get(row.repaired), measured),
         )
 
 
-def _doubted(findings: RepairResult, recheck: Recheck | None, measured: bool) -> tuple[int, ...]:
+def _doubted(
+    findings: RepairResult, recheck: ModelRecheck | None, measured: bool
+) -> tuple[int, ...]:
     """The classes for which a backdoor may be left, as far as recovered triggers tell.
 
     A class that the poisoned test set is about is measured, and not estimated.
     """
     own = _targets_measured(findings) if measured else frozenset[int]()
-    recovered = recheck.recovered if recheck else ()
-    again = recheck.named if recheck else None
+    recovered = recheck.triggers if recheck else ()
+    again = recheck.backdoored_classes if recheck else None
     gone = {r.target for r in recovered if is_gone(r)} if again is not None else set()
     suspected = findings.verdict.standing_out
     doubted = [c for c in findings.verdict.classes if c not in gone]
@@ -192,7 +205,12 @@ def _tells_apart(result: EvaluationRow) -> bool:
 
 
 def _named(candidate: Candidate | None) -> dict[str, Any] | None:
-    if candidate is None or candidate.result.repaired is None:
+    if candidate is None:
         return None
-    repaired = candidate.result.repaired
-    return {"method": repaired.direction, "drop": repaired.points or None}
+    repaired = candidate.repaired
+    return {
+        "method": repaired.method,
+        "order": repaired.label if repaired.by_pruning else None,
+        "drop": repaired.drop,
+        "file": candidate.file,
+    }

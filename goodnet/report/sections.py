@@ -1,12 +1,12 @@
-"""What the report says of the verdict and of the second repair."""
+"""What the report says of the verdict and of the mitigation."""
 
 from typing import Any
 
 from goodnet.detection.verdict import Statistic, Verdict
-from goodnet.files import paths
+from goodnet.mitigation.methods import method_named
 from goodnet.mitigation.outcome import MitigationResult
 from goodnet.report.findings import RepairResult
-from goodnet.report.tables import HOW, classes_in_words, counted, percent
+from goodnet.report.tables import classes_in_words, counted, percent
 from goodnet.report.verdict_sentence import verdict_sentence
 
 LARGEST = 3  # classes of a method that are named with their number
@@ -24,7 +24,6 @@ def verdict_contents(verdict: Verdict) -> dict[str, Any]:
                 "area": percent(found.area),
                 "success": counted(found.success),
                 "margin": f"{found.margin:.1f}",
-                "picture": paths.trigger_figure(found.target),
             }
             for found in verdict.triggers
         ],
@@ -44,14 +43,14 @@ def _method(statistic: Statistic) -> dict[str, Any]:
     }
 
 
-def mitigated_contents(findings: RepairResult) -> dict[str, Any] | None:
+def mitigation_contents(findings: RepairResult) -> dict[str, Any] | None:
     """The second repair; None where there was none."""
-    found = findings.mitigated
+    found = findings.mitigation
     if found is None:
         return None
-    pruned = f"{found.pruned} channels were pruned first; " if found.pruned else ""
+    pruned = f"{found.model.pruned} channels were pruned first; " if found.model.pruned else ""
     return {
-        "how": HOW[found.name],
+        "how": method_named(found.model.method).title.lower(),
         "asked": "as the verdict calls for" if findings.method == "auto" else "as asked",
         "held_out": found.held_out_after.count,
         "before": counted(found.held_out_before),
@@ -59,30 +58,31 @@ def mitigated_contents(findings: RepairResult) -> dict[str, Any] | None:
         "again": _again(found),
         "account": f"{pruned}{found.steps} steps of training were done.",
         "guarded": classes_in_words(found.classes) if found.classes else "",
-        "file": paths.repaired_model(found.name, "", findings.model.format),
-        "goodnet": paths.goodnet(found.name, ""),
+        "file": found.model.model_file,
+        "goodnet": found.model.goodnet_file,
     }
 
 
-def _again(mitigated: MitigationResult) -> str:
+def _again(mitigation: MitigationResult) -> str:
     """What came of judging the network again, if that was done."""
-    if mitigated.named is None:
+    again = mitigation.backdoored_classes
+    if again is None:
         return ""
-    if not mitigated.named:
+    if not again:
         return "Judged again, as the suspect was, the trained network has no class that is named."
-    return f"Judged again, the trained network is backdoored, {classes_in_words(mitigated.named)}."
+    return f"Judged again, the trained network is backdoored, {classes_in_words(again)}."
 
 
 def estimates_contents(findings: RepairResult) -> list[dict[str, Any]]:
     """A row for each repaired model and class that a trigger was tried for."""
     return [
         {
-            "direction": recheck.repaired.direction,
-            "points": recheck.repaired.points,
+            "label": recheck.model.label,
+            "drop": recheck.model.drop or "",
             "target": recovery.target,
             "before": counted(recovery.before),
             "after": counted(recovery.after),
         }
         for recheck in findings.rechecks
-        for recovery in recheck.recovered
+        for recovery in recheck.triggers
     ]

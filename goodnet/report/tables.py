@@ -5,29 +5,19 @@ import io
 import math
 from collections.abc import Iterable, Sequence
 
+from goodnet.evaluation import columns
 from goodnet.evaluation.results import EvaluationRow
 from goodnet.metrics import Proportion
 from goodnet.pruning.curve import Curve
 from goodnet.report.findings import RepairResult
 
 CURVE_COLUMNS = ("order", "k", "channel", "fraction", "clean_accuracy", "attack_success")
-SHARES = ("clean_accuracy", "clean_flagged", "attack_success", "poisoned_flagged")
-EVALUATION_COLUMNS = (
-    *("model", "order", "drop", "channels_pruned", *SHARES, "clean_count", "poisoned_count"),
-    *(f"{share}_{end}" for share in SHARES for end in ("low", "high")),
-    *("poisoned_true_accuracy", "poisoned_true_accuracy_low", "poisoned_true_accuracy_high"),
-)
+OLDEST = 4  # columns of the evaluation, whose values and intervals stand together
 NAMES = {"suspect": "suspect", "repaired": "repaired", "goodnet": "GoodNet"}
 WORDS = {
     "ascending": "quietest channels first (ascending)",
     "descending": "loudest channels first (descending)",
 }
-
-MITIGATED_WORDS = {
-    "unlearned": "Unlearned",
-    "finepruned": "Fine-pruned",
-}
-HOW = {"unlearned": "unlearning", "finepruned": "fine-pruning"}
 
 Cell = str | int | float
 
@@ -45,27 +35,40 @@ def _curve_rows(curve: Curve) -> Iterable[tuple[Cell, ...]]:
         yield curve.order.direction, k, channel, fraction, curve.clean_accuracy[k], attack
 
 
-def evaluation_csv(results: Sequence[EvaluationRow]) -> str:
-    """The text of `evaluation.csv`: a row for each model; a share that is not known is empty."""
-    return _csv(EVALUATION_COLUMNS, map(_evaluation_row, results))
+def evaluation_csv(rows: Sequence[EvaluationRow]) -> str:
+    """The text of `evaluation.csv`: a row for each network; a share that is not known is empty.
+
+    What is added to a table stands at its end: columns behind the first four bring their interval
+    with them.
+    """
+    names = [column.name for column in columns.COLUMNS]
+    first, later = names[:OLDEST], names[OLDEST:]
+    heads = ["model", "order", "drop", "channels_pruned", *first, "clean_count", "poisoned_count"]
+    heads += [f"{name}_{end}" for name in first for end in ("low", "high")]
+    heads += [f"{name}{end}" for name in later for end in ("", "_low", "_high")]
+    return _csv(heads, (_evaluation_row(row, first, later) for row in rows))
 
 
-def _evaluation_row(result: EvaluationRow) -> tuple[Cell, ...]:
-    where = result.repaired
-    shares: list[Proportion | None] = [getattr(result, share) for share in SHARES]
-    attack, true = result.attack_success, result.poisoned_accuracy
+def _evaluation_row(
+    row: EvaluationRow, first: Sequence[str], later: Sequence[str]
+) -> tuple[Cell, ...]:
+    attack = row.attack_success
     return (
-        result.model,
-        where.direction if where else "",
-        where.points if where else "",
-        where.k if where else 0,
-        *(share.value if share else "" for share in shares),
-        result.clean_accuracy.count,
-        attack.count if attack else "",
-        *(end for share in shares for end in _ends(share)),
-        true.value if true else "",
-        *_ends(true),
+        *(row.kind, *_identity(row), row.repaired.pruned if row.repaired else 0),
+        *(_value(row.shares[name]) for name in first),
+        *(row.clean_accuracy.count, attack.count if attack else ""),
+        *(end for name in first for end in _ends(row.shares[name])),
+        *(n for name in later for n in (_value(row.shares[name]), *_ends(row.shares[name]))),
     )
+
+
+def _identity(row: EvaluationRow) -> tuple[str, str]:
+    """The repaired model's order or method, and its drop, as they stand in tables."""
+    return (row.repaired.label, row.repaired.drop or "") if row.repaired else ("", "")
+
+
+def _value(share: Proportion | None) -> Cell:
+    return share.value if share else ""
 
 
 def _ends(share: Proportion | None) -> tuple[Cell, Cell]:
@@ -82,18 +85,13 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
 
 def results_table(findings: RepairResult) -> str:
     """The evaluation as fixed-width text, and below it a line for each drop not reached."""
-    attacked = findings.results[0].attack_success is not None
-    header = ["model", "order", "drop", "pruned", "clean accuracy"]
-    header += ["ASR", "flagged poisoned"] if attacked else []
-    rows = [[*header, "flagged clean"]]
-    for result in findings.results:
-        where = result.repaired
-        row = [NAMES[result.model], where.direction if where else "", where.points if where else ""]
-        row += [f"{where.k if where else 0} of {findings.model.channels}"]
-        row += [_short(result.clean_accuracy)]
-        if attacked:
-            row += [_short(result.attack_success), _short(result.poisoned_flagged)]
-        rows.append([*row, _short(result.clean_flagged)])
+    attacked = findings.evaluation[0].attack_success is not None
+    brief = [c for c in columns.COLUMNS if c.brief and (attacked or c.images == "clean")]
+    rows = [["model", "order", "drop", "pruned", *(column.title for column in brief)]]
+    for row in findings.evaluation:
+        pruned = row.repaired.pruned if row.repaired else 0
+        cells = [NAMES[row.kind], *_identity(row), f"{pruned} of {findings.model.channels}"]
+        rows.append([*cells, *(_short(row.shares[column.name]) for column in brief)])
     return "\n".join([*_aligned(rows), *not_reached(findings.curves)])
 
 

@@ -1,6 +1,5 @@
 """What the UI shows of a repair, whether its tasks ran or were cached."""
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -13,25 +12,22 @@ from goodnet.files import paths, storage
 from goodnet.files.storage import StoredFile
 from goodnet.report.conclusion import conclude
 from goodnet.report.findings import RepairResult
+from goodnet.report.pictures import Picture
 from goodnet.report.tables import results_table
 
 
 def show(
-    findings: RepairResult, pictures: Sequence[StoredFile], files: Sequence[StoredFile], folder: str
+    findings: RepairResult, pictures: Sequence[Picture], files: Sequence[StoredFile], folder: str
 ) -> None:
     """Leave the conclusion, the result table and the figures as an artifact of the flow run.
 
     Args:
         findings: what was found.
-        pictures: the figures, which are shown.
+        pictures: those of the report, which are shown.
         files: all that is in the folder, which is linked.
         folder: the repair's folder.
     """
-    by_name = {picture.uri.rsplit("/", 1)[-1]: picture for picture in pictures}
-    names = [paths.curve_figure(curve.order.direction) for curve in findings.curves]
-    triggers = [paths.trigger_figure(found.target) for found in findings.verdict.triggers]
-    names = [*names, paths.EVALUATION_FIGURE, paths.VERDICT_FIGURE, *triggers]
-    images = [_image(name, by_name[name]) for name in names]
+    images = [f"![{picture.caption}]({picture.address})" for picture in pictures]
     table = f"```\n{results_table(findings)}\n```"
     links = "\n".join(f"- {_link(file.uri, folder)}, {file.bytes:,} bytes" for file in files)
     where = f"Everything is in {_code(folder)}:\n\n{links}"
@@ -83,9 +79,3 @@ def _link(uri: str, folder: str) -> str:
     """A link to a stored file; its name, below the folder, is one of ours."""
     address = uri if storage.is_remote(uri) else f"file://{Path(uri).resolve()}"
     return f"[{uri.removeprefix(folder).lstrip('/')}]({quote(address, safe='/:')})"
-
-
-def _image(name: str, picture: StoredFile) -> str:
-    """The picture within Markdown: the UI draws `data:` addresses, and no others of ours."""
-    content = base64.b64encode(storage.read(picture)).decode("ascii")
-    return f"![{name}](data:image/png;base64,{content})"

@@ -1,0 +1,96 @@
+"""The steps of pruning as cached tasks. TensorFlow is imported when one really runs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from prefect.logging import get_run_logger
+
+from goodnet.evaluation.results import SUSPECT, RepairedModel
+from goodnet.files.storage import StoredFile
+from goodnet.metrics import Counts
+from goodnet.pruning.curve import Curve, Swept
+from goodnet.pruning.order import Order
+from goodnet.report.findings import DatasetInfo, ModelInfo
+from goodnet.scale import PixelScaleInfo, Scale
+from tasks import opened
+from tasks.caching import cached_task
+from tasks.progress import reporter
+from tasks.references import SplitSuspect, SuspectFile
+
+
+@cached_task(name="open suspect", run_name="open suspect", places=("suspect",))
+def describe_suspect(suspect: SuspectFile, layer: str) -> ModelInfo:
+    """The suspect, opened under every check."""
+    from goodnet.report.inspection import describe_model
+
+    return describe_model(opened.suspect(suspect), layer=layer, uri=suspect.model.uri)
+
+
+@cached_task(name="open data set", run_name="open {role}", places=("data",))
+def describe_data(suspect: SuspectFile, data: StoredFile, role: str) -> DatasetInfo:
+    """The data set, opened under every check."""
+    from goodnet.report.inspection import describe_set
+
+    return describe_set(opened.dataset(data, opened.suspect(suspect)), role, data.uri)
+
+
+@cached_task(name="find pixel scale", run_name="find pixel scale, {request}")
+def find_scale(suspect: SuspectFile, layer: str, request: str, valid: StoredFile) -> PixelScaleInfo:
+    """The scale asked for, or the one clean images are answered better at."""
+    from goodnet.pruning.sweep import clean_accuracy, find_scale
+
+    split = opened.split(suspect, layer)
+    clean = opened.dataset(valid, opened.suspect(suspect))
+    progress = reporter("finding the pixel scale")
+    if request == "auto":
+        return find_scale(split, clean, source=suspect.model.uri, progress=progress)
+    scale = Scale(request)
+    accuracy = clean_accuracy(split, clean, scale, progress)
+    return PixelScaleInfo(scale, "given", {scale: accuracy})
+
+
+@cached_task(name="measure activations", run_name="measure activations of {split.layer}")
+def measure_activations(split: SplitSuspect, valid: StoredFile) -> list[float]:
+    """Mean activation of each channel of the layer over the clean validation images."""
+    from goodnet.pruning.sweep import mean_activations
+
+    clean = opened.dataset(valid, opened.suspect(split.suspect))
+    progress = reporter("measuring activations")
+    network = opened.split(split.suspect, split.layer)
+    means: list[float] = mean_activations(network, clean, split.scale, progress).tolist()
+    return means
+
+
+@cached_task(name="sweep", run_name="sweep {role}")
+def sweep(split: SplitSuspect, orders: Sequence[Order], data: StoredFile, role: str) -> list[Swept]:
+    """For each order, the images answered with their label at k = 0, 1, ... channels pruned."""
+    from goodnet.pruning.sweep import tally
+
+    network = opened.split(split.suspect, split.layer)
+    dataset = opened.dataset(data, opened.suspect(split.suspect))
+    states = np.concatenate([order.kept() for order in orders])
+    get_run_logger().info("%d states of %s, %s", len(states), split.layer, network.form)
+    progress = reporter(f"sweeping {role} images")
+    swept = tally(network, dataset, split.scale, states, progress).swept()
+    steps = len(swept.hits) // len(orders)
+    starts = range(0, len(swept.hits), steps)
+    return [Swept(swept.hits[start : start + steps], swept.count) for start in starts]
+
+
+@cached_task(name="evaluate", run_name="evaluate on {role}")
+def evaluate(
+    split: SplitSuspect,
+    curves: Sequence[Curve],
+    models: Sequence[RepairedModel],
+    data: StoredFile,
+    role: str,
+) -> dict[str, Counts]:
+    """What the suspect and each pruned model do on a test set, by the models' names."""
+    from goodnet.evaluation.results import states_of
+    from goodnet.pruning.sweep import tally
+
+    network = opened.split(split.suspect, split.layer)
+    dataset = opened.dataset(data, opened.suspect(split.suspect))
+    progress = reporter(f"evaluating on {role} images")
+    counts = tally(network, dataset, split.scale, states_of(curves, models), progress).by_state()
+    return dict(zip([SUSPECT, *(model.name for model in models)], counts, strict=True))
