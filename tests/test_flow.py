@@ -31,7 +31,7 @@ from goodnet.network.suspect import open_suspect
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import mean_activations
 from goodnet.pruning.zeroing import prune
-from goodnet.report.tables import CURVE_COLUMNS, EVALUATION_COLUMNS
+from goodnet.report.tables import CURVE_COLUMNS, evaluation_columns
 from tasks import caching
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -106,7 +106,7 @@ def test_one_command_leaves_everything_and_a_manifest_that_is_true(
     assert len(curves) == 2 * 61
     assert curves[0]["channel"] == ""
     evaluation = table(folder / "evaluation.csv")
-    assert tuple(evaluation[0]) == EVALUATION_COLUMNS
+    assert list(evaluation[0]) == evaluation_columns()
     assert evaluation[0]["model"] == "suspect"
     assert float(evaluation[0]["clean_accuracy"]) > 0.8
     assert float(evaluation[0]["attack_success"]) > 0.8

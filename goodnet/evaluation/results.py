@@ -24,6 +24,7 @@ class RepairedModel:
 
     Attributes:
         method: "pruning", or the mitigation method that made it.
+        title: that method in words.
         label: in tables: the order its channels were pruned in, or for example "unlearned".
         drop: the drop it was taken at, in points; None where it was not made by pruning alone.
         pruned: how many channels are pruned.
@@ -32,6 +33,7 @@ class RepairedModel:
     """
 
     method: str
+    title: str
     label: str
     drop: str | None
     pruned: int
@@ -103,6 +105,7 @@ def pruned_models(curves: Sequence[Curve], suffix: str) -> tuple[RepairedModel, 
     return tuple(
         RepairedModel(
             method=PRUNING,
+            title="Pruning",
             label=curve.order.direction,
             drop=drop.points,
             pruned=drop.k,

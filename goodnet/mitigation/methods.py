@@ -54,7 +54,9 @@ class Method:
         """
         model_file = paths.mitigated_model(self.label, ".keras" if self.gated else suffix)
         goodnet_file = paths.mitigated_goodnet(self.label)
-        return RepairedModel(self.name, self.label, None, pruned, model_file, goodnet_file)
+        return RepairedModel(
+            self.name, self.title, self.label, None, pruned, model_file, goodnet_file
+        )
 
 
 def _unlearn(*inputs: Any) -> "MethodResult":

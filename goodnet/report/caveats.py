@@ -1,95 +1,62 @@
-"""What weakens a repair's numbers, in plain sentences."""
+"""What weakens a repair's numbers: the facts that the template `caveats` puts into words."""
 
 from fractions import Fraction
 from math import ceil
 from typing import Final
 
+from goodnet.metrics import Proportion
 from goodnet.report.findings import RepairResult
+from goodnet.report.prose import sentences
 from goodnet.report.recommendation import recommend, still_works
-from goodnet.report.tables import classes_in_words, interval
+from goodnet.report.thresholds import WIDE
 
-WIDE: Final = 0.10  # an interval wider than this calls for a larger set
+FEWEST: Final = 10  # images that the smallest drop should be
 
 
 def caveats(findings: RepairResult) -> list[str]:
     """What weakens this repair's numbers, as sentences with the numbers in them."""
-    return [
-        *_chosen_among_many(findings),
-        *_still_triggered(findings),
-        *_lacking_classes(findings),
-        *_same_sets(findings),
-        *_small_sets(findings),
-    ]
+    mitigation, valid = findings.mitigation, findings.baseline_clean.count
+    images = [ceil(Fraction(drop) * valid / 100) for drop in findings.points]
+    return sentences(
+        "caveats",
+        chosen_among=_chosen_among(findings),
+        method=mitigation.model.title.lower() if mitigation else "",
+        still_triggered=[
+            trigger.target
+            for trigger in (mitigation.triggers if mitigation else ())
+            if still_works(trigger)
+        ],
+        classes=findings.model.classes,
+        incomplete=[
+            set_
+            for set_ in findings.sets
+            if set_.role.startswith("clean") and set_.labels_present < findings.model.classes
+        ],
+        given_twice=_given_twice(findings),
+        valid=valid,
+        drops=findings.points,
+        drops_in_images=images if images[0] < FEWEST else [],
+        widest=_widest(findings),
+    )
 
 
-def _chosen_among_many(findings: RepairResult) -> list[str]:
-    """What choosing does to the numbers of what was chosen."""
+def _chosen_among(findings: RepairResult) -> int:
+    """Among how many networks the test sets chose what is recommended; 0 where they did not."""
     chosen, count = recommend(findings), len(findings.evaluation) - 1
-    if chosen.basis != "measured" or not (chosen.model or chosen.goodnet) or count < 2:
-        return []
-    return [
-        f"What is recommended was chosen among {count} repaired models and GoodNets by these test "
-        "sets, so it may do a little worse on other images."
-    ]
+    by_tests = chosen.basis == "measured" and (chosen.model or chosen.goodnet)
+    return count if by_tests and count > 1 else 0
 
 
-def _still_triggered(findings: RepairResult) -> list[str]:
-    """Classes that a trigger recovered from the suspect still leads to after training."""
-    mitigation = findings.mitigation
-    works = [r.target for r in mitigation.triggers if still_works(r)] if mitigation else []
-    if not works:
-        return []
-    return [
-        f"After unlearning, a trigger still takes most clean images to {classes_in_words(works)}."
-    ]
-
-
-def _lacking_classes(findings: RepairResult) -> list[str]:
-    classes = findings.model.classes
-    blind = {
-        "clean valid": " Channels that only the others use look unused, and what a mitigation "
-        "did to them is unknown."
-    }
-    return [
-        f"The {set_name(found.role)} shows {found.labels_present} of the model's {classes} "
-        f"classes: it says nothing about the others.{blind.get(found.role, '')}"
-        for found in findings.sets
-        if found.role.startswith("clean") and found.labels_present < classes
-    ]
-
-
-def set_name(role: str) -> str:
-    """A data set's role in words: "clean validation set"."""
-    return f"{role.replace('valid', 'validation')} set"
-
-
-def _same_sets(findings: RepairResult) -> list[str]:
-    """Sets that were given twice: then the test is no test."""
+def _given_twice(findings: RepairResult) -> list[list[str]]:
+    """The roles of each file that was given as more than one set: then the test is no test."""
     roles: dict[str, list[str]] = {}
-    for found in findings.sets:
-        roles.setdefault(found.sha256, []).append(set_name(found.role))
-    return [
-        f"The same file was given as {' and '.join(same)}: what was measured on it is not "
-        "independent."
-        for same in roles.values()
-        if len(same) > 1
-    ]
+    for dataset in findings.sets:
+        roles.setdefault(dataset.sha256, []).append(dataset.role)
+    return [same for same in roles.values() if len(same) > 1]
 
 
-def _small_sets(findings: RepairResult) -> list[str]:
-    count = findings.baseline_clean.count
-    images = [ceil(Fraction(asked) * count / 100) for asked in findings.points]
-    said = []
-    if images[0] < 10:
-        said.append(
-            f"With {count} clean validation images, one image is {100 / count:.2f} points; the "
-            f"drops of {', '.join(findings.points)} points are {', '.join(map(str, images))} "
-            "images, so where they fall is partly luck."
-        )
-    shares = [
-        share for row in findings.evaluation for share in row.shares.values() if share is not None
-    ]
+def _widest(findings: RepairResult) -> Proportion | None:
+    """The share with the widest interval; None where that is narrow enough."""
+    shares = [share for row in findings.evaluation for share in row.shares.values() if share]
     widest = max(shares, key=lambda share: share.high - share.low)
-    if widest.high - widest.low > WIDE:
-        said.append(f"The test sets are small: 95 % intervals are as wide as {interval(widest)}.")
-    return said
+    return widest if widest.high - widest.low > WIDE else None

@@ -7,7 +7,6 @@ import numpy as np
 
 from goodnet.evaluation.results import EvaluationRow, RepairedModel
 from goodnet.metrics import Proportion
-from goodnet.mitigation.methods import method_named
 from goodnet.pruning.curve import Curve, Drop
 from goodnet.report.figures import (
     BLACK,
@@ -254,7 +253,7 @@ def _heading(model: RepairedModel) -> str:
     """What stands above the bars of models that were made alike."""
     if model.by_pruning:
         return WORDS[model.label].capitalize()
-    return method_named(model.method).title
+    return model.title
 
 
 def _draw_label(axes: Axes, place: int, label: str, width: float, *, heading: bool) -> None:

@@ -6,10 +6,9 @@ out of the suspect, and a suspect is hostile.
 
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
@@ -19,25 +18,16 @@ from goodnet.evaluation.columns import Column
 from goodnet.evaluation.results import EvaluationRow, pruned_models
 from goodnet.metrics import Proportion
 from goodnet.pruning.curve import Curve
-from goodnet.report.caveats import caveats, set_name
+from goodnet.report.caveats import caveats
 from goodnet.report.conclusion import conclude
 from goodnet.report.findings import RepairResult
 from goodnet.report.pictures import Picture
-from goodnet.report.sections import estimates_contents, mitigation_contents, verdict_contents
+from goodnet.report.prose import FILTERS, TEMPLATES
 from goodnet.report.tables import NAMES, WORDS, counted, not_reached, percent
+from goodnet.report.verdict_sentence import verdict_sentence
 from goodnet.scale import Scale
 
-TEMPLATES = FileSystemLoader(Path(__file__).parent / "templates")
 SCALES = {Scale.RAW: "raw (0 to 255)", Scale.UNIT: "unit (0 to 1)"}
-LAYER_CHOSEN = {
-    "given": "as asked",
-    "found": "found: the last pooling layer, or else the last convolution",
-}
-SWEPT = {
-    "incremental": "Every k was tried: each adds one channel's share to the next layer's sums.",
-    "masked": "Every k was tried: for each, all that follows the layer was run.",
-    "both": "Every k was tried: each adds one channel's share to the next sums where it can.",
-}
 LONGEST = 1000  # characters of a sentence
 LISTED = 24  # channels that are named one by one
 ALL, ENDS, AROUND = 16, 3, 2  # layers: all of so many, or those at both ends and around the pruned
@@ -67,10 +57,10 @@ def report_markdown(findings: RepairResult, pictures: Sequence[Picture]) -> str:
         autoescape=False,  # it is Markdown, and `finalize` escapes it
         keep_trailing_newline=True,
     )
+    environment.filters |= FILTERS
     text = environment.get_template("report.md.j2").render(
         pictures_of=lambda section: [p for p in pictures if p.section == section],
-        counted=counted,
-        set_name=set_name,
+        LISTED=LISTED,
         **_contents(findings),
     )
     return re.sub(r"\n{3,}", "\n\n", text)
@@ -94,22 +84,27 @@ def _contents(findings: RepairResult) -> dict[str, Any]:
         "conclusion": conclude(findings),
         "caveats": caveats(findings),
         "shape": " x ".join("any" if side is None else str(side) for side in model.input_shape),
-        "chosen": LAYER_CHOSEN.get(model.layer_chosen, model.layer_chosen),
-        "swept": SWEPT[model.swept_by],
         "layers": _layers(model.layers, model.layer),
-        "channels": [*_dead(findings.curves[0]), *_tied(findings.curves[0])],
+        "dead": findings.curves[0].order.dead,
+        "ties": findings.curves[0].order.ties,
         "curves": [_curve(curve) for curve in findings.curves],
         "repaired": _repaired(findings),
         "missed": not_reached(findings.curves),
-        "verdict": verdict_contents(findings.verdict),
-        "mitigation": mitigation_contents(findings),
-        "estimates": estimates_contents(findings),
+        "verdict": findings.verdict,
+        "verdict_sentence": verdict_sentence(findings.verdict),
+        "mitigation": findings.mitigation,
+        "method": _method(findings),
         "clean": _evaluated(findings, "clean"),
         "poisoned": _evaluated(findings, "poisoned"),
         "compared": _compared(findings),
         "attacked": suspect.attack_success is not None,
         "true_known": suspect.poisoned_true_accuracy is not None,
     }
+
+
+def _method(findings: RepairResult) -> str:
+    """The mitigation method in words; empty where none was used."""
+    return findings.mitigation.model.title.lower() if findings.mitigation else ""
 
 
 def _layers(layers: Iterable[tuple[str, str]], pruned: str) -> list[tuple[str, str, str]]:
@@ -128,44 +123,13 @@ def _layers(layers: Iterable[tuple[str, str]], pruned: str) -> list[tuple[str, s
 
 
 def _curve(curve: Curve) -> dict[str, Any]:
-    """A curve's heading, its picture, and where it ends."""
-    direction = curve.order.direction
+    """A curve's heading, and where it ends."""
     return {
-        "direction": direction,
-        "heading": WORDS[direction].capitalize(),
-        "attacked": curve.attack_success is not None,
-        "ends": _ends(curve),
+        "direction": curve.order.direction,
+        "heading": WORDS[curve.order.direction].capitalize(),
+        "clean_end": percent(curve.clean_accuracy[-1]),
+        "attack_end": percent(curve.attack_success[-1]) if curve.attack_success else "",
     }
-
-
-def _dead(curve: Curve) -> list[str]:
-    dead = curve.order.dead
-    if not dead:
-        return ["Every channel is used by some clean image: none is dead."]
-    named = ", ".join(map(str, dead[:LISTED])) + (", …" if len(dead) > LISTED else "")
-    return [
-        f"{len(dead)} of {len(curve.order.channels)} channels are dead, exactly zero on all clean "
-        f"validation images: {named}."
-    ]
-
-
-def _tied(curve: Curve) -> list[str]:
-    """Which channels have no order among themselves."""
-    tied = curve.order.ties
-    if not tied:
-        return ["No two channels have the same mean, so the order is the only one."]
-    groups = f"{len(tied)} group{'s' * (len(tied) > 1)}"
-    return [
-        f"{sum(map(len, tied))} channels are tied with others, in {groups}; among themselves they "
-        "go by their number, which is arbitrary."
-    ]
-
-
-def _ends(curve: Curve) -> str:
-    said = f"With all channels pruned, clean accuracy is {percent(curve.clean_accuracy[-1])}"
-    if curve.attack_success is None:
-        return f"{said}."
-    return f"{said} and the ASR is {percent(curve.attack_success[-1])}."
 
 
 def _repaired(findings: RepairResult) -> list[dict[str, Any]]:

@@ -16,17 +16,14 @@ Each bound is held against a 95 % interval, not against the share itself:
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from goodnet.detection.verdict import BACKDOORED, Answer
 from goodnet.evaluation.results import EvaluationRow, RepairedModel
 from goodnet.metrics import PairedLoss, Proportion
 from goodnet.mitigation.outcome import TriggerRecheck
 from goodnet.report.findings import ModelRecheck, RepairResult
-
-TRIGGERED: Final = 0.10  # ASR
-REMOVED: Final = 0.05  # ASR
-WORKS: Final = 0.50  # the share of clean images that a recovered trigger takes to its class
+from goodnet.report.thresholds import REMOVED, TRIGGERED, WORKS
 
 Basis = Literal["measured", "estimated"]
 

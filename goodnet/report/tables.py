@@ -41,18 +41,25 @@ def evaluation_csv(rows: Sequence[EvaluationRow]) -> str:
     What is added to a table stands at its end: columns behind the first four bring their interval
     with them.
     """
-    names = [column.name for column in columns.COLUMNS]
-    first, later = names[:OLDEST], names[OLDEST:]
+    return _csv(evaluation_columns(), map(_evaluation_row, rows))
+
+
+def evaluation_columns() -> list[str]:
+    """The heads of `evaluation.csv`."""
+    first, later = _names()
     heads = ["model", "order", "drop", "channels_pruned", *first, "clean_count", "poisoned_count"]
     heads += [f"{name}_{end}" for name in first for end in ("low", "high")]
-    heads += [f"{name}{end}" for name in later for end in ("", "_low", "_high")]
-    return _csv(heads, (_evaluation_row(row, first, later) for row in rows))
+    return heads + [f"{name}{end}" for name in later for end in ("", "_low", "_high")]
 
 
-def _evaluation_row(
-    row: EvaluationRow, first: Sequence[str], later: Sequence[str]
-) -> tuple[Cell, ...]:
-    attack = row.attack_success
+def _names() -> tuple[list[str], list[str]]:
+    """The columns whose values and intervals stand together, and those added later."""
+    names = [column.name for column in columns.COLUMNS]
+    return names[:OLDEST], names[OLDEST:]
+
+
+def _evaluation_row(row: EvaluationRow) -> tuple[Cell, ...]:
+    (first, later), attack = _names(), row.attack_success
     return (
         *(row.kind, *_identity(row), row.repaired.pruned if row.repaired else 0),
         *(_value(row.shares[name]) for name in first),
@@ -146,6 +153,11 @@ def interval(share: Proportion) -> str:
 def points(fall: float) -> str:
     """A fall in points, cut, not rounded, to two digits: 1.999 has not reached 2."""
     return f"{math.floor(100 * fall + 1e-6) / 100:.2f}"
+
+
+def set_name(role: str) -> str:
+    """A data set's role in words: "clean validation set"."""
+    return f"{role.replace('valid', 'validation')} set"
 
 
 def classes_in_words(classes: Sequence[int]) -> str:
