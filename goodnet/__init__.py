@@ -1,30 +1,86 @@
 """GoodNet: take an image classifier nobody trusts, give back one that can be used.
 
 The whole method, without Prefect. Names are imported when they are first used, so that
-`import goodnet` is cheap; what needs TensorFlow imports it then.
+`import goodnet` is cheap; most of them then import TensorFlow.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from goodnet.api import (
+        Evaluation,
+        GoodNet,
+        Model,
+        RepairedNetwork,
+        detect,
+        evaluate,
+        load_images,
+        load_model,
+        prune,
+        repair,
+        sweep,
+        write_report,
+    )
+    from goodnet.datasets.dataset import CleanDataset, Dataset
+    from goodnet.detection.verdict import Verdict
+    from goodnet.errors import (
+        DataRefused,
+        GoodNetError,
+        InputRefused,
+        ModelRefused,
+        RequestRefused,
+    )
+    from goodnet.pruning.curve import Curve
+    from goodnet.report.conclusion import conclude, headline
+    from goodnet.report.findings import RepairResult
+    from goodnet.report.recommendation import Recommendation, recommend
 
 _HOMES = {
-    "goodnet.network.suspect": ("Suspect", "open_suspect"),
-    "goodnet.datasets.dataset": ("Dataset", "open_dataset"),
-    "goodnet.scale": ("Scale",),
-    "goodnet.pruning.split": ("Split",),
-    "goodnet.network.graph": ("choose_layer",),
-    "goodnet.pruning.order": ("Order", "order_channels"),
-    "goodnet.pruning.sweep": ("find_scale", "mean_activations", "tally"),
-    "goodnet.pruning.curve": ("Curve", "make_curve", "parse_points"),
-    "goodnet.evaluation.results": ("repaired_models", "results_of", "states_of"),
-    "goodnet.network.goodnet": ("join",),
-    "goodnet.network.save": ("save_network",),
-    "goodnet.pruning.zeroing": ("prune",),
-    "goodnet.errors": ("GoodNetError", "InputRefused", "ModelRefused", "DataRefused"),
+    "goodnet.api": (
+        *("Evaluation", "GoodNet", "Model", "RepairedNetwork", "detect", "evaluate"),
+        *("load_images", "load_model", "prune", "repair", "sweep", "write_report"),
+    ),
+    "goodnet.datasets.dataset": ("CleanDataset", "Dataset"),
+    "goodnet.detection.verdict": ("Verdict",),
+    "goodnet.errors": (
+        *("DataRefused", "GoodNetError", "InputRefused", "ModelRefused", "RequestRefused"),
+    ),
+    "goodnet.pruning.curve": ("Curve",),
+    "goodnet.report.conclusion": ("conclude", "headline"),
+    "goodnet.report.findings": ("RepairResult",),
+    "goodnet.report.recommendation": ("Recommendation", "recommend"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME_OF)
+__all__ = [
+    "CleanDataset",
+    "Curve",
+    "DataRefused",
+    "Dataset",
+    "Evaluation",
+    "GoodNet",
+    "GoodNetError",
+    "InputRefused",
+    "Model",
+    "ModelRefused",
+    "Recommendation",
+    "RepairResult",
+    "RepairedNetwork",
+    "RequestRefused",
+    "Verdict",
+    "conclude",
+    "detect",
+    "evaluate",
+    "headline",
+    "load_images",
+    "load_model",
+    "prune",
+    "recommend",
+    "repair",
+    "sweep",
+    "write_report",
+]
 
 
 def __getattr__(name: str) -> Any:

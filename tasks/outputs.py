@@ -87,20 +87,10 @@ def store_report(
     findings: RepairResult, pictures: Sequence[Picture], folder: str
 ) -> list[StoredFile]:
     """The pictures, the tables, and the report as Markdown and as one self-contained page."""
-    from goodnet.report.document import report_html, report_markdown
-    from goodnet.report.tables import curves_csv, evaluation_csv
+    from goodnet.report.folder import report_files
 
-    text = report_markdown(findings, pictures)
-    contents = {picture.file: picture.png for picture in pictures}
-    contents |= {
-        paths.CURVES_CSV: curves_csv(findings.curves).encode(),
-        paths.EVALUATION_CSV: evaluation_csv(findings.evaluation).encode(),
-        paths.REPORT_MD: text.encode(),
-        paths.REPORT_HTML: report_html(text, pictures).encode(),
-    }
-    return [
-        storage.put(content, storage.inside(folder, name)) for name, content in contents.items()
-    ]
+    files = report_files(findings, pictures)
+    return [storage.put(file, storage.inside(folder, name)) for name, file in files.items()]
 
 
 @cached_task(

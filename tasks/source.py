@@ -4,8 +4,9 @@ The source of a function is its own, that of every name of ours that it uses, an
 of `flows`, `tasks` and `goodnet`, imports within functions included. A unit of it is what a module
 binds to one name; what a module does whenever it is imported counts with each of its units. Of a
 package that is used as a whole, to be run, `__main__` counts as well, and so do the files of a
-folder beside a module that a string of the module names: its templates. Comments, docstrings and
-layout do not count, nor how Prefect runs a task or flow.
+folder beside a module that a string of the module names: its templates. What lists the modules of
+its own package (`iter_modules`) uses them all. Comments, docstrings and layout do not count, nor
+how Prefect runs a task or flow.
 
 Limits: a name that is put together at run time is not seen.
 """
@@ -94,6 +95,8 @@ def _used(unit: Unit, module: Module, statements: list[ast.stmt]) -> Iterator[Un
     for node in nodes:
         if not isinstance(node, ast.Name):
             continue
+        if node.id == "iter_modules":
+            yield from _beside(unit.module, module.folder)
         if node.id in module.bound and node.id != unit.name:
             yield Unit(unit.module, node.id)
         target, part = imported.get(node.id), parts.get(id(node), "__")
@@ -101,6 +104,13 @@ def _used(unit: Unit, module: Module, statements: list[ast.stmt]) -> Iterator[Un
             yield _member(target.module, part)
         elif target:
             yield target
+
+
+def _beside(package: str, folder: Path) -> Iterator[Unit]:
+    """The modules of a package, each as a whole."""
+    for path in sorted(folder.glob("*.py")):
+        if path.stem != "__init__":
+            yield Unit(f"{package}.{path.stem}", "")
 
 
 def _files_named(statements: list[ast.stmt], folder: Path) -> Iterator[Path]:

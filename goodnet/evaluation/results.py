@@ -12,7 +12,7 @@ from goodnet.evaluation.columns import Kind
 from goodnet.files import paths
 from goodnet.metrics import Counts, Proportion
 from goodnet.pruning.curve import Curve
-from goodnet.pruning.order import Order
+from goodnet.pruning.order import Direction, Order
 
 SUSPECT: Final = "suspect"
 PRUNING: Final = "pruning"
@@ -103,18 +103,23 @@ def pruned_models(curves: Sequence[Curve], suffix: str) -> tuple[RepairedModel, 
         suffix: the suspect's format, ".h5" or ".keras".
     """
     return tuple(
-        RepairedModel(
-            method=PRUNING,
-            title="Pruning",
-            label=curve.order.direction,
-            drop=drop.points,
-            pruned=drop.k,
-            model_file=paths.pruned_model(curve.order.direction, drop.points, suffix),
-            goodnet_file=paths.pruned_goodnet(curve.order.direction, drop.points),
-        )
+        pruned_model(curve.order.direction, drop.points, drop.k, suffix)
         for curve in curves
         for drop in curve.drops
         if drop.k is not None
+    )
+
+
+def pruned_model(direction: Direction, points: str, k: int, suffix: str) -> RepairedModel:
+    """The model in which the first k channels of an order are pruned, at a drop."""
+    return RepairedModel(
+        method=PRUNING,
+        title="Pruning",
+        label=direction,
+        drop=points,
+        pruned=k,
+        model_file=paths.pruned_model(direction, points, suffix),
+        goodnet_file=paths.pruned_goodnet(direction, points),
     )
 
 

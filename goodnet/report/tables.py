@@ -92,14 +92,20 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
 
 def results_table(findings: RepairResult) -> str:
     """The evaluation as fixed-width text, and below it a line for each drop not reached."""
-    attacked = findings.evaluation[0].attack_success is not None
+    table = evaluation_table(findings.evaluation, findings.model.channels)
+    return "\n".join([table, *not_reached(findings.curves)])
+
+
+def evaluation_table(evaluation: Sequence[EvaluationRow], channels: int) -> str:
+    """The evaluation as fixed-width text; `channels` is how many the pruned layer has."""
+    attacked = evaluation[0].attack_success is not None
     brief = [c for c in columns.COLUMNS if c.brief and (attacked or c.images == "clean")]
     rows = [["model", "order", "drop", "pruned", *(column.title for column in brief)]]
-    for row in findings.evaluation:
+    for row in evaluation:
         pruned = row.repaired.pruned if row.repaired else 0
-        cells = [NAMES[row.kind], *_identity(row), f"{pruned} of {findings.model.channels}"]
+        cells = [NAMES[row.kind], *_identity(row), f"{pruned} of {channels}"]
         rows.append([*cells, *(_short(row.shares[column.name]) for column in brief)])
-    return "\n".join([*_aligned(rows), *not_reached(findings.curves)])
+    return "\n".join(_aligned(rows))
 
 
 def not_reached(curves: Sequence[Curve]) -> list[str]:

@@ -1,0 +1,20 @@
+"""What a repair's folder holds beside its networks, as file names and contents."""
+
+from collections.abc import Sequence
+
+from goodnet.files import paths
+from goodnet.report.document import report_html, report_markdown
+from goodnet.report.findings import RepairResult
+from goodnet.report.pictures import Picture
+from goodnet.report.tables import curves_csv, evaluation_csv
+
+
+def report_files(findings: RepairResult, pictures: Sequence[Picture]) -> dict[str, bytes]:
+    """The pictures, the tables, and the report as Markdown and as one self-contained page."""
+    text = report_markdown(findings, pictures)
+    return {picture.file: picture.png for picture in pictures} | {
+        paths.CURVES_CSV: curves_csv(findings.curves).encode(),
+        paths.EVALUATION_CSV: evaluation_csv(findings.evaluation).encode(),
+        paths.REPORT_MD: text.encode(),
+        paths.REPORT_HTML: report_html(text, pictures).encode(),
+    }
