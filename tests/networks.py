@@ -216,7 +216,7 @@ _BUILDERS: tuple[Callable[[], keras.Model], ...] = (
 )  # fmt: skip
 
 
-def _balanced(model: keras.Model) -> keras.Model:
+def balanced(model: keras.Model) -> keras.Model:
     """The model, with its last layer set so that it answers images with different classes."""
     scores = np.log(model.predict_on_batch(random_images(64)))
     middle = scores.mean(axis=0)
@@ -227,7 +227,7 @@ def _balanced(model: keras.Model) -> keras.Model:
 
 
 def _randomised(build: Callable[[], keras.Model]) -> Callable[[], keras.Model]:
-    return lambda: _balanced(randomise(build()))
+    return lambda: balanced(randomise(build()))
 
 
 NETWORKS: dict[str, Callable[[], keras.Model]] = {

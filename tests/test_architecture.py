@@ -12,10 +12,10 @@ from goodnet.network.architecture import (
     DEEPEST_NESTING,
     MOST_CALLS,
     MOST_LAYERS,
-    Architecture,
     parse_architecture,
 )
 from goodnet.network.build import build_network
+from goodnet.network.graph import Architecture
 
 IMAGES = np.random.default_rng(3).random((6, *IMAGE_SHAPE), dtype=np.float32)
 

@@ -1,18 +1,39 @@
 """Every layer of the allow-list, with every argument that matters, is rebuilt as Keras has it."""
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
-from networks import CLASSES, IMAGE_SHAPE, randomise
+from conftest import PROJECT
+from networks import CLASSES, IMAGE_SHAPE, balanced, random_images, randomise
+from test_sweep import as_dataset, plainly
 
 from goodnet.backend import keras
+from goodnet.errors import ModelRefused
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.build import build_network
-from goodnet.network.layers import ACTIVATIONS, LAYERS, TRAINING_ONLY
+from goodnet.network.checks import IS_CHANNELS_LAST, IS_SIZES
+from goodnet.network.graph import choose_layer
+from goodnet.network.layers import (
+    ACTIVATIONS,
+    LAYERS,
+    TRAINING_ONLY,
+    LayerTraits,
+    always,
+    traits_of,
+)
+from goodnet.network.suspect import Suspect
+from goodnet.pruning.order import DIRECTIONS, order_channels
+from goodnet.pruning.split import Split
+from goodnet.pruning.sweep import block_answers, mean_activations
+from goodnet.pruning.zeroing import plan_zeroing
+from goodnet.scale import Scale
+from goodnet.training.finetune import pixel_kernels
 
 layers = keras.layers
 rng = np.random.default_rng(7)
@@ -93,7 +114,6 @@ INSTANCES: dict[str, list[dict[str, Any]]] = {
         *({"height": 20, "width": 5, "interpolation": i} for i in ("area", "lanczos3", "nearest")),
     ],
 }
-MERGING = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
 CASES = [(kind, arguments) for kind in INSTANCES for arguments in INSTANCES[kind]]
 
 
@@ -101,7 +121,8 @@ def around(layer: keras.layers.Layer) -> keras.Model:
     """A classifier with the layer in its middle."""
     inputs = keras.Input(IMAGE_SHAPE)
     x = layers.Conv2D(3, 3, padding="same")(inputs)
-    if type(layer).__name__ in MERGING:
+    kind = type(layer).__name__
+    if traits_of(kind).merging or kind == "Concatenate":
         pair = [inputs, x]
         x = layer(pair if isinstance(layer, layers.Subtract) else [*pair, layers.ReLU()(x)])
     else:
@@ -122,8 +143,11 @@ def legacy_config(model: keras.Model, folder: Path) -> Any:
         return json.loads(file.attrs["model_config"])
 
 
-def test_every_class_of_the_allow_list_is_tried() -> None:
+def test_every_class_of_the_allow_list_is_tried_and_documented() -> None:
     assert set(INSTANCES) == set(LAYERS)
+    *_, section = (PROJECT / "docs" / "extending.md").read_text().partition("## A layer\n")
+    listed = section.partition("Known layers:")[2].partition("\n\n")[0]
+    assert re.findall(r"\w+", listed) == sorted(LAYERS)
 
 
 @pytest.mark.parametrize(
@@ -142,3 +166,44 @@ def test_layer_is_rebuilt_as_keras_has_it(
             assert influences(ours) == influences(theirs)
         expected = np.asarray(model(images, training=False))
         np.testing.assert_array_equal(np.asarray(built(images, training=False)), expected)
+
+
+def test_one_record_is_all_that_a_new_layer_needs(
+    monkeypatch: pytest.MonkeyPatch, as_suspect: Callable[[Any], Suspect]
+) -> None:
+    """A pooling layer that is refused today opens, is chosen, swept, zeroed, trained through."""
+    inputs = keras.Input(IMAGE_SHAPE)
+    x = layers.AdaptiveMaxPooling2D((9, 8))(inputs)
+    x = layers.Conv2D(6, 3, activation="relu", name="conv")(x)
+    x = layers.AdaptiveMaxPooling2D(3, name="adaptive")(x)
+    outputs = layers.Dense(CLASSES, activation="softmax")(layers.Flatten()(x))
+    network = balanced(randomise(keras.Model(inputs, outputs)))
+    with pytest.raises(ModelRefused, match=r"'AdaptiveMaxPooling2D .* not allowed"):
+        as_suspect(network)
+    record = LayerTraits(
+        arguments={
+            "output_size": IS_SIZES,
+            "data_format": IS_CHANNELS_LAST,
+        },
+        role="pooling",
+        prunable=True,
+        keeps_zero=always,
+        channelwise=always,
+        keeps_scale=True,
+    )
+    monkeypatch.setitem(LAYERS, "AdaptiveMaxPooling2D", record)
+    suspect = as_suspect(network)
+    assert choose_layer(suspect.plan, "auto", "model") == "adaptive"
+    assert plan_zeroing(suspect.plan, "adaptive", "model").side == "made"
+    (kernel,) = pixel_kernels(suspect.plan, suspect.network)
+    assert kernel is suspect.network.get_layer("conv").kernel
+    images = random_images(64)
+    for layer in ("adaptive", "conv"):
+        split = Split(suspect, layer)
+        assert split.form == "incremental"
+        means = mean_activations(split, as_dataset(images, np.zeros(64, np.int64)), Scale.RAW)
+        for direction in DIRECTIONS:
+            order = order_channels(means, direction)
+            (plain,) = plainly(suspect, layer, order.channels, images)
+            assert len(np.unique(plain)) > 1, "a network with one answer shows nothing"
+            assert np.array_equal(block_answers(split, images, order.kept())[1:], plain)

@@ -2,61 +2,33 @@
 
 The configuration comes out of a file nobody trusts, so nothing in it is ever given to Keras'
 deserialisation. It is parsed here, in plain Python, against the allow-list of `layers.py`; what
-comes out holds names, numbers and references only, and `network.py` builds the network from it.
+comes out holds names, numbers and references only, and `build.py` builds the network from it.
 Compile and training configuration is not looked at.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 from goodnet.errors import ModelRefused, one_line
-from goodnet.network.calls import Call, MadeBy, Ref, count_from_zero, in_order, refs_of
+from goodnet.network.calls import Call, Node, Ref, count_from_zero, in_order
+from goodnet.network.checks import is_number, is_size
+from goodnet.network.graph import Architecture, Layer
 from goodnet.network.layers import (
     INPUT,
     LAYERS,
-    MERGING,
     MODELS,
-    NEUTRAL,
     OPERATIONS,
-    RENAMED_ARGUMENTS,
-    RENAMED_CLASSES,
-    SAME_IN_TRAINING,
     TRAINING_ONLY,
-    is_number,
-    is_size,
+    current_name,
+    traits_of,
 )
-
-__all__ = ["Architecture", "Call", "Layer", "Ref", "parse_architecture", "refs_of"]
 
 MOST_LAYERS = 2_000
 MOST_CALLS = 5_000  # of layers, those in nested models counted at each use of the model
 DEEPEST_NESTING = 8
 LONGEST_NAME = 200
-
-
-class Layer(NamedTuple):
-    """One layer of the allow-list with its checked arguments."""
-
-    name: str
-    kind: str
-    arguments: Mapping[str, Any]
-    trainable: bool = True
-
-
-class Architecture(NamedTuple):
-    """A model: its layers in the file's order, the calls that join them, its ends.
-
-    `kind` is "Sequential" or "Functional"; a Sequential's calls are its layers' order.
-    """
-
-    name: str
-    kind: str
-    layers: tuple["Layer | Architecture", ...]
-    calls: tuple[Call, ...]
-    inputs: tuple[Ref, ...]
-    outputs: tuple[Ref, ...]
-    trainable: bool = True
 
 
 def parse_architecture(config: Any, source: object) -> Architecture:
@@ -109,7 +81,7 @@ class _Parser:
         name = self.name(config.get("name") or kind.lower())
         trainable = config.get("trainable", True) is not False
         read = self.sequential if kind == "Sequential" else self.functional
-        plan = read(name, config, depth)._replace(trainable=trainable)
+        plan = replace(read(name, config, depth), trainable=trainable)
         if depth and len(plan.outputs) != 1:
             raise self.refuse(f"nested model {name!r} has {len(plan.outputs)} outputs, not one")
         return plan
@@ -132,42 +104,45 @@ class _Parser:
     def functional(self, name: str, config: Mapping[str, Any], depth: int) -> Architecture:
         layers = [self.layer(data, depth) for data in config["layers"]]
         self.check_names(layers)
-        nodes = [
-            (Ref(layer.name, number, 0), layer, node)
-            for layer, data in zip(layers, config["layers"], strict=True)
-            for number, node in enumerate(data.get("inbound_nodes") or [])
+        written = [
+            (layer, number, data)
+            for layer, entry in zip(layers, config["layers"], strict=True)
+            for number, data in enumerate(entry.get("inbound_nodes") or [])
         ]
-        calls = [(made, Call(made.layer, self.arguments_of(*rest))) for made, *rest in nodes]
+        nodes = [
+            Node(Ref(layer.name, number, 0), Call(layer.name, self.call_arguments(layer, data)))
+            for layer, number, data in written
+        ]
         nested = {layer.name: layer.kind for layer in layers if isinstance(layer, Architecture)}
         inputs, outputs = self.ends(config["input_layers"]), self.ends(config["output_layers"])
-        keras_2 = any(isinstance(node, list) for *_, node in nodes)
-        calls, outputs = count_from_zero(nested, calls, outputs, keras_2=keras_2)
+        keras_2 = any(isinstance(data, list) for *_, data in written)
+        nodes, outputs = count_from_zero(nested, nodes, outputs, keras_2=keras_2)
         sources = {Ref(layer.name, 0, 0) for layer in layers if _is_input(layer)}
-        if not (set(inputs) <= sources and set(outputs) <= sources | {ref for ref, _ in calls}):
+        if not (set(inputs) <= sources and set(outputs) <= sources | {n.tensor for n in nodes}):
             raise self.refuse("the model's inputs or outputs name no tensor of it")
-        ordered = self.in_order(calls, sources)
+        ordered = self.in_order(nodes, sources)
         return Architecture(name, "Functional", tuple(layers), ordered, inputs, outputs)
 
-    def in_order(self, calls: Sequence[MadeBy], sources: set[Ref]) -> tuple[Call, ...]:
+    def in_order(self, nodes: Sequence[Node], sources: set[Ref]) -> tuple[Call, ...]:
         """The calls, each behind those whose outputs it takes."""
-        ordered = in_order(calls, sources)
-        if len(ordered) < len(calls):
-            made = {ref for ref, _ in ordered}
-            stuck = next(ref.layer for ref, _ in calls if ref not in made)
+        ordered = in_order(nodes, sources)
+        if len(ordered) < len(nodes):
+            reached = {node.tensor for node in ordered}
+            stuck = next(n.tensor.layer for n in nodes if n.tensor not in reached)
             raise self.refuse(
                 f"the layers do not form a network: {stuck!r} waits for a tensor that is never made"
             )
-        return tuple(call for _, call in ordered)
+        return tuple(node.call for node in ordered)
 
     def layer(self, data: Any, depth: int) -> "Layer | Architecture":
         self.count += 1
         if self.count > MOST_LAYERS:
             raise self.refuse(f"more than {MOST_LAYERS} layers")
         written = _text(data["class_name"])
-        kind = RENAMED_CLASSES.get(written, written)
+        kind = current_name(written)
         if kind in MODELS:
             model = self.model(data, depth + 1)
-            return model._replace(name=self.name(data.get("name") or model.name))
+            return replace(model, name=self.name(data.get("name") or model.name))
         config = data["config"]
         name = self.name(config.get("name") or data.get("name") or kind.lower())
         if kind == INPUT:
@@ -183,19 +158,18 @@ class _Parser:
         return Layer(name, kind, arguments, config.get("trainable", True) is not False)
 
     def arguments(self, name: str, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
-        allowed = LAYERS.get(kind, OPERATIONS.get(kind, {}))
-        renamed, neutral = RENAMED_ARGUMENTS.get(kind, {}), NEUTRAL.get(kind, {})
-        arguments = {}
+        traits, arguments = traits_of(kind), {}
         for written, value in config.items():
-            key = renamed.get(written, written)
-            if key in allowed:
-                if not allowed[key](value):
+            key = traits.renamed.get(written, written)
+            if key in traits.arguments:
+                if not traits.arguments[key](value):
                     raise self.refuse(
                         f"layer {name!r} ({kind}): argument {key} = {one_line(value, 60)} "
                         "is not allowed"
                     )
-                arguments[key] = value
-            elif key in neutral and neutral[key] == value:
+                convert = traits.converted.get(key)
+                arguments[key] = convert(value) if convert else value
+            elif key in traits.neutral and traits.neutral[key] == value:
                 continue
             elif key not in TRAINING_ONLY and key not in _EVERY_LAYER:
                 raise self.refuse(
@@ -217,7 +191,7 @@ class _Parser:
                 "rebuild the model with the float32 policy and save it again"
             )
 
-    def arguments_of(self, layer: "Layer | Architecture", node: Any) -> tuple[Any, ...]:
+    def call_arguments(self, layer: "Layer | Architecture", node: Any) -> tuple[Any, ...]:
         """The positional arguments of one call, from Keras 2's lists or Keras 3's tensors."""
         if isinstance(node, list):
             keywords = [item[3] for item in node if len(item) > 3]
@@ -226,10 +200,10 @@ class _Parser:
         else:
             keywords = [node.get("kwargs") or {}]
             arguments = tuple(self.argument(value, layer) for value in node["args"])
-            if layer.kind in MERGING and len(arguments) > 1:  # a + b is Add()([a, b])
+            if traits_of(layer.kind).merging and len(arguments) > 1:  # a + b is Add()([a, b])
                 arguments = (arguments,)
         for key, value in (pair for given in keywords for pair in given.items()):
-            harmless = layer.kind in SAME_IN_TRAINING or value is False
+            harmless = value is False or traits_of(layer.kind).same_in_training
             if not (value is None or (key == "training" and harmless)):
                 said = one_line(f"{key}={value}", 60)
                 raise self.refuse(f"layer {layer.name!r} is called with {said!r}")

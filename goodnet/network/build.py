@@ -13,10 +13,10 @@ import numpy as np
 
 from goodnet.backend import keras
 from goodnet.errors import InputRefused, ModelRefused, one_line
-from goodnet.network.architecture import Architecture, Layer, Ref
-from goodnet.network.calls import with_tensors
+from goodnet.network.calls import Ref, with_tensors
 from goodnet.network.cost import SIDE, Layers, check_cost
-from goodnet.network.layers import INPUT, OPERATIONS
+from goodnet.network.graph import Architecture, Layer
+from goodnet.network.layers import INPUT
 from goodnet.network.weights import StoredFile, paired_weights
 
 
@@ -129,15 +129,11 @@ def _layers(plan: Architecture) -> Layers:
 
 
 def _layer(plan: Layer) -> Any:
-    arguments = dict(plan.arguments)
     if plan.kind == INPUT:
-        return keras.layers.InputLayer(batch_shape=arguments["batch_shape"], name=plan.name)
-    if plan.kind in OPERATIONS:
-        home = keras.src.ops.nn if plan.kind == "OneHot" else keras.src.ops.numpy
-        return getattr(home, plan.kind)(**arguments, name=plan.name)
-    if plan.kind == "BatchNormalization" and isinstance(arguments.get("axis"), list):
-        arguments["axis"] = arguments["axis"][0]  # Keras 2 wrote a list of one
-    layer = getattr(keras.layers, plan.kind)(**arguments, name=plan.name)
+        return keras.layers.InputLayer(batch_shape=plan.arguments["batch_shape"], name=plan.name)
+    home = plan.traits.home
+    module = keras.layers if home == "layers" else getattr(keras.src.ops, home)
+    layer = getattr(module, plan.kind)(**plan.arguments, name=plan.name)
     if not plan.trainable:
         layer.trainable = False
     return layer

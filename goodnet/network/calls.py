@@ -24,7 +24,11 @@ class Call(NamedTuple):
     arguments: tuple[Any, ...]
 
 
-MadeBy = tuple[Ref, Call]
+class Node(NamedTuple):
+    """A call, and the tensor that it makes."""
+
+    tensor: Ref
+    call: Call
 
 
 def refs_of(call: Call) -> Iterator[Ref]:
@@ -49,36 +53,35 @@ def with_tensors(argument: Any, tensors: Mapping[Ref, Any]) -> Any:
     return argument
 
 
-def in_order(calls: Sequence[MadeBy], known: Collection[Ref]) -> list[MadeBy]:
-    """The calls, each behind those whose tensors it takes, else in the given order.
+def in_order(nodes: Sequence[Node], inputs: Collection[Ref]) -> list[Node]:
+    """The nodes, each behind those whose tensors it takes, else in the order they come in.
 
-    Calls that wait for a tensor nobody makes are left out.
+    Nodes that wait for a tensor nobody makes are left out.
     """
-    takers, missing = defaultdict[Ref, list[int]](list), list[int]()
-    known = set(known)
-    for place, (made, call) in enumerate(calls):
-        needed = set(refs_of(call))
-        if made.call:  # the calls of one layer keep their order
-            needed.add(made._replace(call=made.call - 1))
-        needed -= known
-        missing.append(len(needed))
-        for ref in needed:
-            takers[ref].append(place)
-    ready, ordered = [place for place, count in enumerate(missing) if not count], []
+    consumers, missing = defaultdict[Ref, list[int]](list), list[int]()
+    for index, (tensor, call) in enumerate(nodes):
+        sources = set(refs_of(call))
+        if tensor.call:  # the calls of one layer keep their order
+            sources.add(tensor._replace(call=tensor.call - 1))
+        sources.difference_update(inputs)
+        missing.append(len(sources))
+        for ref in sources:
+            consumers[ref].append(index)
+    ready, ordered = [index for index, count in enumerate(missing) if not count], list[Node]()
     while ready:
-        made_by = calls[heapq.heappop(ready)]
-        ordered.append(made_by)
-        for place in takers[made_by[0]]:
-            missing[place] -= 1
-            if not missing[place]:
-                heapq.heappush(ready, place)
+        node = nodes[heapq.heappop(ready)]
+        ordered.append(node)
+        for index in consumers[node.tensor]:
+            missing[index] -= 1
+            if not missing[index]:
+                heapq.heappush(ready, index)
     return ordered
 
 
 def count_from_zero(
-    nested: Mapping[str, str], calls: Sequence[MadeBy], outputs: Sequence[Ref], *, keras_2: bool
-) -> tuple[list[MadeBy], tuple[Ref, ...]]:
-    """Calls and outputs, with the calls of nested models numbered from 0.
+    nested: Mapping[str, str], nodes: Sequence[Node], outputs: Sequence[Ref], *, keras_2: bool
+) -> tuple[list[Node], tuple[Ref, ...]]:
+    """Nodes and outputs, with the calls of nested models numbered from 0.
 
     Keras 2 numbers them from 1; Keras 3 only where a Functional one is an output, and its first
     versions like Keras 2. As every call in a file is taken by another one or is an output, the
@@ -86,37 +89,38 @@ def count_from_zero(
 
     Args:
         nested: the nested models' names and kinds.
-        calls: the calls of all layers.
+        nodes: the calls of all layers.
         outputs: the model's outputs.
         keras_2: whether Keras 2 wrote them.
 
     Raises:
         ValueError: no start is right.
     """
-    times = Counter(made.layer for made, _ in calls)
-    taken, ended = defaultdict[str, set[int]](set), defaultdict[str, set[int]](set)
-    for _, call in calls:
-        for ref in refs_of(call):
-            taken[ref.layer].add(ref.call)
+    times = Counter(node.tensor.layer for node in nodes)
+    inner, outer = defaultdict[str, set[int]](set), defaultdict[str, set[int]](set)
+    for node in nodes:
+        for ref in refs_of(node.call):
+            inner[ref.layer].add(ref.call)
     for ref in outputs:
-        ended[ref.layer].add(ref.call)
+        outer[ref.layer].add(ref.call)
     starts = {}
     for name, kind in nested.items():
         for start in _possible_starts(kind, keras_2):
-            numbers = {n - start[0] for n in taken[name]} | {n - start[1] for n in ended[name]}
+            numbers = {n - start[0] for n in inner[name]} | {n - start[1] for n in outer[name]}
             if numbers == set(range(times[name])):
                 starts[name] = start
                 break
         else:
             raise ValueError(f"the uses of the nested model {name!r} are misnumbered")
 
-    def moved(place: int) -> Callable[[Ref], Ref]:
-        return lambda ref: ref._replace(call=ref.call - starts.get(ref.layer, (0, 0))[place])
+    def renumber(end: int) -> Callable[[Ref], Ref]:
+        return lambda ref: ref._replace(call=ref.call - starts.get(ref.layer, (0, 0))[end])
 
     renumbered = [
-        (ref, call._replace(arguments=_each(call.arguments, moved(0)))) for ref, call in calls
+        Node(tensor, call._replace(arguments=_map_refs(renumber(0), call.arguments)))
+        for tensor, call in nodes
     ]
-    return renumbered, tuple(map(moved(1), outputs))
+    return renumbered, tuple(map(renumber(1), outputs))
 
 
 def _possible_starts(kind: str, keras_2: bool) -> Sequence[tuple[int, int]]:
@@ -126,11 +130,11 @@ def _possible_starts(kind: str, keras_2: bool) -> Sequence[tuple[int, int]]:
     return ((0, 1), (1, 1)) if kind == "Functional" else ((0, 0),)
 
 
-def _each(arguments: tuple[Any, ...], change: Callable[[Ref], Ref]) -> tuple[Any, ...]:
+def _map_refs(change: Callable[[Ref], Ref], arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(
         change(argument)
         if isinstance(argument, Ref)
-        else _each(argument, change)
+        else _map_refs(change, argument)
         if isinstance(argument, tuple)
         else argument
         for argument in arguments

@@ -11,8 +11,8 @@ from typing import Any
 
 from goodnet.backend import keras
 from goodnet.errors import ModelRefused
-from goodnet.network.architecture import Architecture, Layer, Ref
-from goodnet.network.calls import with_tensors
+from goodnet.network.calls import Ref, with_tensors
+from goodnet.network.graph import Architecture, Layer
 from goodnet.network.layers import INPUT
 
 LARGEST_TENSOR = 1 << 25  # values; VGG16 has 3 million in its largest, EfficientNetB7 17

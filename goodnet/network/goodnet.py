@@ -1,11 +1,13 @@
 """Repaired models and GoodNets as Keras files that need nothing of ours to be opened."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from goodnet.backend import keras
-from goodnet.network.architecture import Architecture, Call, Layer, Ref
 from goodnet.network.build import build_network
+from goodnet.network.calls import Call, Ref
+from goodnet.network.graph import Architecture, Layer
 from goodnet.network.layers import INPUT
 from goodnet.network.suspect import Suspect
 from goodnet.scale import Scale
@@ -76,8 +78,8 @@ def _of_both(
     images = INPUT_NAMES[scale]
     layers: tuple[Layer | Architecture, ...] = (
         Layer(images, INPUT, {"batch_shape": (None, *suspect.input_shape)}),
-        suspect.plan._replace(name=SUSPECT),
-        suspect.plan._replace(name=REPAIRED),
+        replace(suspect.plan, name=SUSPECT),
+        replace(suspect.plan, name=REPAIRED),
         *(layer for layer, _ in steps),
     )
     calls = (

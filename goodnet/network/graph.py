@@ -1,107 +1,171 @@
-"""What the plan of a network says about one of its layers, without running anything."""
+"""A network's plan as a graph: its layers, the calls that join them, and what follows from both.
 
-from collections.abc import Iterator
-from typing import Any
+Nothing is run here. A nested model is one call of the model that it lies in.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from goodnet.errors import RequestRefused, one_line
-from goodnet.network.architecture import Architecture, Call, Layer, Ref, refs_of
-
-POOLING = frozenset(
-    {"MaxPooling2D", "AveragePooling2D", "GlobalMaxPooling2D", "GlobalAveragePooling2D"}
-)
-CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose"})
-ACTIVATION_LAYERS = frozenset({"Activation", "ReLU", "LeakyReLU", "PReLU", "ELU"})
-PRUNABLE = POOLING | CONVOLUTIONS | ACTIVATION_LAYERS | {"BatchNormalization", "Add", "Concatenate"}
+from goodnet.network.calls import Call, Node, Ref, refs_of
+from goodnet.network.layers import ACTIVATIONS, LayerTraits, traits_of
 
 
-class Graph:
-    """The calls of an architecture, numbered, with who makes and who takes each tensor.
+class Layer(NamedTuple):
+    """One layer of the allow-list with its checked arguments."""
 
-    A nested model is one call here.
+    name: str
+    kind: str
+    arguments: Mapping[str, Any]
+    trainable: bool = True
+
+    @property
+    def traits(self) -> LayerTraits:
+        """What is known of its class."""
+        return traits_of(self.kind)
+
+    @property
+    def activation(self) -> str:
+        """The name of its activation, "linear" where it has none."""
+        return self.arguments.get("activation") or self.traits.activation or "linear"
+
+    @property
+    def keeps_zero(self) -> bool:
+        """Whether it maps a channel of zeros to the same channel of zeros."""
+        return self.traits.keeps_zero(self.arguments) and ACTIVATIONS[self.activation].keeps_zero
+
+    @property
+    def bare(self) -> "Layer | None":
+        """The layer without an activation that keeps the order of scores; None if it has none.
+
+        Scores are (n, classes): a softmax over another axis is none that keeps their order.
+        """
+        over_classes = self.arguments.get("axis", -1) in (-1, 1, [-1], [1])
+        if not (ACTIVATIONS[self.activation].order_preserving and over_classes):
+            return None
+        if self.traits.activation:
+            return Layer(self.name, "Activation", {"activation": "linear"}, self.trainable)
+        return self._replace(arguments={**self.arguments, "activation": "linear"})
+
+    @property
+    def groups(self) -> int:
+        """How many groups of channels it convolves apart."""
+        return int(self.arguments.get("groups", 1))
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A model: its layers in the file's order, the calls that join them, its ends.
+
+    `kind` is "Sequential" or "Functional"; a Sequential's calls are its layers' order.
     """
 
-    def __init__(self, plan: Architecture) -> None:
-        self.plan = plan
-        self.layers: dict[str, Layer | Architecture] = {layer.name: layer for layer in plan.layers}
-        counts: dict[str, int] = {}
-        self.calls: list[tuple[Ref, Call]] = []
-        for call in plan.calls:
-            number = counts.setdefault(call.layer, 0)
-            self.calls.append((Ref(call.layer, number, 0), call))
-            counts[call.layer] += 1
-        self.times = counts
-        self.made_by = dict(self.calls)
+    name: str
+    kind: str
+    layers: tuple["Layer | Architecture", ...]
+    calls: tuple[Call, ...]
+    inputs: tuple[Ref, ...]
+    outputs: tuple[Ref, ...]
+    trainable: bool = True
 
-    def takers(self, ref: Ref) -> list[tuple[Ref, Call]]:
-        """The calls that take a tensor, each with the tensor it makes."""
-        return [(made, call) for made, call in self.calls if ref in refs_of(call)]
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """The calls in their order, each with the tensor it makes."""
+        numbers = Counter[str]()
+        nodes = list[Node]()
+        for call in self.calls:
+            nodes.append(Node(Ref(call.layer, numbers[call.layer], 0), call))
+            numbers[call.layer] += 1
+        return tuple(nodes)
 
-    def needed(self, outputs: set[Ref], given: set[Ref]) -> list[tuple[Ref, Call]]:
-        """The calls that lead from the given tensors to the outputs, in order."""
-        wanted, found = set(outputs) - given, []
-        for made, call in reversed(self.calls):
-            if made in wanted:
-                found.append((made, call))
-                wanted |= set(refs_of(call)) - given
-        return found[::-1]
+    @cached_property
+    def calls_by_tensor(self) -> Mapping[Ref, Call]:
+        """The call that makes each tensor."""
+        return dict(self.nodes)
 
-    def crossing(self, ref: Ref) -> tuple[Ref, ...]:
+    @cached_property
+    def uses(self) -> Counter[str]:
+        """How often each layer is called."""
+        return Counter(call.layer for call in self.calls)
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, "Layer | Architecture"]:
+        return {layer.name: layer for layer in self.layers}
+
+    def layer(self, name: str) -> Layer:
+        """A layer; in place of a nested model a layer of the kind "model", of unknown traits."""
+        layer = self._by_name[name]
+        return layer if isinstance(layer, Layer) else Layer(name, "model", {}, layer.trainable)
+
+    def nested(self, name: str) -> "Architecture | None":
+        """A nested model; None where the name is a layer's."""
+        layer = self._by_name[name]
+        return None if isinstance(layer, Layer) else layer
+
+    def consumers(self, ref: Ref) -> list[Node]:
+        """The nodes that take a tensor."""
+        return [node for node in self.nodes if ref in refs_of(node.call)]
+
+    def ancestors(self, outputs: set[Ref], inputs: set[Ref]) -> list[Node]:
+        """The nodes that lead from the inputs to the outputs, in order."""
+        missing, ancestors = set(outputs) - inputs, list[Node]()
+        for node in reversed(self.nodes):
+            if node.tensor in missing:
+                ancestors.append(node)
+                missing |= set(refs_of(node.call)) - inputs
+        return ancestors[::-1]
+
+    def skip_inputs(self, ref: Ref) -> tuple[Ref, ...]:
         """The tensors, beside `ref`, that what follows it takes from what does not: shortcuts."""
-        after, crossing = {ref}, dict[Ref, None]()
-        for made, call in self.needed(set(self.plan.outputs), {ref}):
-            if any(taken in after for taken in refs_of(call)):
-                after.add(made)
-        for made, call in self.calls:
-            if made in after and made != ref:
-                crossing |= {taken: None for taken in refs_of(call) if taken not in after}
-        return tuple(crossing)
-
-    def kind(self, name: str) -> str:
-        """The class of a layer; "model" for a nested one."""
-        layer = self.layers[name]
-        return layer.kind if isinstance(layer, Layer) else "model"
-
-    def arguments(self, name: str) -> dict[str, Any]:
-        """The checked arguments of a layer; none of a nested model."""
-        layer = self.layers[name]
-        return dict(layer.arguments) if isinstance(layer, Layer) else {}
+        after, skips = {ref}, dict[Ref, None]()
+        for tensor, call in self.ancestors(set(self.outputs), {ref}):
+            if any(source in after for source in refs_of(call)):
+                after.add(tensor)
+        for tensor, call in self.nodes:
+            if tensor in after and tensor != ref:
+                skips |= {source: None for source in refs_of(call) if source not in after}
+        return tuple(skips)
 
 
-def choose_layer(plan: Architecture, wanted: str, source: object) -> str:
+def choose_layer(plan: Architecture, name: str, source: object) -> str:
     """The name of the layer to prune.
 
     Args:
         plan: the suspect's architecture.
-        wanted: a layer's name, or "auto": the last pooling layer before the dense part; if there
+        name: a layer's name, or "auto": the last pooling layer before the dense part; if there
             is none, the last convolution.
         source: the model, for the error message.
 
     Raises:
         RequestRefused: there is no such layer, or its channels cannot be pruned.
     """
-    graph = Graph(plan)
-    used = [made.layer for made, _ in graph.needed(set(plan.outputs), set())]
-    if wanted == "auto":
-        for kinds in (POOLING, CONVOLUTIONS):
-            found = [name for name in used if graph.kind(name) in kinds and graph.times[name] == 1]
-            if found:
-                return found[-1]
+    used = [node.call.layer for node in plan.ancestors(set(plan.outputs), set())]
+    if name == "auto":
+        once = [each for each in used if plan.uses[each] == 1]
+        for role in ("pooling", "convolution"):
+            candidates = [each for each in once if plan.layer(each).traits.role == role]
+            if candidates:
+                return candidates[-1]
         raise RequestRefused(
             source, "has no pooling layer and no convolution of its own; name one with --layer"
         )
-    candidates = ", ".join(name for name in used if graph.kind(name) in PRUNABLE)
-    if wanted not in used:
+    prunable = ", ".join(each for each in used if plan.layer(each).traits.prunable)
+    if name not in used:
         raise RequestRefused(
             source,
-            f"has no layer {one_line(wanted, 60)!r}; layers that can be pruned: {candidates}",
+            f"has no layer {one_line(name, 60)!r}; layers that can be pruned: {prunable}",
         )
-    if graph.kind(wanted) not in PRUNABLE or graph.times[wanted] != 1:
+    layer = plan.layer(name)
+    if not layer.traits.prunable or plan.uses[name] != 1:
         raise RequestRefused(
             source,
-            f"layer {wanted!r} ({graph.kind(wanted)}) has no channels that can be pruned; layers "
-            f"that can be: {candidates}",
+            f"layer {name!r} ({layer.kind}) has no channels that can be pruned; layers "
+            f"that can be: {prunable}",
         )
-    return wanted
+    return name
 
 
 def describe_layers(plan: Architecture) -> Iterator[tuple[str, str]]:

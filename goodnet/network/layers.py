@@ -1,28 +1,347 @@
-"""The Keras layers that an image classifier is built of, and the arguments they may have.
+"""The Keras layers that an image classifier is built of: what they may say, and what they do.
 
-Everything else in a model's configuration is refused. An argument that changes what the layer
-computes is checked here, and so are the rate of dropout and the momentum of normalisation, which a
-repaired network keeps for whoever trains it further. Others that only matter in training
-(initialisers, regularisers, constraints) are dropped. No value from a file ever names a Python
-object.
+ONE table, LAYERS, has a record for each class; the parser, the sweep, the pruning and the training
+look there and name no class themselves. What is not in the table is refused, and so is an argument
+that its record does not have. An argument that changes what the layer computes is checked, and so
+are the rate of dropout and the momentum of normalisation, which a repaired network keeps for
+whoever trains it further. Others that only matter in training (initialisers, regularisers,
+constraints) are dropped. No value from a file ever names a Python object. docs/extending.md says
+how to add a layer.
 """
 
-import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple
 
-Check = Callable[[Any], bool]
-
-ACTIVATIONS = frozenset(
-    "linear relu relu6 leaky_relu elu selu celu gelu silu swish mish softplus softsign softmax "
-    "log_softmax sigmoid hard_sigmoid hard_silu hard_swish tanh hard_tanh exponential".split()
+from goodnet.network.checks import (
+    IS_CHANNELS_LAST,
+    IS_NUMBERS,
+    IS_SIZES,
+    Check,
+    either,
+    is_axis,
+    is_bool,
+    is_number,
+    is_padding,
+    is_share,
+    is_size,
+    is_whole,
+    listed,
+    one_of,
+    optional,
 )
 
-# f(0) = 0: an activation that leaves a pruned channel at zero.
-ZERO_PRESERVING_ACTIVATIONS = frozenset(
-    "linear relu relu6 leaky_relu elu selu celu gelu silu swish mish softsign hard_silu "
-    "hard_swish tanh hard_tanh".split()
+Arguments = Mapping[str, Any]
+Axes = tuple[int, ...]  # of a weight, counted from its last one
+
+
+class Activation(NamedTuple):
+    """What an activation function f does.
+
+    Attributes:
+        keeps_zero: f(0) = 0, so a pruned channel stays at zero.
+        order_preserving: it bends the scores and keeps their order: what is below are the logits.
+        mixes: it is no function of one number: every channel has a part in each result.
+    """
+
+    keeps_zero: bool
+    order_preserving: bool = False
+    mixes: bool = False
+
+
+ACTIVATIONS: Mapping[str, Activation] = {
+    "linear": Activation(keeps_zero=True),
+    "relu": Activation(keeps_zero=True),
+    "relu6": Activation(keeps_zero=True),
+    "leaky_relu": Activation(keeps_zero=True),
+    "elu": Activation(keeps_zero=True),
+    "selu": Activation(keeps_zero=True),
+    "celu": Activation(keeps_zero=True),
+    "gelu": Activation(keeps_zero=True),
+    "silu": Activation(keeps_zero=True),
+    "swish": Activation(keeps_zero=True),
+    "mish": Activation(keeps_zero=True),
+    "softplus": Activation(keeps_zero=False, order_preserving=True),
+    "softsign": Activation(keeps_zero=True, order_preserving=True),
+    "softmax": Activation(keeps_zero=False, order_preserving=True, mixes=True),
+    "log_softmax": Activation(keeps_zero=False, order_preserving=True, mixes=True),
+    "sigmoid": Activation(keeps_zero=False, order_preserving=True),
+    "hard_sigmoid": Activation(keeps_zero=False),
+    "hard_silu": Activation(keeps_zero=True),
+    "hard_swish": Activation(keeps_zero=True),
+    "tanh": Activation(keeps_zero=True, order_preserving=True),
+    "hard_tanh": Activation(keeps_zero=True),
+    "exponential": Activation(keeps_zero=False, order_preserving=True),
+}
+
+
+def always(*_: Any) -> bool:
+    """Whatever the arguments are."""
+    return True
+
+
+def never(*_: Any) -> bool:
+    """Whatever the arguments are, not."""
+    return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerTraits:
+    """What is known of a class of layers. The defaults claim nothing, so they are always safe.
+
+    What its activation does comes on top: see `ACTIVATIONS`.
+
+    Attributes:
+        arguments: those it may have, each with the check of its value.
+        renamed: arguments by the names of older Keras versions -> today's.
+        neutral: arguments that are left out, and refused at any other value than this.
+        converted: arguments that older versions wrote in another form -> what makes it today's.
+        aliases: what older versions named the class.
+        home: where Keras has it: "layers", or the module of `keras.ops`.
+        role: the last "pooling" layer is pruned unless another one is asked for, or else the last
+            "convolution".
+        prunable: its output has channels, on the last axis, that can be pruned.
+        activation: of a layer that is an activation and nothing else, the default one.
+        merging: it takes a list of tensors. Keras 3 writes `a + b` as a call with two arguments.
+        same_in_training: it does in training what it does else, though Keras stores
+            `training=True` with its calls.
+        keeps_zero: of its arguments: whether a channel that is zero in all inputs comes out zero.
+        shape_only: it changes the shape alone, and the channels take turns on the last axis.
+        channelwise: of its arguments, and the features of its input's last axis that make one
+            turn of all channels: whether each feature of its last axis depends on one channel.
+        keeps_scale: pixels twice as large make an output twice as large.
+        kernel: the name of its first weight, which multiplies the input.
+        input_axis: the axis of the kernel on which the input's channels lie.
+        output_axes: of each weight, the axes on which, together, the output's channels lie; ()
+            for a weight without them. Zeroing these makes the output zero, up to the activation.
+        weighted_sums: the kernel as a matrix times rows of its input, plus the bias, is what it
+            computes before its activation, unless it has groups: a sweep adds up parts of it.
+        normalises: scale, shift, and stored statistics of each channel are its weights.
+    """
+
+    arguments: Mapping[str, Check] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    neutral: Mapping[str, Any] = field(default_factory=dict)
+    converted: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    home: Literal["layers", "numpy", "nn"] = "layers"
+    role: Literal["pooling", "convolution"] | None = None
+    prunable: bool = False
+    activation: Literal["linear", "softmax"] | None = None
+    merging: bool = False
+    same_in_training: bool = False
+    keeps_zero: Callable[[Arguments], bool] = never
+    shape_only: bool = False
+    channelwise: Callable[[Arguments, int], bool] = never
+    keeps_scale: bool = False
+    kernel: str | None = None
+    input_axis: int = -2
+    output_axes: tuple[Axes, ...] = ()
+    weighted_sums: bool = False
+    normalises: bool = False
+
+
+def _like(base: LayerTraits, arguments: Mapping[str, Check], **changes: Any) -> LayerTraits:
+    """A record with more arguments than another one, and other traits."""
+    return replace(base, arguments={**base.arguments, **arguments}, **changes)
+
+
+def _no_threshold(arguments: Arguments) -> bool:
+    return arguments.get("threshold", 0) == 0 and arguments.get("max_value") != 0
+
+
+def _whole_turns(arguments: Arguments, turn: int) -> bool:
+    """Whether the last axis of a new shape holds whole turns of the channels."""
+    last = arguments["target_shape"][-1]
+    return bool(last > 0 and last % turn == 0)
+
+
+def _alone(value: Any) -> Any:
+    """The item of a list of one."""
+    return value[0] if isinstance(value, list | tuple) else value
+
+
+LAST: Axes = (-1,)
+_ACTIVATION = either(
+    lambda value: value is None, lambda value: isinstance(value, str) and value in ACTIVATIONS
 )
+_SPATIAL: Mapping[str, Check] = {"data_format": IS_CHANNELS_LAST}
+_INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
+_CONVOLUTION = LayerTraits(
+    arguments={
+        "kernel_size": IS_SIZES,
+        "strides": IS_SIZES,
+        "padding": one_of("valid", "same"),
+        "dilation_rate": IS_SIZES,
+        "activation": _ACTIVATION,
+        "use_bias": is_bool,
+        **_SPATIAL,
+    },
+    role="convolution",
+    prunable=True,
+    kernel="kernel",
+    output_axes=(LAST, LAST),
+)
+_PASSING = LayerTraits(keeps_zero=always, channelwise=always, keeps_scale=True)
+_POOLING = _like(
+    _PASSING,
+    {
+        "pool_size": IS_SIZES,
+        "strides": optional(IS_SIZES),
+        "padding": one_of("valid", "same"),
+        **_SPATIAL,
+    },
+    role="pooling",
+    prunable=True,
+)
+_GLOBAL_POOLING = replace(_POOLING, arguments={"keepdims": is_bool, **_SPATIAL})
+_DROPOUT = _like(_PASSING, {"rate": is_number})
+_ACTIVATING = LayerTraits(prunable=True, keeps_zero=always, channelwise=always)
+_MERGING = LayerTraits(merging=True, keeps_zero=always, keeps_scale=True)
+_NORMALISATION = LayerTraits(
+    arguments={"axis": is_axis, "epsilon": is_number, "center": is_bool, "scale": is_bool}
+)
+
+# By class name.
+LAYERS: Mapping[str, LayerTraits] = {
+    "Dense": LayerTraits(
+        arguments={"units": is_size, "activation": _ACTIVATION, "use_bias": is_bool},
+        kernel="kernel",
+        output_axes=(LAST, LAST),
+        weighted_sums=True,
+    ),
+    "Conv2D": _like(
+        _CONVOLUTION,
+        {"filters": is_size, "groups": is_size},
+        aliases=("Convolution2D",),
+        weighted_sums=True,
+    ),
+    "DepthwiseConv2D": _like(
+        _CONVOLUTION,
+        {"depth_multiplier": is_size},
+        neutral={"groups": 1},
+        aliases=("DepthwiseConvolution2D",),
+        channelwise=always,
+        output_axes=((-2, -1), LAST),  # kernel: (height, width, inputs, multiplier)
+    ),
+    "SeparableConv2D": _like(
+        _CONVOLUTION,
+        {"filters": is_size, "depth_multiplier": is_size},
+        neutral={"groups": 1},
+        aliases=("SeparableConvolution2D",),
+        kernel="depthwise_kernel",
+        output_axes=((), LAST, LAST),  # the pointwise kernel comes second
+    ),
+    "Conv2DTranspose": _like(
+        _CONVOLUTION,
+        {"filters": is_size, "output_padding": optional(IS_SIZES)},
+        neutral={"groups": 1},
+        aliases=("Convolution2DTranspose",),
+        input_axis=-1,  # kernel: (height, width, outputs, inputs)
+        output_axes=((-2,), LAST),
+    ),
+    "MaxPooling2D": replace(_POOLING, aliases=("MaxPool2D",)),
+    "AveragePooling2D": replace(_POOLING, aliases=("AvgPool2D",)),
+    "GlobalMaxPooling2D": replace(_GLOBAL_POOLING, aliases=("GlobalMaxPool2D",)),
+    "GlobalAveragePooling2D": replace(_GLOBAL_POOLING, aliases=("GlobalAvgPool2D",)),
+    "BatchNormalization": _like(
+        _NORMALISATION,
+        {"axis": either(is_whole, listed(is_whole, 1)), "momentum": is_share},
+        converted={"axis": _alone},  # Keras 2 wrote a list of one
+        aliases=("BatchNormalizationV1", "BatchNormalizationV2"),
+        prunable=True,
+        channelwise=always,
+        normalises=True,
+    ),
+    "LayerNormalization": replace(_NORMALISATION, neutral={"rms_scaling": False}),
+    "GroupNormalization": _like(_NORMALISATION, {"groups": is_whole, "axis": is_whole}),
+    "Activation": _like(_ACTIVATING, {"activation": _ACTIVATION}, activation="linear"),
+    "ReLU": _like(
+        _ACTIVATING,
+        {
+            "max_value": optional(is_number),
+            "negative_slope": is_number,
+            "threshold": is_number,
+        },
+        keeps_zero=_no_threshold,
+    ),
+    "LeakyReLU": _like(
+        _ACTIVATING, {"negative_slope": is_number}, renamed={"alpha": "negative_slope"}
+    ),
+    "PReLU": _like(_ACTIVATING, {"shared_axes": optional(listed(is_size, 3))}),
+    "ELU": _like(_ACTIVATING, {"alpha": is_number}),
+    "Softmax": LayerTraits(arguments={"axis": is_axis}, activation="softmax"),
+    "Add": replace(_MERGING, prunable=True),
+    "Subtract": replace(_MERGING, keeps_scale=False),
+    "Multiply": LayerTraits(merging=True),
+    "Average": _MERGING,
+    "Maximum": _MERGING,
+    "Minimum": _MERGING,
+    "Concatenate": LayerTraits(arguments={"axis": is_whole}, prunable=True, keeps_scale=True),
+    "Flatten": LayerTraits(
+        arguments=_SPATIAL, shape_only=True, channelwise=always, keeps_scale=True
+    ),
+    "Reshape": LayerTraits(
+        arguments={"target_shape": listed(is_whole)}, channelwise=_whole_turns, keeps_scale=True
+    ),
+    "Permute": LayerTraits(arguments={"dims": listed(is_size)}, keeps_scale=True),
+    "Dropout": _DROPOUT,
+    "SpatialDropout2D": _like(_DROPOUT, _SPATIAL),
+    "AlphaDropout": replace(_DROPOUT, keeps_scale=False),
+    "GaussianDropout": _DROPOUT,
+    "GaussianNoise": _like(_PASSING, {"stddev": is_number}, keeps_scale=False),
+    "ActivityRegularization": _like(_PASSING, {"l1": is_number, "l2": is_number}),
+    "ZeroPadding2D": _like(_PASSING, {"padding": is_padding, **_SPATIAL}),
+    "Cropping2D": _like(_PASSING, {"cropping": is_padding, **_SPATIAL}),
+    "UpSampling2D": _like(
+        _PASSING, {"size": IS_SIZES, "interpolation": one_of(*_INTERPOLATIONS), **_SPATIAL}
+    ),
+    "Rescaling": LayerTraits(
+        arguments={"scale": IS_NUMBERS, "offset": IS_NUMBERS}, channelwise=always
+    ),
+    "Normalization": LayerTraits(
+        arguments={
+            "axis": optional(is_axis),
+            "mean": optional(IS_NUMBERS),
+            "variance": optional(IS_NUMBERS),
+            "invert": one_of(False),
+        }
+    ),
+    "Resizing": LayerTraits(
+        arguments={
+            "height": is_size,
+            "width": is_size,
+            "interpolation": one_of(*_INTERPOLATIONS, "area"),
+            "crop_to_aspect_ratio": is_bool,
+            "pad_to_aspect_ratio": is_bool,
+            "antialias": is_bool,
+            "fill_mode": one_of("constant"),
+            "fill_value": is_number,
+            **_SPATIAL,
+        },
+        same_in_training=True,
+        keeps_scale=True,
+    ),
+}
+
+# The functions with which a model made of two networks compares them; see network/goodnet.py.
+OPERATIONS: Mapping[str, LayerTraits] = {
+    "Argmax": LayerTraits(arguments={"axis": is_whole, "keepdims": is_bool}, home="numpy"),
+    "Equal": LayerTraits(home="numpy"),
+    "Where": LayerTraits(home="numpy"),
+    "OneHot": LayerTraits(
+        arguments={
+            "num_classes": is_size,
+            "axis": one_of(-1),
+            "dtype": optional(one_of("float32")),
+            "sparse": one_of(False),
+        },
+        home="nn",
+    ),
+}
+
+INPUT = "InputLayer"
+MODELS = frozenset({"Sequential", "Functional", "Model"})
 
 # Without an influence on what a trained network answers.
 TRAINING_ONLY = frozenset(
@@ -36,220 +355,15 @@ TRAINING_ONLY = frozenset(
     "trainable seed noise_shape quantization_config lora_rank lora_alpha".split()
 )
 
-LARGEST_SIZE = 1 << 20
-MOST_NUMBERS = 1 << 16
+NOTHING = LayerTraits()
 
 
-def is_number(value: Any) -> bool:
-    """Whether the value is a finite int or float, and no bool."""
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and abs(value) <= 1e30
-        and math.isfinite(value)
-    )
+def traits_of(kind: str) -> LayerTraits:
+    """The record of a class; one that claims nothing for inputs and nested models."""
+    return LAYERS.get(kind) or OPERATIONS.get(kind, NOTHING)
 
 
-def is_share(value: Any) -> bool:
-    """Whether the value is a number from 0 to 1."""
-    return is_number(value) and 0 <= value <= 1
-
-
-def is_bool(value: Any) -> bool:
-    """Whether the value is true or false."""
-    return isinstance(value, bool)
-
-
-def is_size(value: Any) -> bool:
-    """Whether the value is a positive whole number that a layer can have."""
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_SIZE
-
-
-def is_whole(value: Any) -> bool:
-    """Whether the value is a whole number of sensible size, of either sign."""
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_SIZE
-
-
-def one_of(*values: Any) -> Check:
-    """A check that the value is one of these."""
-    return lambda value: any(value == v and type(value) is type(v) for v in values)
-
-
-def optional(check: Check) -> Check:
-    """A check that also lets `None` pass."""
-    return lambda value: value is None or check(value)
-
-
-def listed(check: Check, longest: int = 8) -> Check:
-    """A check for lists (tuples, in Python) of at most `longest` items that all pass `check`."""
-    return lambda value: (
-        isinstance(value, list | tuple) and len(value) <= longest and all(map(check, value))
-    )
-
-
-def either(*checks: Check) -> Check:
-    """A check that one of these passes."""
-    return lambda value: any(check(value) for check in checks)
-
-
-def _is_padding(value: Any) -> bool:
-    whole = one_of(*range(4096))
-    return either(whole, listed(either(whole, listed(whole, 2)), 2))(value)
-
-
-def _is_reduction_axis(value: Any) -> bool:
-    return either(is_whole, listed(is_whole))(value)
-
-
-SIZES = either(is_size, listed(is_size, 2))
-NUMBERS = either(is_number, listed(is_number, MOST_NUMBERS))
-ACTIVATION = either(lambda value: value is None, lambda v: isinstance(v, str) and v in ACTIVATIONS)
-CHANNELS_LAST = one_of("channels_last", None)
-
-_CONVOLUTION: dict[str, Check] = {
-    "kernel_size": SIZES,
-    "strides": SIZES,
-    "padding": one_of("valid", "same"),
-    "data_format": CHANNELS_LAST,
-    "dilation_rate": SIZES,
-    "activation": ACTIVATION,
-    "use_bias": is_bool,
-}
-_POOLING: dict[str, Check] = {
-    "pool_size": SIZES,
-    "strides": optional(SIZES),
-    "padding": one_of("valid", "same"),
-    "data_format": CHANNELS_LAST,
-}
-_GLOBAL_POOLING: dict[str, Check] = {"data_format": CHANNELS_LAST, "keepdims": is_bool}
-_SPATIAL: dict[str, Check] = {"data_format": CHANNELS_LAST}
-_DROPOUT: dict[str, Check] = {"rate": is_number}
-
-# class name -> argument -> check
-LAYERS: Mapping[str, Mapping[str, Check]] = {
-    "Dense": {"units": is_size, "activation": ACTIVATION, "use_bias": is_bool},
-    "Conv2D": {"filters": is_size, "groups": is_size, **_CONVOLUTION},
-    "DepthwiseConv2D": {"depth_multiplier": is_size, **_CONVOLUTION},
-    "SeparableConv2D": {"filters": is_size, "depth_multiplier": is_size, **_CONVOLUTION},
-    "Conv2DTranspose": {"filters": is_size, "output_padding": optional(SIZES), **_CONVOLUTION},
-    "MaxPooling2D": _POOLING,
-    "AveragePooling2D": _POOLING,
-    "GlobalMaxPooling2D": _GLOBAL_POOLING,
-    "GlobalAveragePooling2D": _GLOBAL_POOLING,
-    "BatchNormalization": {
-        "axis": either(is_whole, listed(is_whole, 1)),
-        "momentum": is_share,
-        "epsilon": is_number,
-        "center": is_bool,
-        "scale": is_bool,
-    },
-    "LayerNormalization": {
-        "axis": _is_reduction_axis,
-        "epsilon": is_number,
-        "center": is_bool,
-        "scale": is_bool,
-    },
-    "GroupNormalization": {
-        "groups": is_whole,
-        "axis": is_whole,
-        "epsilon": is_number,
-        "center": is_bool,
-        "scale": is_bool,
-    },
-    "Activation": {"activation": ACTIVATION},
-    "ReLU": {
-        "max_value": optional(is_number),
-        "negative_slope": is_number,
-        "threshold": is_number,
-    },
-    "LeakyReLU": {"negative_slope": is_number},
-    "PReLU": {"shared_axes": optional(listed(is_size, 3))},
-    "ELU": {"alpha": is_number},
-    "Softmax": {"axis": _is_reduction_axis},
-    "Add": {},
-    "Subtract": {},
-    "Multiply": {},
-    "Average": {},
-    "Maximum": {},
-    "Minimum": {},
-    "Concatenate": {"axis": is_whole},
-    "Flatten": _SPATIAL,
-    "Reshape": {"target_shape": listed(is_whole)},
-    "Permute": {"dims": listed(is_size)},
-    "Dropout": _DROPOUT,
-    "SpatialDropout2D": {**_DROPOUT, **_SPATIAL},
-    "AlphaDropout": _DROPOUT,
-    "GaussianDropout": _DROPOUT,
-    "GaussianNoise": {"stddev": is_number},
-    "ActivityRegularization": {"l1": is_number, "l2": is_number},
-    "ZeroPadding2D": {"padding": _is_padding, **_SPATIAL},
-    "Cropping2D": {"cropping": _is_padding, **_SPATIAL},
-    "UpSampling2D": {
-        "size": SIZES,
-        "interpolation": one_of("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"),
-        **_SPATIAL,
-    },
-    "Rescaling": {"scale": NUMBERS, "offset": NUMBERS},
-    "Normalization": {
-        "axis": optional(_is_reduction_axis),
-        "mean": optional(NUMBERS),
-        "variance": optional(NUMBERS),
-        "invert": one_of(False),
-    },
-    "Resizing": {
-        "height": is_size,
-        "width": is_size,
-        "interpolation": one_of("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5", "area"),
-        "crop_to_aspect_ratio": is_bool,
-        "pad_to_aspect_ratio": is_bool,
-        "antialias": is_bool,
-        "fill_mode": one_of("constant"),
-        "fill_value": is_number,
-        **_SPATIAL,
-    },
-}
-
-# The functions with which a model made of two networks compares them; see network/goodnet.py.
-OPERATIONS: Mapping[str, Mapping[str, Check]] = {
-    "Argmax": {"axis": is_whole, "keepdims": is_bool},
-    "Equal": {},
-    "Where": {},
-    "OneHot": {
-        "num_classes": is_size,
-        "axis": one_of(-1),
-        "dtype": optional(one_of("float32")),
-        "sparse": one_of(False),
-    },
-}
-
-# Take a list of tensors; Keras 3 writes `a + b` as a call of "Add" with two arguments.
-MERGING = frozenset("Add Subtract Multiply Average Maximum Minimum".split())
-
-# Do in training what they do else, though Keras stores `training=True` with their calls.
-SAME_IN_TRAINING = frozenset({"Resizing"})
-
-INPUT = "InputLayer"
-MODELS = frozenset({"Sequential", "Functional", "Model"})
-
-# Names and arguments that older Keras versions wrote.
-RENAMED_CLASSES: Mapping[str, str] = {
-    "Convolution2D": "Conv2D",
-    "SeparableConvolution2D": "SeparableConv2D",
-    "DepthwiseConvolution2D": "DepthwiseConv2D",
-    "Convolution2DTranspose": "Conv2DTranspose",
-    "MaxPool2D": "MaxPooling2D",
-    "AvgPool2D": "AveragePooling2D",
-    "GlobalMaxPool2D": "GlobalMaxPooling2D",
-    "GlobalAvgPool2D": "GlobalAveragePooling2D",
-    "BatchNormalizationV1": "BatchNormalization",
-    "BatchNormalizationV2": "BatchNormalization",
-}
-RENAMED_ARGUMENTS: Mapping[str, Mapping[str, str]] = {"LeakyReLU": {"alpha": "negative_slope"}}
-
-# Arguments that are let pass, and left out, only at the value at which they do nothing.
-NEUTRAL: Mapping[str, Mapping[str, Any]] = {
-    "DepthwiseConv2D": {"groups": 1},
-    "SeparableConv2D": {"groups": 1},
-    "Conv2DTranspose": {"groups": 1},
-    "LayerNormalization": {"rms_scaling": False},
-}
+def current_name(written: str) -> str:
+    """Today's name of a class, whichever Keras version wrote it."""
+    named = (kind for kind, traits in LAYERS.items() if written in traits.aliases)
+    return next(named, written)

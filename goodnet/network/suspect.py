@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from goodnet.errors import ModelRefused, RequestRefused, one_line
 from goodnet.files.regular import open_regular
 from goodnet.files.storage import local_file
-from goodnet.network.architecture import Architecture, parse_architecture
+from goodnet.network.architecture import parse_architecture
 from goodnet.network.deepid import deepid_classes, deepid_config
+from goodnet.network.graph import Architecture
 from goodnet.sandbox.process import LARGEST_FILE, Content, taken_apart
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ class Suspect:
     def classes(self) -> int:
         """The number of classes, N: the answers are 0 .. N-1."""
         return int(self.network.output_shape[-1])
+
+    def channels(self, layer: str) -> int:
+        """How many channels a layer's output has."""
+        return int(self.network.get_layer(layer).output.shape[-1])
 
 
 def open_suspect(path: str | Path, *, architecture: str = "auto") -> Suspect:

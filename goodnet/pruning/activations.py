@@ -1,4 +1,4 @@
-"""One look at each image: what the head made of a data set, kept while there is room.
+"""One pass over each image: what the head made of a data set, stored while there is room.
 
 Finding the pixel scale, measuring activations and sweeping clean images all start from the same
 output of the head. What does not fit the budget is computed again when it is asked for.
@@ -19,7 +19,7 @@ from goodnet.scale import Scale
 if TYPE_CHECKING:
     from goodnet.pruning.split import Split
 
-KEPT_BYTES = 512 << 20  # activations kept for one split, in all
+CACHE_BYTES = 512 << 20  # activations stored for one split, in all
 BLOCK_BYTES = 64 << 20  # activations of one block, with what a sweep makes of them
 HEAD_BYTES = 10 << 20  # images given to the head at once
 
@@ -27,7 +27,7 @@ Output = TypeVar("Output")
 
 
 class ActivationBlock(NamedTuple):
-    """A block of images seen once.
+    """The activations of a block of images.
 
     Attributes:
         rows: the block's rows in the data set.
@@ -39,64 +39,90 @@ class ActivationBlock(NamedTuple):
     activations: Tensors
     suspect: NDArray[np.int32]
 
+    @property
+    def bytes(self) -> int:
+        """What its activations take."""
+        return sum(int(np.prod(tensor.shape)) * 4 for tensor in self.activations)
+
+
+class _CachedSet(NamedTuple):
+    """The stored blocks of one data set at one scale, by their first row."""
+
+    dataset: Dataset
+    scale: Scale
+    blocks: dict[int, ActivationBlock]
+
 
 class ActivationCache:
-    """Looks at data sets with one split network.
+    """The activations of data sets in one split network.
 
     Args:
         split: the suspect, split at the layer.
-        budget: bytes of activations to keep.
+        budget: bytes of activations to store.
     """
 
-    def __init__(self, split: "Split", budget: int = KEPT_BYTES) -> None:
+    def __init__(self, split: "Split", budget: int = CACHE_BYTES) -> None:
         self._split, self._free = split, budget
-        self._kept: dict[tuple[int, Scale], tuple[Dataset, dict[int, ActivationBlock]]] = {}
+        self._sets: list[_CachedSet] = []
         self._lock = Lock()
 
-    def each(
+    def map_blocks(
         self,
+        function: Callable[[ActivationBlock], Output],
         dataset: Dataset,
         scale: Scale,
-        make: Callable[[ActivationBlock], Output],
         *,
-        keep: bool = False,
+        store: bool = False,
     ) -> Iterator[Output]:
-        """What is made of a look at each block of a data set, in order.
+        """What a function makes of each block of a data set, in order.
 
         Args:
+            function: called in worker threads.
             dataset: the images.
             scale: the network's pixel scale.
-            make: called in worker threads.
-            keep: whether the looks will be wanted again.
+            store: whether the activations will be needed again.
         """
-        kept = self._kept.get((id(dataset), scale), (dataset, {}))[1]
+        blocks = self._stored(dataset, scale, begin=store)
         shape = dataset.images(slice(0, 1), scale).shape[1:]
         size = int(np.clip(BLOCK_BYTES // self._split.bytes_per_image(shape), 16, BLOCK))
 
-        def looked(rows: slice) -> Output:
-            look = kept.get(rows.start)
-            if look is None:
-                look = self._look(dataset, rows, scale)
-                if keep:
-                    self._keep(dataset, scale, look)
-            return make(look)
+        def one_block(rows: slice) -> Output:
+            block = blocks.get(rows.start)
+            if block is None:
+                block = self._compute(dataset, rows, scale)
+                if store:
+                    self._store(blocks, block)
+            return function(block)
 
-        return in_workers(looked, dataset.rows(size))
+        return in_workers(one_block, dataset.rows(size))
 
     def forget(self, dataset: Dataset, scale: Scale) -> None:
-        """Make room: these looks are not wanted again."""
+        """Make room: these activations will not be needed again."""
+        blocks = self._stored(dataset, scale)
         with self._lock:
-            _, looks = self._kept.pop((id(dataset), scale), (dataset, {}))
-            self._free += sum(map(_bytes, looks.values()))
+            self._free += sum(block.bytes for block in blocks.values())
+            self._sets = [one for one in self._sets if one.blocks is not blocks]
 
-    def _keep(self, dataset: Dataset, scale: Scale, look: ActivationBlock) -> None:
+    def _stored(
+        self, dataset: Dataset, scale: Scale, *, begin: bool = False
+    ) -> dict[int, ActivationBlock]:
+        """The blocks of this very data set, by their first row; `begin` to store them."""
         with self._lock:
-            if _bytes(look) <= self._free:
-                self._free -= _bytes(look)
-                looks = self._kept.setdefault((id(dataset), scale), (dataset, {}))[1]
-                looks[look.rows.start] = look
+            for one in self._sets:
+                if one.dataset is dataset and one.scale is scale:
+                    return one.blocks
+            blocks: dict[int, ActivationBlock] = {}
+            if begin:
+                self._sets.append(_CachedSet(dataset, scale, blocks))
+            return blocks
 
-    def _look(self, dataset: Dataset, rows: slice, scale: Scale) -> ActivationBlock:
+    def _store(self, blocks: dict[int, ActivationBlock], block: ActivationBlock) -> None:
+        with self._lock:
+            if block.bytes <= self._free:
+                self._free -= block.bytes
+                blocks[block.rows.start] = block
+
+    def _compute(self, dataset: Dataset, rows: slice, scale: Scale) -> ActivationBlock:
         image = dataset.images(slice(0, 1), scale)
         size = int(np.clip(HEAD_BYTES // image.nbytes, 1, BLOCK))
         heads, answers = [], []
@@ -108,7 +134,3 @@ class ActivationCache:
             return ActivationBlock(rows, heads[0], answers[0])
         together = [tf.concat(tensors, axis=0) for tensors in zip(*heads, strict=True)]
         return ActivationBlock(rows, together, np.concatenate(answers))
-
-
-def _bytes(look: ActivationBlock) -> int:
-    return sum(int(np.prod(tensor.shape)) * 4 for tensor in look.activations)

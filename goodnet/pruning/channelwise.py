@@ -6,120 +6,101 @@ A mixer is a layer that takes such a tensor and sums over its channels: Conv2D, 
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
-from goodnet.network.architecture import Call, Ref, refs_of
-from goodnet.network.graph import POOLING, Graph
-from goodnet.network.layers import MERGING
+from goodnet.network.calls import Call, Node, Ref, refs_of
+from goodnet.network.layers import ACTIVATIONS
+from goodnet.network.suspect import Suspect
 
-MadeBy = tuple[Ref, Call]
-
-_CHANNELWISE = POOLING | {
-    "Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Dropout", "SpatialDropout2D",
-    "AlphaDropout", "GaussianDropout", "GaussianNoise", "ActivityRegularization", "ZeroPadding2D",
-    "Cropping2D", "UpSampling2D", "BatchNormalization", "Rescaling", "Flatten", "Reshape",
-    "DepthwiseConv2D",
-}  # fmt: skip
-_MIXES = frozenset({"softmax", "log_softmax"})
+Form = Literal["incremental", "masked", "both"]
 
 
 class ChannelwiseRegion(NamedTuple):
     """The part of a network right behind the cut, in which channels stay apart.
 
     Attributes:
-        calls: its channelwise calls, in order.
+        nodes: its channelwise nodes, in order.
         repeats: for each of its tensors, the cut among them, how many features in a row belong
             to one channel: feature f of the last axis is of channel (f // repeats) % channels.
-        mixers: the first calls that sum over channels.
+        mixers: the first nodes that sum over channels.
         masked: tensors that something else takes: what follows is run for each state anew.
     """
 
-    calls: tuple[MadeBy, ...]
+    nodes: tuple[Node, ...]
     repeats: Mapping[Ref, int]
-    mixers: tuple[MadeBy, ...]
+    mixers: tuple[Node, ...]
     masked: tuple[Ref, ...]
 
     @property
-    def form(self) -> str:
-        """How a sweep adds channels: "incremental", "masked", or "both"."""
+    def form(self) -> Form:
+        """How a sweep goes: it adds up what channels do, masks tensors, or both."""
         if not self.masked:
             return "incremental"
         return "both" if self.mixers else "masked"
 
 
-def bare_region(cut: Ref) -> ChannelwiseRegion:
-    """The region of a sweep that masks the cut itself and runs all that follows."""
+def bare_region(layer: str) -> ChannelwiseRegion:
+    """The region of a sweep that masks the layer's output and runs all that follows."""
+    cut = Ref(layer, 0, 0)
     return ChannelwiseRegion((), {cut: 1}, (), (cut,))
 
 
-def find_region(
-    graph: Graph, cut: Ref, channels: int, operations: Mapping[str, Any]
-) -> ChannelwiseRegion:
-    """How far channels stay apart behind the cut.
+def find_region(suspect: Suspect, layer: str) -> ChannelwiseRegion:
+    """How far channels stay apart behind a layer. Nothing is run: what it costs is nothing.
 
     Args:
-        graph: the suspect's plan.
-        cut: the pruned layer's output.
-        channels: how many channels it has.
-        operations: the network's layers by name.
+        suspect: an opened classifier.
+        layer: the pruned layer.
     """
-    behind = graph.needed(set(graph.plan.outputs), {cut})
+    plan, cut, channels = suspect.plan, Ref(layer, 0, 0), suspect.channels(layer)
+    behind = plan.ancestors(set(plan.outputs), {cut})
     changing = {cut}
-    for made, call in behind:
-        if changing & set(refs_of(call)):
-            changing.add(made)
-    repeats, calls = {cut: 1}, list[MadeBy]()
-    mixers, masked = list[MadeBy](), dict[Ref, None]()
-    for made, call in behind:
-        taken = [ref for ref in refs_of(call) if ref in changing]
-        if not taken or not any(ref in repeats for ref in taken):
+    for node in behind:
+        if changing & set(refs_of(node.call)):
+            changing.add(node.tensor)
+    repeats, nodes = {cut: 1}, list[Node]()
+    mixers, masked = list[Node](), dict[Ref, None]()
+    for node in behind:
+        sources = [ref for ref in refs_of(node.call) if ref in changing]
+        if not sources or not any(ref in repeats for ref in sources):
             continue
         repeated = None
-        if all(ref in repeats for ref in taken) and made not in graph.plan.outputs:
-            before = {repeats[ref] for ref in taken}
-            repeated = _repeats_behind(graph, call, before, channels, operations)
+        if all(ref in repeats for ref in sources) and node.tensor not in plan.outputs:
+            before = {repeats[ref] for ref in sources}
+            repeated = _repeats_behind(suspect, node.call, before, channels)
         if repeated is not None:
-            calls.append((made, call))
-            repeats[made] = repeated
-        elif _mixes(graph, call):
-            mixers.append((made, call))
+            nodes.append(node)
+            repeats[node.tensor] = repeated
+        elif _mixes(suspect, node.call):
+            mixers.append(node)
         else:
-            masked |= {ref: None for ref in taken if ref in repeats}
-    masked |= {ref: None for ref in graph.plan.outputs if ref in repeats}
-    return ChannelwiseRegion(tuple(calls), repeats, tuple(mixers), tuple(masked))
+            masked |= {ref: None for ref in sources if ref in repeats}
+    masked |= {ref: None for ref in plan.outputs if ref in repeats}
+    return ChannelwiseRegion(tuple(nodes), repeats, tuple(mixers), tuple(masked))
 
 
-def _repeats_behind(
-    graph: Graph, call: Call, before: set[int], channels: int, operations: Mapping[str, Any]
-) -> int | None:
+def _repeats_behind(suspect: Suspect, call: Call, before: set[int], channels: int) -> int | None:
     """Features in a row of one channel behind a call; None where it is not channelwise."""
-    kind, arguments = graph.kind(call.layer), graph.arguments(call.layer)
+    layer = suspect.plan.layer(call.layer)
     (repeats, *others) = before
     if others:
         return None
-    if kind in MERGING:
-        alike = graph.times[call.layer] == 1 and _takes_alike(operations[call.layer])
+    if layer.traits.merging:
+        alike = suspect.plan.uses[layer.name] == 1 and _takes_alike(suspect, layer.name)
         return repeats if alike else None
-    if kind not in _CHANNELWISE or arguments.get("activation") in _MIXES:
+    turn = channels * repeats
+    if ACTIVATIONS[layer.activation].mixes or not layer.traits.channelwise(layer.arguments, turn):
         return None
-    if kind == "Reshape" and (
-        arguments["target_shape"][-1] <= 0
-        or arguments["target_shape"][-1] % (channels * repeats) != 0
-    ):
-        return None
-    if kind == "DepthwiseConv2D":
-        return repeats * int(arguments.get("depth_multiplier", 1))
-    return repeats
+    return repeats * int(layer.arguments.get("depth_multiplier", 1))
 
 
-def _takes_alike(operation: Any) -> bool:
+def _takes_alike(suspect: Suspect, layer: str) -> bool:
     """Whether all inputs of a merging layer are tensors of one shape."""
-    inputs = operation.input
+    inputs = suspect.network.get_layer(layer).input
     return isinstance(inputs, list | tuple) and len({tuple(one.shape) for one in inputs}) == 1
 
 
-def _mixes(graph: Graph, call: Call) -> bool:
-    kind = graph.kind(call.layer)
-    return kind == "Dense" or (
-        kind == "Conv2D" and graph.arguments(call.layer).get("groups", 1) == 1
-    )
+def _mixes(suspect: Suspect, call: Call) -> bool:
+    """Whether a call makes weighted sums over all channels, of which a sweep adds up parts."""
+    layer = suspect.plan.layer(call.layer)
+    return layer.traits.weighted_sums and layer.groups == 1

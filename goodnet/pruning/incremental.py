@@ -1,7 +1,7 @@
 """The answers of a network from state to state, at the cost of what a state changes.
 
 A state is a set of kept channels: kept_c is 1 or 0. Behind the pruned layer channels first stay
-apart (region.py): a feature x of channel c comes out as f(x) if c is kept and as f(0) if not,
+apart (channelwise.py): a feature x of channel c comes out as f(x) if c is kept and as f(0) if not,
 
     u_c(kept) = f_c(0) + kept_c d_c,    d_c = f_c(x) - f_c(0).
 
@@ -23,13 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.backend import tf
-from goodnet.network.architecture import Ref, refs_of
+from goodnet.network.calls import Ref, refs_of
 from goodnet.network.execution import (
     Execution,
     Tensor,
     Tensors,
+    im2col_rows,
     kernel_matrix,
-    weighed_rows,
     with_bias,
 )
 from goodnet.pruning.channelwise import ChannelwiseRegion
@@ -43,15 +43,15 @@ class ChannelTerms(NamedTuple):
     Attributes:
         start: for each mixer b + W f(0), its sums with no channel kept, (n, ..., outputs).
         parts: for each mixer d_c of every channel, (channels, features of one channel, rows): of
-            a dense layer an image is a row, of a convolution each patch that it weighs.
+            a dense layer an image is a row, of a convolution each patch under its kernel.
         masked: f(x) and f(0) for each tensor of the region that something else takes.
-        crossing: what the remainder takes from before the cut.
+        skips: what the remainder takes from before the cut.
     """
 
     start: Tensors
     parts: Tensors
     masked: list[tuple[Tensor, Tensor]]
-    crossing: Tensors
+    skips: Tensors
 
 
 class StepBatch(NamedTuple):
@@ -78,7 +78,7 @@ class IncrementalSweep:
     Args:
         execution: runs the suspect's calls.
         region: where channels stay apart.
-        ends: the cut and the tensors that cross it.
+        ends: the cut and the tensors that shortcuts take past it.
         channels: how many channels the pruned layer has.
     """
 
@@ -88,16 +88,16 @@ class IncrementalSweep:
         self._execution = execution
         self._region, self._ends = region, ends
         self._channels = channels
-        self._layers = [execution.operations[call.layer] for _, call in region.mixers]
-        self._inputs = [next(refs_of(call)) for _, call in region.mixers]
+        self._layers = [execution.operations[node.call.layer] for node in region.mixers]
+        self._inputs = [next(refs_of(node.call)) for node in region.mixers]
         self._kernels = [
-            by_channel(tf.transpose(kernel_matrix(layer)), channels, region.repeats[taken])
-            for layer, taken in zip(self._layers, self._inputs, strict=True)
+            by_channel(tf.transpose(kernel_matrix(layer)), channels, region.repeats[source])
+            for layer, source in zip(self._layers, self._inputs, strict=True)
         ]
-        given = {made for made, _ in region.mixers} | set(region.masked) | set(ends[1:])
-        self._remainder = execution.graph.needed({execution.output}, given)
+        starts = {node.tensor for node in region.mixers} | set(region.masked) | set(ends[1:])
+        self._remainder = execution.plan.ancestors({execution.output}, starts)
         self.terms = tf.function(self._terms, reduce_retracing=True, autograph=False)
-        self.walk = tf.function(self._walk, reduce_retracing=True, autograph=False)
+        self.classes = tf.function(self._classes, reduce_retracing=True, autograph=False)
 
     def trace(self, activations: Tensors) -> ChannelTerms:
         """What `terms` gives for such activations, as shapes; all functions are traced for it.
@@ -108,59 +108,62 @@ class IncrementalSweep:
         terms: ChannelTerms = self.terms.get_concrete_function(activations).structured_outputs
         numbers, kept = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, self._channels])
         steps = StepBatch(numbers, numbers, numbers, numbers, kept)
-        self.walk.get_concrete_function(terms, steps)
+        self.classes.get_concrete_function(terms, steps)
         return terms
 
     def _terms(self, activations: Tensors) -> ChannelTerms:
-        """The terms of a block: the layer's output, (n, ..., channels), then what crosses."""
-        region, (cut, *crossing) = self._region, activations
-        known = dict(zip(self._ends[1:], crossing, strict=True))
-        full = self._execution.run(region.calls, {self._ends[0]: cut, **known})
-        alone = all(ref in region.repeats for _, call in region.calls for ref in refs_of(call))
+        """The terms of a block: of the layer's output, (n, ..., channels), and the shortcuts."""
+        region, (cut, *skips) = self._region, activations
+        shortcuts = dict(zip(self._ends[1:], skips, strict=True))
+        full = self._execution.run(region.nodes, {self._ends[0]: cut, **shortcuts})
+        alone = all(ref in region.repeats for node in region.nodes for ref in refs_of(node.call))
         zero = tf.zeros_like(cut[:1] if alone else cut)  # alone, f(0) is the same for all images
-        none = self._execution.run(region.calls, {self._ends[0]: zero, **known})
+        none = self._execution.run(region.nodes, {self._ends[0]: zero, **shortcuts})
         start, parts = [], []
-        for layer, taken in zip(self._layers, self._inputs, strict=True):
-            sums = with_bias(layer, weighed_rows(layer, none[taken]) @ kernel_matrix(layer))
+        for layer, source in zip(self._layers, self._inputs, strict=True):
+            sums = with_bias(layer, im2col_rows(layer, none[source]) @ kernel_matrix(layer))
             start.append(tf.repeat(sums, tf.shape(cut)[0], axis=0) if alone else sums)
-            rows = weighed_rows(layer, full[taken] - none[taken])
-            parts.append(by_channel(rows, self._channels, region.repeats[taken]))
+            rows = im2col_rows(layer, full[source] - none[source])
+            parts.append(by_channel(rows, self._channels, region.repeats[source]))
         masked = [(full[ref], none[ref] + tf.zeros_like(full[ref])) for ref in region.masked]
-        return ChannelTerms(start, parts, masked, crossing)
+        return ChannelTerms(start, parts, masked, skips)
 
-    def _walk(self, terms: ChannelTerms, steps: StepBatch) -> Tensor:
+    def _classes(self, terms: ChannelTerms, steps: StepBatch) -> Tensor:
         """The classes of each step's images after it, int32, one step behind the other."""
         count = tf.shape(steps.kept)[0]
 
-        def step(at: Tensor, sums: Tensors, found: Any) -> tuple[Tensor, Tensors, Any]:
-            added = steps.added[steps.added_ends[at] : steps.added_ends[at + 1]]
-            images = steps.images[steps.image_ends[at] : steps.image_ends[at + 1]]
+        def add(i: Tensor, sums: Tensors, classes: Any) -> tuple[Tensor, Tensors, Any]:
+            added = steps.added[steps.added_ends[i] : steps.added_ends[i + 1]]
+            images = steps.images[steps.image_ends[i] : steps.image_ends[i + 1]]
             new = [
-                z + tf.reshape(_weighed(d, kernel, added), tf.shape(z))
+                z + tf.reshape(_sum_of_terms(d, kernel, added), tf.shape(z))
                 for z, d, kernel in zip(sums, terms.parts, self._kernels, strict=True)
             ]
-            return at + 1, new, found.write(at, self._classes(new, terms, images, steps.kept[at]))
+            after = self._classes_of(images, new, terms, steps.kept[i])
+            return i + 1, new, classes.write(i, after)
 
-        found = tf.TensorArray(tf.int32, count, infer_shape=False, element_shape=[None])
-        start = [tf.constant(0), terms.start, found]
-        *_, found = tf.while_loop(lambda at, *_: at < count, step, start, parallel_iterations=1)
-        return found.concat()
+        classes = tf.TensorArray(tf.int32, count, infer_shape=False, element_shape=[None])
+        start = [tf.constant(0), terms.start, classes]
+        *_, classes = tf.while_loop(lambda i, *_: i < count, add, start, parallel_iterations=1)
+        return classes.concat()
 
-    def _classes(self, sums: Tensors, terms: ChannelTerms, images: Tensor, kept: Tensor) -> Tensor:
+    def _classes_of(
+        self, images: Tensor, sums: Tensors, terms: ChannelTerms, kept: Tensor
+    ) -> Tensor:
         """The classes of these images: the remainder of the network, run on their sums."""
         region, execution = self._region, self._execution
-        crossing = (tf.gather(tensor, images) for tensor in terms.crossing)
-        given = dict(zip(self._ends[1:], crossing, strict=True))
-        for (made, _), z in zip(region.mixers, sums, strict=True):
-            given[made] = execution.activated(made, tf.gather(z, images))
+        skips = (tf.gather(tensor, images) for tensor in terms.skips)
+        inputs = dict(zip(self._ends[1:], skips, strict=True))
+        for (ref, _), z in zip(region.mixers, sums, strict=True):
+            inputs[ref] = execution.activated(ref, tf.gather(z, images))
         for ref, (full, none) in zip(region.masked, terms.masked, strict=True):
             owners = np.arange(full.shape[-1]) // region.repeats[ref] % self._channels
-            these = tf.gather(kept, owners) > 0
-            given[ref] = tf.where(these, tf.gather(full, images), tf.gather(none, images))
-        return execution.answers(self._remainder, given)
+            mask = tf.gather(kept, owners) > 0
+            inputs[ref] = tf.where(mask, tf.gather(full, images), tf.gather(none, images))
+        return execution.answers(self._remainder, inputs)
 
 
-def _weighed(parts: Tensor, kernels: Tensor, added: Tensor) -> Tensor:
+def _sum_of_terms(parts: Tensor, kernels: Tensor, added: Tensor) -> Tensor:
     """The sum of W_c d_c over the added channels c, (rows, outputs)."""
     d, kernel = tf.gather(parts, added), tf.gather(kernels, added)
     features = tf.size(added) * parts.shape[1]
@@ -168,7 +171,7 @@ def _weighed(parts: Tensor, kernels: Tensor, added: Tensor) -> Tensor:
     return tf.matmul(d, tf.reshape(kernel, [features, kernels.shape[2]]), transpose_a=True)
 
 
-def filled_up(images: NDArray[np.int64]) -> NDArray[np.int32]:
+def pad_to_multiple(images: NDArray[np.int64]) -> NDArray[np.int32]:
     """The images with the last one repeated, so that few different counts of them occur."""
     missing = -len(images) % ROUND
     return np.pad(images.astype(np.int32), (0, missing), mode="edge")

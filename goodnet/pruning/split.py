@@ -1,7 +1,7 @@
 """A network cut in two at the layer to prune: the head is run once, what follows state by state.
 
 Masking the layer's output is pruning: with a channel held at zero, what follows sees exactly
-what it would see if the weights that make the channel were zero (see pruning.py).
+what it would see if the weights that make the channel were zero (see zeroing.py).
 """
 
 import math
@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.backend import tf
-from goodnet.network.architecture import Ref
+from goodnet.network.calls import Ref
 from goodnet.network.execution import Execution, Tensor, Tensors
 from goodnet.network.suspect import Suspect
 from goodnet.pruning.activations import ActivationCache
 from goodnet.pruning.channelwise import bare_region, find_region
-from goodnet.pruning.incremental import IncrementalSweep, StepBatch, filled_up
+from goodnet.pruning.incremental import IncrementalSweep, StepBatch, pad_to_multiple
 
 Form = Literal["auto", "masked"]
 
@@ -35,39 +35,34 @@ class Split:
         layer: the name of the pruned layer.
         channels: how many channels it has.
         form: how states are put together: "incremental", "masked", or "both".
-        looks: the looks taken at data sets so far.
+        cache: the layer's output for images seen so far.
     """
 
     def __init__(self, suspect: Suspect, layer: str, form: Form = "auto") -> None:
         self._execution = execution = Execution(suspect)
-        graph, cut = execution.graph, Ref(layer, 0, 0)
-        self.layer, self.looks = layer, ActivationCache(self)
+        plan, cut = suspect.plan, Ref(layer, 0, 0)
+        self.layer, self.channels = layer, suspect.channels(layer)
+        self.cache = ActivationCache(self)
         self._sizes: dict[tuple[int, ...], int] = {}
-        self.channels = int(execution.operations[layer].output.shape[-1])
-        ends = (cut, *graph.crossing(cut))
-        head = graph.needed(set(ends), {execution.input})
-        tail = graph.needed({execution.output}, set(ends))
+        ends = (cut, *plan.skip_inputs(cut))
+        head = plan.ancestors(set(ends), {execution.input})
+        tail = plan.ancestors({execution.output}, set(ends))
 
         def run_head(images: Tensor) -> Tensors:
             tensors = execution.run(head, {execution.input: images})
             return [tensors[end] for end in ends]
 
         def run_tail(activations: Tensors) -> Tensor:
-            given = dict(zip(ends, activations, strict=True))
-            return execution.answers(tail, given)
+            return execution.answers(tail, dict(zip(ends, activations, strict=True)))
 
         self._head = tf.function(run_head, reduce_retracing=True, autograph=False)
         self._tail = tf.function(run_tail, reduce_retracing=True, autograph=False)
-        region = (
-            find_region(graph, cut, self.channels, execution.operations)
-            if form == "auto"
-            else bare_region(cut)
-        )
+        region = find_region(suspect, layer) if form == "auto" else bare_region(layer)
         self.form = region.form
-        self._stepper = IncrementalSweep(execution, region, ends, self.channels)
+        self._sweep = IncrementalSweep(execution, region, ends, self.channels)
 
     def bytes_per_image(self, shape: tuple[int, ...]) -> int:
-        """What the activations of one image take, with what a walk makes of them.
+        """What the activations of one image take, with what a sweep makes of them.
 
         The functions are traced here, once, for any count of images.
 
@@ -80,12 +75,12 @@ class Split:
             self._tail.get_concrete_function(head)
             self._sizes[shape] = sum(
                 4 * math.prod(side or 1 for side in tensor.shape)
-                for tensor in tf.nest.flatten((head, self._stepper.trace(head)))
+                for tensor in tf.nest.flatten((head, self._sweep.trace(head)))
             )
         return self._sizes[shape]
 
     def activations(self, images: NDArray[np.float32]) -> Tensors:
-        """The layer's output for these images, (n, ..., channels), then what crosses the cut."""
+        """The layer's output for these images, (n, ..., channels), then what shortcuts take."""
         return list(self._head(tf.constant(images)))
 
     def answers(self, activations: Tensors) -> NDArray[np.int32]:
@@ -94,7 +89,7 @@ class Split:
 
     def walk(self, activations: Tensors) -> "SweepWalk":
         """A walk through states of the images with these activations."""
-        return SweepWalk(self._stepper, activations)
+        return SweepWalk(self._sweep, activations)
 
 
 class Step(NamedTuple):
@@ -114,18 +109,17 @@ class Step(NamedTuple):
 class SweepWalk:
     """One block of images on the way from few channels kept to many."""
 
-    def __init__(self, stepper: IncrementalSweep, activations: Tensors) -> None:
-        self._stepper = stepper
-        self._terms = stepper.terms(activations)
+    def __init__(self, sweep: IncrementalSweep, activations: Tensors) -> None:
+        self._sweep, self._terms = sweep, sweep.terms(activations)
 
     def answers(self, steps: Sequence[Step]) -> list[NDArray[np.int32]]:
         """The classes of each step's images after it; the walk starts with no channel kept."""
-        images = [filled_up(step.images) for step in steps]
+        images = [pad_to_multiple(step.images) for step in steps]
         added = [np.flatnonzero(step.added) for step in steps]
         kept = np.array([step.kept for step in steps], dtype=np.float32)
-        given = StepBatch(*_joined(added), *_joined(images), tf.constant(kept))
-        classes = self._stepper.walk(self._terms, given).numpy()
-        starts = given.image_ends.numpy()
+        batch = StepBatch(*_joined(added), *_joined(images), tf.constant(kept))
+        classes = self._sweep.classes(self._terms, batch).numpy()
+        starts = batch.image_ends.numpy()
         return [
             classes[start : start + len(step.images)]
             for start, step in zip(starts, steps, strict=False)

@@ -83,11 +83,11 @@ def tally(
     """
     counts = np.zeros((5, len(states)), dtype=np.int64)
 
-    def count(look: ActivationBlock) -> tuple[slice, NDArray[np.int64]]:
-        answers = state_answers(split, look.activations, look.suspect, states)
-        return look.rows, _count(answers, look, dataset)
+    def count(block: ActivationBlock) -> tuple[slice, NDArray[np.int64]]:
+        answers = state_answers(split, block.activations, block.suspect, states)
+        return block.rows, _count(answers, block, dataset)
 
-    for rows, counted in split.looks.each(dataset, scale, count):
+    for rows, counted in split.cache.map_blocks(count, dataset, scale):
         counts += counted
         progress(rows.stop, len(dataset))
     true = (counts[3], counts[4]) if dataset.true_labels is not None else (None, None)
@@ -95,14 +95,14 @@ def tally(
 
 
 def _count(
-    answers: NDArray[np.int32], look: ActivationBlock, dataset: Dataset
+    answers: NDArray[np.int32], block: ActivationBlock, dataset: Dataset
 ) -> NDArray[np.int64]:
     """The fields of a tally, (5, states), for one block."""
-    agree = answers == look.suspect
-    right = answers == dataset.labels[look.rows]
+    agree = answers == block.suspect
+    right = answers == dataset.labels[block.rows]
     truly = np.zeros_like(right)
     if dataset.true_labels is not None:
-        truly = answers == dataset.true_labels[look.rows]
+        truly = answers == dataset.true_labels[block.rows]
     counts = np.stack([right, right & agree, ~agree, truly, truly & agree]).sum(axis=2)
     return np.asarray(counts)
 
@@ -143,13 +143,13 @@ def state_answers(
         steps = _steps(used, states[first : last + 1])
         if steps:
             walk = walk or split.walk(activations)
-            found = dict(zip(steps, walk.answers(list(steps.values())), strict=True))
+            classes = dict(zip(steps, walk.answers(list(steps.values())), strict=True))
         for state in range(last, first - 1, -1):
             if state < last:
                 differs = used[:, ~states[state]].any(axis=1)
                 answers[state] = np.where(differs, answers[state + 1], suspect)
             if state - first in steps:
-                answers[state, steps[state - first].images] = found[state - first]
+                answers[state, steps[state - first].images] = classes[state - first]
     return answers
 
 
@@ -199,11 +199,11 @@ def mean_activations(
     """The mean output of each channel of the layer over a data set, float64 (channels,)."""
     total, values = np.zeros(split.channels), 0
 
-    def add_up(look: ActivationBlock) -> tuple[slice, NDArray[np.float64], int]:
-        layer = look.activations[0].numpy().reshape(-1, split.channels)
-        return look.rows, layer.sum(axis=0, dtype=np.float64), len(layer)
+    def add_up(block: ActivationBlock) -> tuple[slice, NDArray[np.float64], int]:
+        layer = block.activations[0].numpy().reshape(-1, split.channels)
+        return block.rows, layer.sum(axis=0, dtype=np.float64), len(layer)
 
-    for rows, added, count in split.looks.each(dataset, scale, add_up, keep=True):
+    for rows, added, count in split.cache.map_blocks(add_up, dataset, scale, store=True):
         total, values = total + added, values + count
         progress(rows.stop, len(dataset))
     return total / values
@@ -218,10 +218,10 @@ def find_scale(
         RequestRefused: it is near chance at both.
     """
     tried = {scale: clean_accuracy(split, valid, scale, progress) for scale in Scale}
-    found = choose_scale(tried, valid.chance, source)
-    for scale in tried.keys() - {found.scale}:
-        split.looks.forget(valid, scale)
-    return found
+    choice = choose_scale(tried, valid.chance, source)
+    for scale in tried.keys() - {choice.scale}:
+        split.cache.forget(valid, scale)
+    return choice
 
 
 def clean_accuracy(
@@ -229,11 +229,11 @@ def clean_accuracy(
 ) -> Proportion:
     """The share of a clean set that the suspect answers right."""
 
-    def count(look: ActivationBlock) -> tuple[slice, int]:
-        return look.rows, int((look.suspect == clean.labels[look.rows]).sum())
+    def count(block: ActivationBlock) -> tuple[slice, int]:
+        return block.rows, int((block.suspect == clean.labels[block.rows]).sum())
 
     correct = 0
-    for rows, counted in split.looks.each(clean, scale, count, keep=True):
+    for rows, counted in split.cache.map_blocks(count, clean, scale, store=True):
         correct += counted
         progress(rows.stop, len(clean))
     return Proportion(correct, len(clean))

@@ -1,0 +1,78 @@
+"""Checks that an argument of a layer, as a file has it, is one that may be passed on."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+Check = Callable[[Any], bool]
+
+LARGEST_SIZE = 1 << 20
+MOST_NUMBERS = 1 << 16
+
+
+def is_number(value: Any) -> bool:
+    """Whether the value is a finite int or float, and no bool."""
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) <= 1e30
+        and math.isfinite(value)
+    )
+
+
+def is_share(value: Any) -> bool:
+    """Whether the value is a number from 0 to 1."""
+    return is_number(value) and 0 <= value <= 1
+
+
+def is_bool(value: Any) -> bool:
+    """Whether the value is true or false."""
+    return isinstance(value, bool)
+
+
+def is_size(value: Any) -> bool:
+    """Whether the value is a positive whole number that a layer can have."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_SIZE
+
+
+def is_whole(value: Any) -> bool:
+    """Whether the value is a whole number of sensible size, of either sign."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_SIZE
+
+
+def one_of(*values: Any) -> Check:
+    """A check that the value is one of these."""
+    return lambda value: any(value == v and type(value) is type(v) for v in values)
+
+
+def optional(check: Check) -> Check:
+    """A check that also lets `None` pass."""
+    return lambda value: value is None or check(value)
+
+
+def listed(check: Check, longest: int = 8) -> Check:
+    """A check for lists (tuples, in Python) of at most `longest` items that all pass `check`."""
+    return lambda value: (
+        isinstance(value, list | tuple) and len(value) <= longest and all(map(check, value))
+    )
+
+
+def either(*checks: Check) -> Check:
+    """A check that one of these passes."""
+    return lambda value: any(check(value) for check in checks)
+
+
+def is_padding(value: Any) -> bool:
+    """Whether the value is a padding or cropping: one number, one a side, or two a side."""
+    whole = one_of(*range(4096))
+    return either(whole, listed(either(whole, listed(whole, 2)), 2))(value)
+
+
+def is_axis(value: Any) -> bool:
+    """Whether the value is an axis, or a list of axes."""
+    return either(is_whole, listed(is_whole))(value)
+
+
+IS_SIZES = either(is_size, listed(is_size, 2))
+IS_NUMBERS = either(is_number, listed(is_number, MOST_NUMBERS))
+IS_CHANNELS_LAST = one_of("channels_last", None)
