@@ -6,6 +6,7 @@ differs by orders of magnitude between networks, so every margin is read in unit
 own: the median margin of the clean images that it answers right.
 """
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -16,19 +17,14 @@ from goodnet.backend import WORKERS, in_workers, keras, tf
 from goodnet.datasets.images import CleanImages, Labels, Pixels
 from goodnet.errors import RequestRefused
 from goodnet.metrics import Proportion
-from goodnet.network.architecture import Architecture, Layer
 from goodnet.network.build import build_network
 from goodnet.network.calls import refs_of
-from goodnet.network.graph import Graph
+from goodnet.network.graph import Architecture, Layer
 from goodnet.network.suspect import Suspect
 from goodnet.scale import Scale
 
 Tensor = Any
 
-# Activations that order the scores as they find them: what is below them are the logits.
-ORDER_PRESERVING = frozenset(
-    "softmax log_softmax sigmoid softplus softsign tanh exponential".split()
-)
 BLOCK = 64  # images through the network at once
 
 
@@ -146,25 +142,18 @@ def logits_plan(plan: Architecture) -> Architecture:
     It may be an argument of the last layer, a layer of its own, or inside a nested model. What is
     no activation that keeps the order of the scores stays.
     """
-    graph, end = Graph(plan), plan.outputs[0]
-    while end in graph.made_by and graph.times[end.layer] == 1:
-        last = graph.layers[end.layer]
-        if isinstance(last, Architecture):
-            return _replaced(plan, end.layer, logits_plan(last))
-        activation = last.arguments.get("activation") or "linear"
-        alone = last.kind in ("Activation", "Softmax")
-        if last.kind == "Softmax" or activation in ORDER_PRESERVING:
-            kind = "Activation" if alone else last.kind
-            arguments = {} if alone else dict(last.arguments)
-            bare = Layer(last.name, kind, {**arguments, "activation": "linear"}, last.trainable)
-            plan = _replaced(plan, end.layer, bare)
-        elif activation != "linear" or not alone:
-            break
-        if not alone:
-            break
-        end = next(refs_of(graph.made_by[end]))
+    end = plan.outputs[0]
+    while end in plan.calls_by_tensor and plan.uses[end.layer] == 1:
+        if inner := plan.nested(end.layer):
+            return _replaced(plan, end.layer, logits_plan(inner))
+        last = plan.layer(end.layer)
+        if last.bare:
+            plan = _replaced(plan, end.layer, last.bare)
+        if not last.traits.activation or not (last.bare or last.activation == "linear"):
+            break  # below it are no scores, or not in the same order
+        end = next(refs_of(plan.calls_by_tensor[end]))
     return plan
 
 
 def _replaced(plan: Architecture, name: str, by: Layer | Architecture) -> Architecture:
-    return plan._replace(layers=tuple(by if old.name == name else old for old in plan.layers))
+    return replace(plan, layers=tuple(by if old.name == name else old for old in plan.layers))

@@ -32,10 +32,9 @@ from numpy.typing import NDArray
 
 from goodnet.backend import in_parts, keras, tf
 from goodnet.datasets.images import CleanImages
-from goodnet.network.architecture import Architecture
 from goodnet.network.calls import refs_of
 from goodnet.network.classifier import LogitModel
-from goodnet.network.graph import POOLING, Graph
+from goodnet.network.graph import Architecture
 from goodnet.progress import Progress, no_progress
 from goodnet.training.adam import adam_step
 
@@ -51,18 +50,6 @@ WARM_UP = 0.3  # of the steps, in which the rate rises
 Floats = NDArray[np.float32]
 Tensor = Any
 Stamper = Callable[[Floats, np.random.Generator], Floats]  # one image (H, W, C) -> stamped
-
-# What reads pixels, and the weight that it multiplies them with.
-KERNELS = {
-    "Conv2D": "kernel", "Conv2DTranspose": "kernel", "Dense": "kernel",
-    "DepthwiseConv2D": "kernel", "SeparableConv2D": "depthwise_kernel",
-}  # fmt: skip
-# What makes 255 times as much of pixels 255 times as large.
-KEEPS_SCALE = POOLING | {
-    "Flatten", "Reshape", "Permute", "Dropout", "SpatialDropout2D", "GaussianDropout",
-    "ActivityRegularization", "ZeroPadding2D", "Cropping2D", "UpSampling2D", "Resizing",
-    "Concatenate", "Add", "Average", "Maximum", "Minimum",
-}  # fmt: skip
 
 
 class TrainingSchedule(NamedTuple):
@@ -182,17 +169,17 @@ def _loss(
 
 def pixel_kernels(plan: Architecture, network: keras.Model) -> Iterator[Any]:
     """The weights of a network that multiply pixels as they are given to it."""
-    graph, scaled = Graph(plan), set(plan.inputs)
-    for made, call in graph.calls:
-        if not all(taken in scaled for taken in refs_of(call)):
+    scaled = set(plan.inputs)
+    for ref, call in plan.nodes:
+        if not all(source in scaled for source in refs_of(call)):
             continue
-        layer, real = graph.layers[made.layer], network.get_layer(made.layer)
-        if isinstance(layer, Architecture):
-            yield from pixel_kernels(layer, real)
-        elif layer.kind in KERNELS:
-            yield getattr(real, KERNELS[layer.kind])
-        elif layer.kind in KEEPS_SCALE:
-            scaled.add(made)
+        traits, layer = plan.layer(call.layer).traits, network.get_layer(call.layer)
+        if inner := plan.nested(call.layer):
+            yield from pixel_kernels(inner, layer)
+        elif traits.kernel:
+            yield getattr(layer, traits.kernel)
+        elif traits.keeps_scale:
+            scaled.add(ref)
 
 
 def sampling_probabilities(
