@@ -12,6 +12,7 @@ from goodnet.files.paths import safe_name
 from goodnet.job.inputs import find_clean_valid
 from goodnet.network.graph import choose_layer, describe_layers
 from goodnet.network.suspect import Suspect, open_suspect
+from goodnet.pruning.channelwise import find_region
 from goodnet.pruning.zeroing import plan_zeroing
 from goodnet.report.findings import DatasetInfo, ModelInfo
 from goodnet.report.tables import classes_in_words
@@ -32,8 +33,6 @@ def describe_model(suspect: Suspect, *, layer: str = "auto", uri: str | None = N
     Raises:
         RequestRefused: the layer's channels cannot be pruned.
     """
-    from goodnet.pruning.split import Split
-
     chosen = choose_layer(suspect.plan, layer, suspect.source)
     cut = plan_zeroing(suspect.plan, chosen, suspect.source)
     return ModelInfo(
@@ -48,9 +47,9 @@ def describe_model(suspect: Suspect, *, layer: str = "auto", uri: str | None = N
         layers=tuple(describe_layers(suspect.plan)),
         layer=chosen,
         layer_chosen="found" if layer == "auto" else "given",
-        channels=int(suspect.network.get_layer(chosen).output.shape[-1]),
+        channels=suspect.channels(chosen),
         pruned_by=cut.side,
-        swept_by=Split(suspect, chosen).form,
+        swept_by=find_region(suspect, chosen).form,
     )
 
 
