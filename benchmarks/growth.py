@@ -56,7 +56,7 @@ def cost(images: int, channels: int, classes: int) -> dict[str, float]:
     pixels = np.resize(drawn, (images, *drawn.shape[1:]))
     dataset = Dataset("drawn", "", pixels, False, 255.0, labels, None, "uint8")
     means = mean_activations(split, dataset, Scale.RAW)
-    split.looks.forget(dataset, Scale.RAW)
+    split.cache.forget(dataset, Scale.RAW)
     states = order_channels(means, "ascending").kept()
     return {
         name: min(_cpu(lambda kept=kept: tally(split, dataset, Scale.RAW, kept)) for _ in range(3))

@@ -55,7 +55,7 @@ def round_of(
     """A function that makes one round of a way."""
     split = Split(suspect, layer, "masked" if way == "masked" else "auto")
     means = mean_activations(split, sets[0], Scale.RAW)
-    split.looks.forget(sets[0], Scale.RAW)
+    split.cache.forget(sets[0], Scale.RAW)
     orders = [order_channels(means, direction) for direction in DIRECTIONS]
     if way.startswith("plain"):
         batch = int(way.split("_")[1])
