@@ -91,11 +91,20 @@ class PairedLoss:
 
 @dataclass(frozen=True)
 class Counts:
-    """What one state of the network did on a set: plain numbers out of a `sweep.Tally`."""
+    """What one state of the network does with a data set.
+
+    Attributes:
+        count: images.
+        correct: answered with the file's label.
+        agreed: of those, where the suspect answers the same, so that the GoodNet does.
+        flagged: where the suspect answers otherwise, so that the GoodNet flags it.
+        true_correct: answered with `true_label`; None where the file has none.
+        agreed_true: of those, where the suspect answers the same; likewise.
+    """
 
     count: int
     correct: int
     agreed: int
     flagged: int
-    true_correct: int | None
-    agreed_true: int | None
+    true_correct: int | None = None
+    agreed_true: int | None = None

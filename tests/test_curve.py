@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from goodnet.errors import RequestRefused
+from goodnet.metrics import Counts
 from goodnet.pruning import curve
-from goodnet.pruning.curve import Swept, find_drop, make_curve, parse_points
+from goodnet.pruning.curve import find_drop, make_curve, parse_points
 from goodnet.pruning.order import order_channels
 
 
@@ -53,9 +54,10 @@ def test_points_that_make_no_sense_are_refused(asked: list[float | str]) -> None
 
 def test_poisoned_images_draw_a_line_and_choose_nothing() -> None:
     order = order_channels(np.array([1.0, 2.0]), "ascending")
-    clean = Swept((9, 8, 5), 10)
+    clean = [Counts(10, hits, hits, 0) for hits in (9, 8, 5)]
+    poisoned = [Counts(4, hits, hits, 0) for hits in (4, 4, 0)]
     alone = make_curve(order, clean, None, ["10"])
-    beside = make_curve(order, clean, Swept((4, 4, 0), 4), ["10"])
+    beside = make_curve(order, clean, poisoned, ["10"])
     assert beside.drops == alone.drops
     assert alone.attack_success is None
     assert beside.attack_success == (1, 1, 0)

@@ -81,14 +81,16 @@ def test_counts_are_those_of_the_answers(made_toy: Toy) -> None:
     images = labelled.images(slice(None), Scale.UNIT)
     suspects, *answers = block_answers(split, images, states)
     truth = labelled.true_labels
-    assert truth is not None and counts.true_correct is not None and counts.agreed_true is not None
-    for state, answer in enumerate(answers):
+    for state, answer in zip(counts, answers, strict=True):
         goodnet = np.where(answer == suspects, suspects, suspect.classes)
-        assert counts.correct[state] == (answer == clean.labels).sum()
-        assert counts.agreed[state] == (goodnet == clean.labels).sum()
-        assert counts.flagged[state] == (goodnet == suspect.classes).sum()
-        assert counts.true_correct[state] == (answer == truth).sum()
-        assert counts.agreed_true[state] == (goodnet == truth).sum()
+        assert state.count == len(clean)
+        assert state.correct == (answer == clean.labels).sum()
+        assert state.agreed == (goodnet == clean.labels).sum()
+        assert state.flagged == (goodnet == suspect.classes).sum()
+        assert state.true_correct == (answer == truth).sum()
+        assert state.agreed_true == (goodnet == truth).sum()
+    (unlabelled, *_) = tally(split, clean, Scale.UNIT, states[:1])
+    assert (unlabelled.true_correct, unlabelled.agreed_true) == (None, None)
 
 
 def test_mean_activations_are_the_layers_mean_output(made_toy: Toy) -> None:

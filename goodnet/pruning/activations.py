@@ -32,12 +32,12 @@ class ActivationBlock(NamedTuple):
     Attributes:
         rows: the block's rows in the data set.
         activations: from `Split.activations`.
-        suspect: the suspect's class of each image, (n,).
+        suspect_answers: the suspect's class of each image, (n,).
     """
 
     rows: slice
     activations: Tensors
-    suspect: NDArray[np.int32]
+    suspect_answers: NDArray[np.int32]
 
     @property
     def bytes(self) -> int:

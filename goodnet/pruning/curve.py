@@ -5,11 +5,11 @@ images are counted in what this module chooses from; poisoned ones are not a par
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
 from goodnet.errors import RequestRefused
+from goodnet.metrics import Counts
 from goodnet.pruning.order import Order
 
 
@@ -101,23 +101,21 @@ class Curve(NamedTuple):
         return tuple(hits / self.poisoned_count for hits in self.attack_hits)
 
 
-@dataclass(frozen=True)
-class Swept:
-    """A data set under one order: `hits[k]` of `count` images get their label at k pruned."""
-
-    hits: tuple[int, ...]
-    count: int
-
-
-def make_curve(order: Order, clean: Swept, poisoned: Swept | None, points: Sequence[str]) -> Curve:
+def make_curve(
+    order: Order, clean: Sequence[Counts], poisoned: Sequence[Counts] | None, points: Sequence[str]
+) -> Curve:
     """The curve of one order.
 
     Args:
         order: the order channels were pruned in.
-        clean: the clean validation images.
-        poisoned: the poisoned ones; they draw a line in the curve and have no part in the drops.
+        clean: what the network does with the clean validation images at k = 0, 1, ... pruned.
+        poisoned: with the poisoned ones; they draw a line in the curve and have no part in the
+            drops.
         points: the thresholds, from `parse_points`.
     """
-    drops = tuple(find_drop(clean.hits, clean.count, p) for p in points)
-    hits, count = (poisoned.hits, poisoned.count) if poisoned else (None, 0)
-    return Curve(order, clean.hits, clean.count, hits, count, drops)
+    correct, count = tuple(counts.correct for counts in clean), clean[0].count
+    drops = tuple(find_drop(correct, count, p) for p in points)
+    if poisoned is None:
+        return Curve(order, correct, count, None, 0, drops)
+    hits = tuple(counts.correct for counts in poisoned)
+    return Curve(order, correct, count, hits, poisoned[0].count, drops)

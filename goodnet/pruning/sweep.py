@@ -5,7 +5,6 @@ the tail runs, once for each set of kept channels, and only for images that the 
 where the channels that go are zero anyway, the answer stays what it was.
 """
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -16,52 +15,8 @@ from goodnet.metrics import Counts, Proportion
 from goodnet.network.execution import Tensors
 from goodnet.progress import Progress, no_progress
 from goodnet.pruning.activations import ActivationBlock
-from goodnet.pruning.curve import Swept
 from goodnet.pruning.split import Split, Step
 from goodnet.scale import PixelScaleInfo, Scale, choose_scale
-
-
-@dataclass(frozen=True)
-class Tally:
-    """Counts over a data set's images, one for each state (set of kept channels).
-
-    Attributes:
-        count: images.
-        correct: answered with the file's label, int64 (states,).
-        agreed: of those, where the suspect answers the same, so that the GoodNet does; (states,).
-        flagged: where the suspect answers otherwise, so that the GoodNet flags it; (states,).
-        true_correct: answered with `true_label`, (states,); None where the file has none.
-        agreed_true: of those, where the suspect answers the same; likewise.
-    """
-
-    count: int
-    correct: NDArray[np.int64]
-    agreed: NDArray[np.int64]
-    flagged: NDArray[np.int64]
-    true_correct: NDArray[np.int64] | None
-    agreed_true: NDArray[np.int64] | None
-
-    def swept(self) -> Swept:
-        """The images answered with their label, state by state."""
-        return Swept(tuple(self.correct.tolist()), self.count)
-
-    def by_state(self) -> list[Counts]:
-        """All counts, state by state."""
-        return [
-            Counts(
-                count=self.count,
-                correct=int(self.correct[state]),
-                agreed=int(self.agreed[state]),
-                flagged=int(self.flagged[state]),
-                true_correct=_at(self.true_correct, state),
-                agreed_true=_at(self.agreed_true, state),
-            )
-            for state in range(len(self.correct))
-        ]
-
-
-def _at(counts: NDArray[np.int64] | None, state: int) -> int | None:
-    return None if counts is None else int(counts[state])
 
 
 def tally(
@@ -70,8 +25,8 @@ def tally(
     scale: Scale,
     states: NDArray[np.bool_],
     progress: Progress = no_progress,
-) -> Tally:
-    """The counts of a data set for each state of the pruned layer.
+) -> list[Counts]:
+    """What the network does with a data set in each state of the pruned layer.
 
     Args:
         split: the suspect, split at the layer.
@@ -81,24 +36,24 @@ def tally(
             differs little from the one before it.
         progress: called with (images done, images in all).
     """
-    counts = np.zeros((5, len(states)), dtype=np.int64)
+    totals = np.zeros((5, len(states)), dtype=np.int64)
 
-    def count(block: ActivationBlock) -> tuple[slice, NDArray[np.int64]]:
-        answers = state_answers(split, block.activations, block.suspect, states)
+    def count_block(block: ActivationBlock) -> tuple[slice, NDArray[np.int64]]:
+        answers = state_answers(split, block.activations, block.suspect_answers, states)
         return block.rows, _count(answers, block, dataset)
 
-    for rows, counted in split.cache.map_blocks(count, dataset, scale):
-        counts += counted
+    for rows, counts in split.cache.map_blocks(count_block, dataset, scale):
+        totals += counts
         progress(rows.stop, len(dataset))
-    true = (counts[3], counts[4]) if dataset.true_labels is not None else (None, None)
-    return Tally(len(dataset), counts[0], counts[1], counts[2], *true)
+    fields = totals if dataset.true_labels is not None else totals[:3]
+    return [Counts(len(dataset), *state) for state in fields.T.tolist()]
 
 
 def _count(
     answers: NDArray[np.int32], block: ActivationBlock, dataset: Dataset
 ) -> NDArray[np.int64]:
-    """The fields of a tally, (5, states), for one block."""
-    agree = answers == block.suspect
+    """All fields of `Counts` but the first for a block's images in each state, (5, states)."""
+    agree = answers == block.suspect_answers
     right = answers == dataset.labels[block.rows]
     truly = np.zeros_like(right)
     if dataset.true_labels is not None:
@@ -197,16 +152,16 @@ def mean_activations(
     split: Split, dataset: Dataset, scale: Scale, progress: Progress = no_progress
 ) -> NDArray[np.float64]:
     """The mean output of each channel of the layer over a data set, float64 (channels,)."""
-    total, values = np.zeros(split.channels), 0
+    total, size = np.zeros(split.channels), 0
 
     def add_up(block: ActivationBlock) -> tuple[slice, NDArray[np.float64], int]:
         layer = block.activations[0].numpy().reshape(-1, split.channels)
         return block.rows, layer.sum(axis=0, dtype=np.float64), len(layer)
 
-    for rows, added, count in split.cache.map_blocks(add_up, dataset, scale, store=True):
-        total, values = total + added, values + count
+    for rows, block_total, block_size in split.cache.map_blocks(add_up, dataset, scale, store=True):
+        total, size = total + block_total, size + block_size
         progress(rows.stop, len(dataset))
-    return total / values
+    return total / size
 
 
 def find_scale(
@@ -229,11 +184,11 @@ def clean_accuracy(
 ) -> Proportion:
     """The share of a clean set that the suspect answers right."""
 
-    def count(block: ActivationBlock) -> tuple[slice, int]:
-        return block.rows, int((block.suspect == clean.labels[block.rows]).sum())
+    def count_block(block: ActivationBlock) -> tuple[slice, int]:
+        return block.rows, int((block.suspect_answers == clean.labels[block.rows]).sum())
 
     correct = 0
-    for rows, counted in split.cache.map_blocks(count, clean, scale, store=True):
-        correct += counted
+    for rows, count in split.cache.map_blocks(count_block, clean, scale, store=True):
+        correct += count
         progress(rows.stop, len(clean))
     return Proportion(correct, len(clean))
