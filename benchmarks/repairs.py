@@ -55,7 +55,7 @@ def repair(net: Net, seeds: list[int]) -> None:
     valid = open_dataset(str(HOME / net.name / "clean/valid.h5"), **fits)
     split = Split(suspect, layer)
     order = order_channels(mean_activations(split, valid, net.scale), "ascending")
-    swept = tally(split, valid, net.scale, order.kept()).swept()
+    swept = tally(split, valid, net.scale, order.kept())
     curve = make_curve(order, swept, None, parse_points([2, 4, 10]))
     for drop in curve.drops:
         if drop.k is not None:

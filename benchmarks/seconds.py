@@ -40,13 +40,13 @@ means = goodnet.mean_activations(split, valid, scale)
 order = goodnet.order_channels(means, "ascending")
 passed("measure activations: from a kept look")
 for name in ("clean/valid.h5", "bd/bd_valid.h5"):
-    swept = goodnet.tally(split, sets[name], scale, order.kept()).swept()
+    swept = goodnet.tally(split, sets[name], scale, order.kept())
     clean = swept if name.startswith("clean") else clean
 passed("sweep two sets")
 curve = goodnet.make_curve(order, clean, None, goodnet.parse_points([2, 4, 10]))
 models = repaired_models((curve,))
 for name in ("clean/test.h5", "bd/bd_test.h5"):
-    goodnet.tally(split, sets[name], scale, states_of((curve,), models)).by_state()
+    goodnet.tally(split, sets[name], scale, states_of((curve,), models))
 passed("evaluate on two sets")
 """
 

@@ -73,7 +73,7 @@ def round_of(
 
     def make() -> tuple[float, Any]:
         tallies = [tally(split, each, Scale.RAW, states) for each in sets]
-        return scaled, [int(hit) for counts in tallies for hit in counts.correct]
+        return scaled, [counts.correct for each in tallies for counts in each]
 
     return make
 

@@ -8,7 +8,7 @@ from prefect.logging import get_run_logger
 from goodnet.evaluation.results import SUSPECT, RepairedModel
 from goodnet.files.storage import StoredFile
 from goodnet.metrics import Counts
-from goodnet.pruning.curve import Curve, Swept
+from goodnet.pruning.curve import Curve
 from goodnet.pruning.order import Order
 from goodnet.report.findings import DatasetInfo, ModelInfo
 from goodnet.scale import PixelScaleInfo, Scale
@@ -62,8 +62,10 @@ def measure_activations(split: SplitSuspect, valid: StoredFile) -> list[float]:
 
 
 @cached_task(name="sweep", run_name="sweep {role}")
-def sweep(split: SplitSuspect, orders: Sequence[Order], data: StoredFile, role: str) -> list[Swept]:
-    """For each order, the images answered with their label at k = 0, 1, ... channels pruned."""
+def sweep(
+    split: SplitSuspect, orders: Sequence[Order], data: StoredFile, role: str
+) -> list[list[Counts]]:
+    """For each order, what the network does with the images at k = 0, 1, ... channels pruned."""
     from goodnet.pruning.sweep import tally
 
     network = opened.split(split.suspect, split.layer)
@@ -71,10 +73,9 @@ def sweep(split: SplitSuspect, orders: Sequence[Order], data: StoredFile, role: 
     states = np.concatenate([order.kept() for order in orders])
     get_run_logger().info("%d states of %s, %s", len(states), split.layer, network.form)
     progress = reporter(f"sweeping {role} images")
-    swept = tally(network, dataset, split.scale, states, progress).swept()
-    steps = len(swept.hits) // len(orders)
-    starts = range(0, len(swept.hits), steps)
-    return [Swept(swept.hits[start : start + steps], swept.count) for start in starts]
+    counts = tally(network, dataset, split.scale, states, progress)
+    steps = len(counts) // len(orders)
+    return [counts[start : start + steps] for start in range(0, len(counts), steps)]
 
 
 @cached_task(name="evaluate", run_name="evaluate on {role}")
@@ -92,5 +93,5 @@ def evaluate(
     network = opened.split(split.suspect, split.layer)
     dataset = opened.dataset(data, opened.suspect(split.suspect))
     progress = reporter(f"evaluating on {role} images")
-    counts = tally(network, dataset, split.scale, states_of(curves, models), progress).by_state()
+    counts = tally(network, dataset, split.scale, states_of(curves, models), progress)
     return dict(zip([SUSPECT, *(model.name for model in models)], counts, strict=True))

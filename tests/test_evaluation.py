@@ -10,11 +10,12 @@ from goodnet.evaluation.results import (
     states_of,
 )
 from goodnet.metrics import Counts, Proportion
-from goodnet.pruning.curve import Swept, make_curve
+from goodnet.pruning.curve import make_curve
 from goodnet.pruning.order import order_channels
 
 ORDER = order_channels(np.array([1.0, 2.0, 3.0]), "ascending")
-CURVE = make_curve(ORDER, Swept((10, 9, 5, 1), 10), None, ["10", "50", "95"])
+COUNTS = [Counts(10, hits, hits, 0) for hits in (10, 9, 5, 1)]
+CURVE = make_curve(ORDER, COUNTS, None, ["10", "50", "95"])
 MODELS = pruned_models([CURVE], ".h5")
 
 

@@ -57,14 +57,12 @@ def test_glint12s_curves_equal_the_plain_sweeps_at_every_k(name: str, direction:
     compared = 0
     for prefix, path in SETS.items():
         counts = tally(split, opened(GLINT12 / path, suspect), Scale.RAW, order.kept())
-        for column, ours in (
-            ("acc", counts.correct),
-            ("G_acc", counts.agreed),
-            ("G_rej", counts.flagged),
-        ):
+        for column, field in (("acc", "correct"), ("G_acc", "agreed"), ("G_rej", "flagged")):
             if f"{prefix}_{column}" in rows[0]:
-                theirs = [float(row[f"{prefix}_{column}"]) * counts.count / 100 for row in rows]
-                assert np.array_equal(ours, np.rint(theirs)), (prefix, column)
+                ours = [getattr(state, field) for state in counts]
+                shares = [float(row[f"{prefix}_{column}"]) for row in rows]
+                theirs = np.rint(np.multiply(shares, counts[0].count / 100))
+                assert np.array_equal(ours, theirs), (prefix, column)
                 compared += len(rows)
     assert compared >= 10 * 61
 
@@ -98,4 +96,4 @@ def test_lab3s_target_is_class_0() -> None:
     everything = np.ones((1, split.channels), dtype=bool)
     poisoned = opened(LAB3 / "bd" / "bd_harvested.h5", suspect)
     assert set(poisoned.labels) == {0}
-    assert tally(split, poisoned, Scale.RAW, everything).correct[0] == len(poisoned)
+    assert tally(split, poisoned, Scale.RAW, everything)[0].correct == len(poisoned)
