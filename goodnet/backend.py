@@ -30,13 +30,13 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(WORKERS))
 @contextmanager
 def _silent() -> Iterator[None]:
     """Standard error, also of C++ code, goes nowhere: TensorFlow greets at start, always."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)
         os.close(nowhere)
 
 

@@ -37,7 +37,7 @@ def test_a_save_that_fails_leaves_what_was_there(
 ) -> None:
     suspect, path = as_suspect(NETWORKS["normalised"]()), tmp_path / "model.keras"
     path.write_bytes(b"older")
-    monkeypatch.setattr("goodnet.network.save._made_reproducible", _break)
+    monkeypatch.setattr("goodnet.network.save._make_reproducible", _break)
     with pytest.raises(OSError, match="disk"):
         save_network(suspect.network, path)
     assert path.read_bytes() == b"older"

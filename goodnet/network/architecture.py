@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from goodnet.errors import ModelRefused, one_line
-from goodnet.network.calls import Call, Node, Ref, count_from_zero, in_order
+from goodnet.network.calls import Call, Node, Ref, count_from_zero, topological_order
 from goodnet.network.checks import is_number, is_size
 from goodnet.network.graph import Architecture, Layer
 from goodnet.network.layers import (
@@ -120,12 +120,12 @@ class _Parser:
         sources = {Ref(layer.name, 0, 0) for layer in layers if _is_input(layer)}
         if not (set(inputs) <= sources and set(outputs) <= sources | {n.tensor for n in nodes}):
             raise self.refuse("the model's inputs or outputs name no tensor of it")
-        ordered = self.in_order(nodes, sources)
+        ordered = self.ordered_calls(nodes, sources)
         return Architecture(name, "Functional", tuple(layers), ordered, inputs, outputs)
 
-    def in_order(self, nodes: Sequence[Node], sources: set[Ref]) -> tuple[Call, ...]:
+    def ordered_calls(self, nodes: Sequence[Node], sources: set[Ref]) -> tuple[Call, ...]:
         """The calls, each behind those whose outputs it takes."""
-        ordered = in_order(nodes, sources)
+        ordered = topological_order(nodes, sources)
         if len(ordered) < len(nodes):
             reached = {node.tensor for node in ordered}
             stuck = next(n.tensor.layer for n in nodes if n.tensor not in reached)
@@ -202,11 +202,11 @@ class _Parser:
             arguments = tuple(self.argument(value, layer) for value in node["args"])
             if traits_of(layer.kind).merging and len(arguments) > 1:  # a + b is Add()([a, b])
                 arguments = (arguments,)
-        for key, value in (pair for given in keywords for pair in given.items()):
+        for key, value in (pair for item in keywords for pair in item.items()):
             harmless = value is False or traits_of(layer.kind).same_in_training
             if not (value is None or (key == "training" and harmless)):
-                said = one_line(f"{key}={value}", 60)
-                raise self.refuse(f"layer {layer.name!r} is called with {said!r}")
+                keyword = one_line(f"{key}={value}", 60)
+                raise self.refuse(f"layer {layer.name!r} is called with {keyword!r}")
         return arguments
 
     def argument(self, value: Any, layer: "Layer | Architecture") -> Any:

@@ -162,10 +162,7 @@ def _call_all(plan: Architecture, layers: Mapping[str, Any]) -> dict[Ref, Any]:
         for inner in plan.layers
         if isinstance(inner, Layer) and inner.kind == INPUT
     }
-    calls: dict[str, int] = {}
-    for call in plan.calls:
-        number = calls.setdefault(call.layer, 0)
+    for ref, call in plan.nodes:
         arguments = [with_tensors(argument, tensors) for argument in call.arguments]
-        tensors[Ref(call.layer, number, 0)] = layers[call.layer](*arguments)
-        calls[call.layer] += 1
+        tensors[ref] = layers[call.layer](*arguments)
     return tensors

@@ -53,7 +53,7 @@ def with_tensors(argument: Any, tensors: Mapping[Ref, Any]) -> Any:
     return argument
 
 
-def in_order(nodes: Sequence[Node], inputs: Collection[Ref]) -> list[Node]:
+def topological_order(nodes: Sequence[Node], inputs: Collection[Ref]) -> list[Node]:
     """The nodes, each behind those whose tensors it takes, else in the order they come in.
 
     Nodes that wait for a tensor nobody makes are left out.

@@ -5,7 +5,6 @@ through with the shapes of one image only: no weight is made, no tensor computed
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,36 +53,32 @@ class _Meter:
 
     def outputs(self, plan: Architecture, layers: Layers, inputs: Sequence[Any]) -> Any:
         """The symbolic output of a model for these inputs."""
-        for given in inputs:
-            self.check(plan.name, given.shape)
+        for tensor in inputs:
+            self.check(plan.name, tensor.shape)
         tensors = dict(zip(plan.inputs, inputs, strict=True))
-        plans = {inner.name: inner for inner in plan.layers if isinstance(inner, Architecture)}
-        times = Counter[str]()
-        for call in plan.calls:
+        for ref, call in plan.nodes:
             arguments = [with_tensors(argument, tensors) for argument in call.arguments]
             layer = layers[call.layer]
-            if call.layer in plans:
-                made = self.outputs(plans[call.layer], layer, keras.tree.flatten(arguments))
+            if inner := plan.nested(call.layer):
+                tensors[ref] = self.outputs(inner, layer, keras.tree.flatten(arguments))
             else:
-                made = self.output(layer, arguments)
-            tensors[Ref(call.layer, times[call.layer], 0)] = made
-            times[call.layer] += 1
+                tensors[ref] = self.output(layer, arguments)
         return tensors[plan.outputs[0]]
 
     def output(self, layer: Any, arguments: Sequence[Any]) -> Any:
         """The symbolic output of a layer."""
         if isinstance(layer, keras.Layer) and not layer.built:
             layer.build(keras.tree.map_structure(lambda tensor: tensor.shape, arguments[0]))
-        made = layer.compute_output_spec(*arguments)
-        size = self.check(layer.name, made.shape)
+        output = layer.compute_output_spec(*arguments)
+        size = self.check(layer.name, output.shape)
         weights = sum(math.prod(w.shape) for w in getattr(layer, "weights", ()))
         pooled = math.prod(getattr(layer, "pool_size", ()))
-        self.work += weights * size // (made.shape[-1] or 1) + pooled * size
+        self.work += weights * size // (output.shape[-1] or 1) + pooled * size
         if self.work > MOST_WORK:
             raise ModelRefused(
                 self.source, f"needs more than {MOST_WORK} multiplications for one image"
             )
-        return made
+        return output
 
     def check(self, name: str, shape: Sequence[int | None]) -> int:
         """The number of values of one image in a tensor, which is not beyond the limit."""

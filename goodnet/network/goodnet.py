@@ -13,7 +13,7 @@ from goodnet.network.suspect import Suspect
 from goodnet.scale import Scale
 
 SUSPECT, REPAIRED = "suspect", "repaired"  # the two networks inside a joined model
-Step = tuple[Layer, tuple[Any, ...]]  # a layer and what it is called with
+LayerCall = tuple[Layer, tuple[Any, ...]]  # a layer and what it is called with
 INPUT_NAMES = {Scale.RAW: "pixels_0_to_255", Scale.UNIT: "pixels_0_to_1"}
 
 
@@ -29,9 +29,9 @@ def guard(
         classes: the classes whose answers are not believed.
     """
     answer = Layer("suspect_class", "Argmax", {"axis": -1, "keepdims": True})
-    steps = [(answer, (_only(SUSPECT),))]
-    steps += _asked_again("suspect_class", classes, then=REPAIRED, otherwise=SUSPECT)
-    return _of_both("guarded", suspect, repaired, scale, steps)
+    steps = [(answer, (_tensor(SUSPECT),))]
+    steps += _gate("suspect_class", classes, then=REPAIRED, otherwise=SUSPECT)
+    return _joined("guarded", suspect, repaired, scale, steps)
 
 
 def join(
@@ -46,33 +46,33 @@ def join(
         classes: the repaired model is this network guarded by the suspect for these classes, see
             `guard`; by default it is the network itself.
     """
-    steps: list[Step] = [
-        (Layer("suspect_class", "Argmax", {"axis": -1}), (_only(SUSPECT),)),
-        (Layer("repaired_class", "Argmax", {"axis": -1}), (_only(REPAIRED),)),
+    steps: list[LayerCall] = [
+        (Layer("suspect_class", "Argmax", {"axis": -1}), (_tensor(SUSPECT),)),
+        (Layer("repaired_class", "Argmax", {"axis": -1}), (_tensor(REPAIRED),)),
     ]
     if classes is not None:
         chosen = {"then": "repaired_class", "otherwise": "suspect_class"}
-        steps += _asked_again("suspect_class", classes, **chosen)
-    suspects, repaireds = _only("suspect_class"), _only(steps[-1][0].name)
+        steps += _gate("suspect_class", classes, **chosen)
+    suspects, repaireds = _tensor("suspect_class"), _tensor(steps[-1][0].name)
     steps += [
         (Layer("agree", "Equal", {}), (suspects, repaireds)),
-        (Layer("answer", "Where", {}), (_only("agree"), suspects, suspect.classes)),
-        (Layer("scores", "OneHot", {"num_classes": suspect.classes + 1}), (_only("answer"),)),
+        (Layer("answer", "Where", {}), (_tensor("agree"), suspects, suspect.classes)),
+        (Layer("scores", "OneHot", {"num_classes": suspect.classes + 1}), (_tensor("answer"),)),
     ]
-    return _of_both("goodnet", suspect, repaired, scale, steps)
+    return _joined("goodnet", suspect, repaired, scale, steps)
 
 
-def _asked_again(answer: str, classes: Sequence[int], then: str, otherwise: str) -> Iterator[Step]:
+def _gate(answer: str, classes: Sequence[int], then: str, otherwise: str) -> Iterator[LayerCall]:
     """Steps whose last one makes `then` where the answer is one of the classes, or `otherwise`."""
     for c in classes:
-        yield Layer(f"is_{c}", "Equal", {}), (_only(answer), c)
+        yield Layer(f"is_{c}", "Equal", {}), (_tensor(answer), c)
         chosen = Layer(f"unless_{c}", "Where", {})
-        yield chosen, (_only(f"is_{c}"), _only(then), _only(otherwise))
+        yield chosen, (_tensor(f"is_{c}"), _tensor(then), _tensor(otherwise))
         otherwise = chosen.name
 
 
-def _of_both(
-    name: str, suspect: Suspect, repaired: keras.Model, scale: Scale, steps: Sequence[Step]
+def _joined(
+    name: str, suspect: Suspect, repaired: keras.Model, scale: Scale, steps: Sequence[LayerCall]
 ) -> keras.Model:
     """images -> the two networks' scores -> what the steps make of them."""
     images = INPUT_NAMES[scale]
@@ -83,15 +83,15 @@ def _of_both(
         *(layer for layer, _ in steps),
     )
     calls = (
-        *(Call(network, (_only(images),)) for network in (SUSPECT, REPAIRED)),
+        *(Call(network, (_tensor(images),)) for network in (SUSPECT, REPAIRED)),
         *(Call(layer.name, arguments) for layer, arguments in steps),
     )
-    ends = (_only(images),), (_only(steps[-1][0].name),)
+    ends = (_tensor(images),), (_tensor(steps[-1][0].name),)
     both = build_network(Architecture(name, "Functional", layers, calls, *ends), suspect.source)
     for part, network in ((SUSPECT, suspect.network), (REPAIRED, repaired)):
         both.get_layer(part).set_weights(network.get_weights())
     return both
 
 
-def _only(layer: str) -> Ref:
+def _tensor(layer: str) -> Ref:
     return Ref(layer, 0, 0)

@@ -24,14 +24,14 @@ def save_network(network: keras.Model, path: Path) -> None:
     try:
         network.save(partial)
         if path.suffix == ".keras":
-            _made_reproducible(partial)
+            _make_reproducible(partial)
         os.replace(partial, path)
     finally:
         absl.setLevel(level)
         partial.unlink(missing_ok=True)
 
 
-def _made_reproducible(path: Path) -> None:
+def _make_reproducible(path: Path) -> None:
     """Write a `.keras` archive again without the moment, and the memory, it was made in."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in sorted(archive.namelist())}

@@ -28,14 +28,14 @@ class Drop(NamedTuple):
     largest: float
 
 
-def parse_points(asked: Sequence[float | str]) -> tuple[str, ...]:
+def parse_points(thresholds: Sequence[float | str]) -> tuple[str, ...]:
     """The thresholds in points, smallest first, each once, in their shortest form.
 
     Raises:
         RequestRefused: one is not a number above 0 and at most 100, or none is given.
     """
     exact = set()
-    for points in asked:
+    for points in thresholds:
         try:
             value = Fraction(str(points))
         except (ValueError, ZeroDivisionError):
