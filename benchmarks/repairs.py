@@ -19,7 +19,7 @@ from goodnet.mitigation.mitigate import MitigationInput
 from goodnet.mitigation.policy import channels_pruned_first
 from goodnet.network.build import build_network
 from goodnet.network.classifier import Classifier, LogitModel
-from goodnet.network.goodnet import guard
+from goodnet.network.goodnet import gate_by_suspect
 from goodnet.network.graph import choose_layer
 from goodnet.network.suspect import Suspect
 from goodnet.progress import no_progress
@@ -74,7 +74,7 @@ def repair(net: Net, seeds: list[int]) -> None:
             seconds = time.monotonic() - start
             if made.classes is not None:
                 row(net, suspect, f"{method.label}, without its guard", str(seed), network, "")
-                network = guard(suspect, network, net.scale, made.classes)
+                network = gate_by_suspect(suspect, network, net.scale, made.classes)
             before, after = (
                 Classifier(n, net.scale).right(parts.held_out) for n in (suspect.network, network)
             )

@@ -25,7 +25,7 @@ from goodnet.detection.verdict import BACKDOORED
 from goodnet.files import storage
 from goodnet.mitigation.methods import Method
 from goodnet.mitigation.mitigate import MitigatedNetworks
-from goodnet.network.goodnet import guard, join
+from goodnet.network.goodnet import gate_by_suspect, join
 from goodnet.network.save import save_network
 from goodnet.network.suspect import open_suspect
 from goodnet.pruning.split import Split
@@ -225,7 +225,7 @@ def quick(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> tuple[Toy, list[tuple[st
         suspect = problem.suspect
         pruned = prune(suspect, problem.layer, problem.channels)
         goodnet = join(suspect, pruned, problem.scale)
-        model = guard(suspect, pruned, problem.scale, [0]) if method.gated else pruned
+        model = gate_by_suspect(suspect, pruned, problem.scale, [0]) if method.gated else pruned
         return MitigatedNetworks(model, goodnet, invented_mitigation(method=method))
 
     verdict = invented_verdict(BACKDOORED, [3])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from networks import NETWORKS, random_images
 
-from goodnet.network.goodnet import guard, join
+from goodnet.network.goodnet import gate_by_suspect, join
 from goodnet.network.graph import choose_layer
 from goodnet.network.save import save_network
 from goodnet.network.suspect import Suspect, open_suspect
@@ -75,7 +75,7 @@ def test_a_guarded_model_answers_by_the_repaired_network_for_classes_in_question
     expected = np.where(asked[:, None], after, before)
     changed = expected.argmax(axis=1) != answers
     assert 0 < changed.sum() < (after.argmax(axis=1) != answers).sum()
-    guarded = guard(suspect, network, Scale.UNIT, classes)
+    guarded = gate_by_suspect(suspect, network, Scale.UNIT, classes)
     np.testing.assert_array_equal(guarded.predict(images, verbose=0), expected)
     save_network(guarded, tmp_path / "guarded.keras")
     assert np.array_equal(

@@ -12,7 +12,7 @@ from goodnet.mitigation.outcome import MitigationResult
 from goodnet.mitigation.recheck import recheck
 from goodnet.network.build import build_network
 from goodnet.network.classifier import Classifier, LogitModel
-from goodnet.network.goodnet import guard, join
+from goodnet.network.goodnet import gate_by_suspect, join
 from goodnet.network.suspect import Suspect
 from goodnet.progress import Progress, no_progress
 from goodnet.scale import Scale
@@ -72,7 +72,9 @@ def mitigate(
     result = method.repair(problem, view, parts, seed, progress)
     network = build_network(suspect.plan, suspect.source)
     network.set_weights(view.network.get_weights())
-    model = network if result.classes is None else guard(suspect, network, scale, result.classes)
+    model = network
+    if result.classes is not None:
+        model = gate_by_suspect(suspect, network, scale, result.classes)
     repaired, known = Classifier(model, scale), problem.verdict.recovered_triggers()
     again = judge(view, problem.clean, seed=seed + 1) if known else None
     fresh = again.recovered_triggers() if again else []

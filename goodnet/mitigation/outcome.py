@@ -28,7 +28,7 @@ class MethodResult(NamedTuple):
         pruned: channels that it pruned first.
         steps: of training.
         classes: the classes for which the suspect is to guard the network, see
-            `goodnet.network.goodnet.guard`; None where the network is to stand alone.
+            `goodnet.network.goodnet.gate_by_suspect`; None where the network is to stand alone.
     """
 
     pruned: int

@@ -12,7 +12,8 @@ anywhere, and some are random: the attacker's trigger is like all of them and no
 
 However it is trained, a network errs on other images than it did before. So it stands in for the
 suspect only where that answers one of C, and the suspect's other answers are left as they are, see
-`goodnet.network.goodnet.guard`. Then it costs little to doubt an innocent class, and the one that
+`goodnet.network.goodnet.gate_by_suspect`.
+Then it costs little to doubt an innocent class, and the one that
 follows those that stand out is in C with them: it may well be a second target.
 
 Source: unlearning is section VI.C of Wang et al., "Neural Cleanse", IEEE S&P 2019; taking both

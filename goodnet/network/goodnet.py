@@ -17,7 +17,7 @@ LayerCall = tuple[Layer, tuple[Any, ...]]  # a layer and what it is called with
 INPUT_NAMES = {Scale.RAW: "pixels_0_to_255", Scale.UNIT: "pixels_0_to_1"}
 
 
-def guard(
+def gate_by_suspect(
     suspect: Suspect, repaired: keras.Model, scale: Scale, classes: Sequence[int]
 ) -> keras.Model:
     """The suspect, but where it answers one of the classes: there the repaired network answers.
@@ -44,7 +44,7 @@ def join(
         repaired: a repaired network of its architecture.
         scale: the networks' pixel scale; the GoodNet's input layer is named after it.
         classes: the repaired model is this network guarded by the suspect for these classes, see
-            `guard`; by default it is the network itself.
+            `gate_by_suspect`; by default it is the network itself.
     """
     steps: list[LayerCall] = [
         (Layer("suspect_class", "Argmax", {"axis": -1}), (_tensor(SUSPECT),)),
