@@ -59,7 +59,7 @@ def demo(
         check(data, models, output, people, seed)
     except (InputRefused, OSError) as fault:
         return failed(told(fault), [Outcome("", None, None, True, told(fault))])
-    suspect = storage.inside(models, "badnet.h5")
+    suspect = storage.join(models, "badnet.h5")
     drawn = [
         store_faces.start(
             people=people,
@@ -67,7 +67,7 @@ def demo(
             last=pictures.stop,
             seed=seed,
             poisoned=poisoned,
-            uri=storage.inside(data, name),
+            uri=storage.join(data, name),
         )
         for name, pictures, poisoned in SETS
     ]

@@ -232,7 +232,7 @@ def report_state(state: State[Any]) -> int:
         if outcome.findings is not None:
             print(f"\n{outcome.findings.model.name}: {headline(outcome.findings)}\n")
             print(results_table(outcome.findings))
-            print(f"report: {storage.inside(str(outcome.folder), paths.REPORT_HTML)}")
+            print(f"report: {storage.join(str(outcome.folder), paths.REPORT_HTML)}")
     print()
     for outcome in outcomes:
         if outcome.folder is None:

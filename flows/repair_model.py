@@ -76,7 +76,7 @@ def repair_model(uri: str, data: dict[str, StoredFile], request: Request, output
         suspect = SuspectFile(identify_model(uri), request.architecture)
         code = source_digest(repair_model.fn)
         key = repair_key(suspect.model, data, request, code)
-        folder = storage.inside(output, paths.repair_folder(uri, key))
+        folder = storage.join(output, paths.repair_folder(uri, key))
         findings, networks = investigate(suspect, data, request, folder)
         networks += store_recommended(findings, networks, folder)
         pictures = draw_all(findings, suspect, data)
@@ -227,7 +227,7 @@ def quietest_channels(
 
 def put_in_place(file: StoredFile, folder: str, name: str) -> StoredFile:
     """The file under its name in the folder, copied if an earlier repair left it in another one."""
-    uri = storage.inside(folder, name)
+    uri = storage.join(folder, name)
     return file if file.uri == uri else store_copy(file, uri)
 
 
@@ -247,7 +247,7 @@ def store_recommended(
     """Copies of what is recommended, where a script finds them; none where nothing is."""
     stored = {network.uri: network for network in networks}
     return [
-        store_copy(stored[storage.inside(folder, source)], storage.inside(folder, name))
+        store_copy(stored[storage.join(folder, source)], storage.join(folder, name))
         for name, source in recommended_files(findings).items()
     ]
 

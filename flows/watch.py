@@ -49,7 +49,7 @@ def watch(
     try:
         check(inbox, output, settle)
         record = inboxes.read_record(output, inbox)
-        entries = inboxes.arrived(inbox, record, settle=settle)
+        entries = inboxes.settled_files(inbox, record, quiet_seconds=settle)
         seen = inboxes.read_arrivals(entries, record, lambda fault: log.warning("%s", fault))
         started = start_due(seen, data, output)
     except (InputRefused, OSError) as fault:
@@ -58,7 +58,7 @@ def watch(
     for fault in refused:
         log.error("%s", fault)
     if seen != record:
-        inboxes.keep_record(output, inbox, seen)
+        inboxes.write_record(output, inbox, seen)
     if started or refused:
         show(started, refused)
     waiting = f"{len(started)} started, {len(refused)} refused, {len(seen)} models in the inbox"

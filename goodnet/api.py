@@ -478,7 +478,7 @@ def write_report(
     samples = Samples(lambda: clean, (lambda: poisoned) if poisoned else None)
     pictures = [picture for draw in FIGURES.values() for picture in draw(findings, samples)]
     for name, content in report_files(findings, pictures).items():
-        storage.put(content, storage.inside(str(folder), name))
+        storage.put(content, storage.join(str(folder), name))
     copies = {source: copy for copy, source in recommended_files(findings).items()}
     with tempfile.TemporaryDirectory(prefix="goodnet-") as local:
         for network in evaluation.repaired:
@@ -487,7 +487,7 @@ def write_report(
                 path = Path(local) / Path(name).name
                 save_network(saved, path)
                 for place in filter(None, (name, copies.get(name))):
-                    storage.put(path, storage.inside(str(folder), place))
+                    storage.put(path, storage.join(str(folder), place))
     return findings
 
 

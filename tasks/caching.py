@@ -181,7 +181,7 @@ async def _can_pass(task: Any, run: Any, state: Any) -> bool:
 def _is_there(stored: StoredFile) -> bool:
     """Whether the file is as it was; one that cannot be reached is not there for us."""
     try:
-        return storage.holds(stored)
+        return storage.matches(stored)
     except OSError:
         return False
 

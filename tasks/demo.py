@@ -67,7 +67,7 @@ def store_badnet(people: int, pictures: int, seed: int, uri: str) -> StoredFile:
 def _put_new(local: Path, uri: str) -> StoredFile:
     """The stored file; one that is there already is only kept, never replaced."""
     made = storage.identify(str(local))._replace(uri=uri)
-    if storage.exists(uri) and not storage.holds(made):
+    if storage.exists(uri) and not storage.matches(made):
         raise RequestRefused(
             uri, "is there already and is not the demo's; move it away or give other folders"
         )

@@ -52,7 +52,7 @@ def store_networks(
         for network, name in zip(networks, names, strict=True):
             path = Path(local) / Path(name).name
             save_network(network, path)
-            stored.append(storage.put(path, storage.inside(folder, name)))
+            stored.append(storage.put(path, storage.join(folder, name)))
     return stored
 
 
@@ -90,7 +90,7 @@ def store_report(
     from goodnet.report.folder import report_files
 
     files = report_files(findings, pictures)
-    return [storage.put(file, storage.inside(folder, name)) for name, file in files.items()]
+    return [storage.put(file, storage.join(folder, name)) for name, file in files.items()]
 
 
 @cached_task(
@@ -111,4 +111,4 @@ def store_manifest(
     from goodnet.report.manifest import manifest
 
     text = manifest(folder, model, data, request, code, findings, files)
-    return [storage.put(text, storage.inside(folder, paths.MANIFEST))]
+    return [storage.put(text, storage.join(folder, paths.MANIFEST))]

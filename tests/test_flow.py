@@ -263,14 +263,14 @@ def test_a_network_that_cannot_be_reached_any_more_is_trained_again(
     """It was left in the output of another repair, which does not answer."""
     toy, asked = quick
     run(toy, method="auto")
-    before, holds = str(folder_of(toy)), storage.holds
+    before, matches = str(folder_of(toy)), storage.matches
 
     def unreachable(stored: storage.StoredFile) -> bool:
         if stored.uri.startswith(before):
             raise OSError("no answer")
-        return holds(stored)
+        return matches(stored)
 
-    monkeypatch.setattr(storage, "holds", unreachable)
+    monkeypatch.setattr(storage, "matches", unreachable)
     assert run(toy, method="auto", output=tmp_path / "elsewhere") == 0
     assert len(asked) == 2
 

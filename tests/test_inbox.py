@@ -30,7 +30,11 @@ def names(entries: list[storage.ListedFile]) -> list[str]:
 
 def look(folder: Path, between: Callable[[], object] = lambda: None) -> list[str]:
     """The names of what has arrived; `between` happens between the two looks."""
-    return names(inbox.arrived(str(folder), {}, settle=5, sleep=lambda seconds: between() and None))
+    return names(
+        inbox.settled_files(
+            str(folder), {}, quiet_seconds=5, sleep=lambda seconds: between() and None
+        )
+    )
 
 
 def test_what_stays_the_same_has_arrived_and_other_files_are_left_alone(tmp_path: Path) -> None:
@@ -63,13 +67,13 @@ def test_what_was_written_to_just_now_waits(tmp_path: Path) -> None:
 
 def test_where_all_is_known_there_is_no_second_look_and_nothing_is_read(tmp_path: Path) -> None:
     drop(tmp_path, "net.h5")
-    entries = inbox.arrived(str(tmp_path), {}, settle=0)
+    entries = inbox.settled_files(str(tmp_path), {}, quiet_seconds=0)
     record = inbox.read_arrivals(entries, {}, pytest.fail)
 
     def never(seconds: float) -> None:
         pytest.fail("looked twice")
 
-    assert inbox.arrived(str(tmp_path), record, settle=5, sleep=never) == entries
+    assert inbox.settled_files(str(tmp_path), record, quiet_seconds=5, sleep=never) == entries
     (tmp_path / "net.h5").chmod(0)
     assert inbox.read_arrivals(entries, record, pytest.fail) == record
 
@@ -106,7 +110,7 @@ def test_the_record_survives_and_a_damaged_one_is_none(tmp_path: Path) -> None:
     assert inbox.read_record(output, str(folder)) == {}
     drop(folder, "net.h5")
     seen = inbox.read_arrivals(storage.entries(str(folder), (".h5",)), {}, pytest.fail)
-    inbox.keep_record(output, str(folder), seen)
+    inbox.write_record(output, str(folder), seen)
     assert inbox.read_record(output, str(folder)) == seen
     assert inbox.read_record(output, "elsewhere") == {}
     (record,) = Path(output).iterdir()
@@ -119,4 +123,4 @@ def test_the_record_survives_and_a_damaged_one_is_none(tmp_path: Path) -> None:
 
 def test_an_inbox_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestRefused, match="nowhere: no such folder"):
-        inbox.arrived(str(tmp_path / "nowhere"), {}, settle=0)
+        inbox.settled_files(str(tmp_path / "nowhere"), {}, quiet_seconds=0)

@@ -72,12 +72,12 @@ def test_what_is_put_is_held_until_it_changes(bucket: str, tmp_path: Path) -> No
     stored = storage.put(b"content", uri)
     assert stored == storage.identify(uri) == StoredFile(uri, stored.sha256, 7)
     assert storage.read(stored) == b"content"
-    assert storage.holds(stored)
+    assert storage.matches(stored)
     with storage.local_file(uri) as path:
         assert path.read_bytes() == b"content"
     storage.put(b"contenT", uri)
-    assert not storage.holds(stored)
-    assert not storage.holds(stored._replace(uri=f"{bucket}/folder/other"))
+    assert not storage.matches(stored)
+    assert not storage.matches(stored._replace(uri=f"{bucket}/folder/other"))
     with pytest.raises(OSError, match="is not what was stored"):
         storage.read(stored)
 
@@ -100,9 +100,9 @@ def test_an_object_that_others_stored_is_read_to_know_it(bucket: str) -> None:
     system = s3._system()
     stored = storage.put(b"content", f"{bucket}/file")
     system.call_s3("put_object", Bucket=name, Key="file", Body=b"content")
-    assert storage.holds(stored)
+    assert storage.matches(stored)
     system.call_s3("put_object", Bucket=name, Key="file", Body=b"contenT")
-    assert not storage.holds(stored)
+    assert not storage.matches(stored)
 
 
 def test_large_files_go_in_parts(
@@ -115,7 +115,7 @@ def test_large_files_go_in_parts(
     stored = storage.put(tmp_path / "large", f"{bucket}/large")
     assert stored.sha256 == hashlib.sha256(content).hexdigest()
     assert storage.identify(stored.uri) == stored
-    assert storage.holds(stored)
+    assert storage.matches(stored)
 
 
 def test_folders_are_prefixes_and_their_listing_is_never_remembered(bucket: str) -> None:

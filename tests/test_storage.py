@@ -13,15 +13,15 @@ from goodnet.job.request import parse_request
 
 
 def test_what_is_put_is_held_until_it_changes(tmp_path: Path) -> None:
-    uri = storage.inside(str(tmp_path), "folder/file.txt")
+    uri = storage.join(str(tmp_path), "folder/file.txt")
     stored = storage.put(b"content", uri)
     assert Path(uri).read_bytes() == b"content"
     assert stored == storage.identify(uri)
-    assert storage.holds(stored)
+    assert storage.matches(stored)
     Path(uri).write_bytes(b"contenT")
-    assert not storage.holds(stored)
+    assert not storage.matches(stored)
     Path(uri).unlink()
-    assert not storage.holds(stored)
+    assert not storage.matches(stored)
 
 
 def test_who_reads_a_file_while_it_is_replaced_reads_the_older_one_whole(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from goodnet.errors import DataRefused, one_line
 from goodnet.files.storage import local_file
-from goodnet.sandbox.process import LARGEST_FILE, Content, taken_apart
+from goodnet.sandbox.process import LARGEST_FILE, Content, read_untrusted
 from goodnet.scale import Scale
 
 BLOCK = 256  # images: one block's activations stay in the processor's cache
@@ -111,7 +111,7 @@ def open_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> 
     uri = str(path)
     with (
         local_file(uri, DataRefused, LARGEST_FILE["dataset"]) as file,
-        taken_apart(file, "dataset") as content,
+        read_untrusted(file, "dataset") as content,
     ):
         return _dataset(uri, content, input_shape, classes)
 

@@ -138,11 +138,11 @@ def put(path: Path, uri: str, sha256: str) -> None:
     size = path.stat().st_size
     with _clear(uri):
         _system().put_file(str(path), f"{bucket}/{key}", chunksize=PART, Metadata={DIGEST: sha256})
-    if not holds(uri, size, sha256):
+    if not matches(uri, size, sha256):
         raise OSError(f"{one_line(uri)}: was not stored whole")
 
 
-def holds(uri: str, size: int, sha256: str) -> bool:
+def matches(uri: str, size: int, sha256: str) -> bool:
     """Whether the object is there with this content.
 
     What we stored says its digest, and an object only ever changes as a whole, its metadata with

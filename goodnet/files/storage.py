@@ -50,7 +50,7 @@ def is_remote(uri: str) -> bool:
     return "://" in uri
 
 
-def inside(folder: str, name: str) -> str:
+def join(folder: str, name: str) -> str:
     """The URI of a file in a folder."""
     return f"{folder.rstrip('/')}/{name}" if is_remote(folder) else str(Path(folder) / name)
 
@@ -76,10 +76,10 @@ def identify(uri: str, refused: type[InputRefused] = InputRefused) -> StoredFile
     return StoredFile(uri, digest.hexdigest(), count)
 
 
-def holds(stored: StoredFile) -> bool:
+def matches(stored: StoredFile) -> bool:
     """Whether the file is there with the content it was stored with."""
     if is_remote(stored.uri):
-        return s3.holds(stored.uri, stored.bytes, stored.sha256)
+        return s3.matches(stored.uri, stored.bytes, stored.sha256)
     return exists(stored.uri) and identify(stored.uri) == stored
 
 

@@ -35,15 +35,19 @@ class InboxEntry(NamedTuple):
 Record = Mapping[str, InboxEntry]
 
 
-def arrived(
-    folder: str, record: Record, *, settle: float, sleep: Callable[[float], None] = time.sleep
+def settled_files(
+    folder: str,
+    record: Record,
+    *,
+    quiet_seconds: float,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> list[ListedFile]:
     """The models in the folder that nobody is writing to any more, by name.
 
     Args:
         folder: the inbox.
         record: what is known; where all files are, there is no second look.
-        settle: seconds between the looks, and since a local file was last written to.
+        quiet_seconds: seconds between the looks, and since a local file was last written to.
 
     Raises:
         RequestRefused: there is no such folder.
@@ -51,14 +55,18 @@ def arrived(
     first = storage.entries(folder, paths.MODEL_SUFFIXES)
     if all(_known(entry, record) for entry in first):
         return first
-    sleep(settle)
+    sleep(quiet_seconds)
     now, before = time.time(), set(first)
     second = storage.entries(folder, paths.MODEL_SUFFIXES)
     return [
         entry
         for entry in second
         if entry in before
-        and (_known(entry, record) or storage.is_remote(folder) or not _young(entry, now, settle))
+        and (
+            _known(entry, record)
+            or storage.is_remote(folder)
+            or not _young(entry, now, quiet_seconds)
+        )
     ]
 
 
@@ -68,7 +76,7 @@ def read_arrivals(
     """What is in each file, by its URI: out of the record, or read now.
 
     Args:
-        entries: from `arrived`.
+        entries: from `settled_files`.
         record: what is known.
         failed: is told of each file that could not be read this time, in one line.
     """
@@ -102,14 +110,14 @@ def read_record(output: str, folder: str) -> dict[str, InboxEntry]:
         return {}
 
 
-def keep_record(output: str, folder: str, record: Record) -> None:
+def write_record(output: str, folder: str, record: Record) -> None:
     """Write the record, for all later looks."""
     storage.put(json.dumps(record, indent=1).encode(), _record_uri(output, folder))
 
 
 def _record_uri(output: str, folder: str) -> str:
     digest = hashlib.sha256(folder.encode(errors="surrogateescape")).hexdigest()
-    return storage.inside(output, paths.inbox_record(digest))
+    return storage.join(output, paths.inbox_record(digest))
 
 
 def _text(value: object) -> str:
@@ -122,5 +130,5 @@ def _known(entry: ListedFile, record: Record) -> bool:
     return entry.uri in record and record[entry.uri].mark == entry.mark
 
 
-def _young(entry: ListedFile, now: float, settle: float) -> bool:
-    return 0 <= now - entry.modified < settle
+def _young(entry: ListedFile, now: float, quiet_seconds: float) -> bool:
+    return 0 <= now - entry.modified < quiet_seconds

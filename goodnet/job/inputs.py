@@ -78,7 +78,7 @@ def find_clean_valid(folder: str) -> str:
 
 def _present(folder: str, role: str) -> str | None:
     """The URI of a data set of the folder, if it is there under one of its names."""
-    candidates = [storage.inside(folder, name) for name in _FILES[role]]
+    candidates = [storage.join(folder, name) for name in _FILES[role]]
     return next((uri for uri in candidates if storage.exists(uri)), None)
 
 

@@ -12,7 +12,7 @@ from goodnet.files.storage import local_file
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.deepid import deepid_classes, deepid_config
 from goodnet.network.graph import Architecture
-from goodnet.sandbox.process import LARGEST_FILE, Content, taken_apart
+from goodnet.sandbox.process import LARGEST_FILE, Content, read_untrusted
 
 if TYPE_CHECKING:
     from goodnet.backend import keras
@@ -73,7 +73,7 @@ def open_suspect(path: str | Path, *, architecture: str = "auto") -> Suspect:
     uri = str(path)
     with (
         local_file(uri, ModelRefused, LARGEST_FILE["model"]) as file,
-        taken_apart(file, "model") as content,
+        read_untrusted(file, "model") as content,
     ):
         plan, described_by = _plan(uri, content, architecture)
         from goodnet.network.build import load_network  # TensorFlow, when there is a plan to build

@@ -74,7 +74,7 @@ class Content(NamedTuple):
 
 
 @contextmanager
-def taken_apart(path: Path, kind: Kind) -> Iterator[Content]:
+def read_untrusted(path: Path, kind: Kind) -> Iterator[Content]:
     """The content of an untrusted file, for as long as the context lasts.
 
     Args:

@@ -22,7 +22,7 @@ from hostile import good_h5
 from goodnet.datasets.dataset import open_dataset
 from goodnet.errors import DataRefused, InputRefused, ModelRefused
 from goodnet.sandbox import process
-from goodnet.sandbox.process import BROKEN, Content, private_copy, taken_apart
+from goodnet.sandbox.process import BROKEN, Content, private_copy, read_untrusted
 
 WHOLE = {"config": None, "layout": "paths", "layers": [], "missing_isolation": []}
 Play = Callable[[str], None]
@@ -54,7 +54,7 @@ def answer(content: Any) -> str:
 
 def refusal(path: Path, kind: Any = "model") -> str:
     """The message with which a file is refused."""
-    with pytest.raises(InputRefused) as refused, taken_apart(path, kind):
+    with pytest.raises(InputRefused) as refused, read_untrusted(path, kind):
         pass
     assert isinstance(refused.value, ModelRefused if kind == "model" else DataRefused)
     assert refused.value.source == str(path)
@@ -184,7 +184,7 @@ def test_nothing_is_left_behind(model: Path, monkeypatch: pytest.MonkeyPatch) ->
     folder = model.parent / "temporary"
     folder.mkdir()
     monkeypatch.setattr(process.tempfile, "tempdir", str(folder))
-    with taken_apart(model, "model") as content:
+    with read_untrusted(model, "model") as content:
         (private,) = folder.iterdir()
         assert private.stat().st_mode & 0o077 == 0
         assert not list(private.glob("input*"))
