@@ -18,8 +18,8 @@ from prefect.states import Completed, Failed
 from flows.preconditions import check_prefect, refuse
 from flows.repair_model import repair_model
 from goodnet.errors import InputRefused, RequestRefused, told
-from goodnet.files import storage
-from goodnet.files.paths import MODEL_SUFFIXES, safe_name
+from goodnet.files import formats, storage
+from goodnet.files.paths import safe_name
 from goodnet.job import inbox as inboxes
 from goodnet.job.inbox import InboxEntry
 from goodnet.job.inputs import find_output, locate_data
@@ -74,7 +74,7 @@ def check(inbox: str, output: str, settle: float) -> None:
     """
     if not 0 <= settle <= LONGEST:
         raise RequestRefused("--settle", f"{settle} is not 0 to {LONGEST} seconds")
-    storage.list_files(inbox, MODEL_SUFFIXES)
+    storage.list_files(inbox, formats.suffixes("model"))
     find_output(output)
 
 

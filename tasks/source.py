@@ -3,10 +3,10 @@
 The source of a function is its own, that of every name of ours that it uses, and so on through all
 of `flows`, `tasks` and `goodnet`, imports within functions included. A unit of it is what a module
 binds to one name; what a module does whenever it is imported counts with each of its units. Of a
-package that is used as a whole, to be run, `__main__` counts as well, and so do the files of a
-folder beside a module that a string of the module names: its templates. What lists the modules of
-its own package (`iter_modules`) uses them all. Comments, docstrings and layout do not count, nor
-how Prefect runs a task or flow.
+package that is used as a whole, to be run, all modules count, and so do the files of a folder
+beside a module that a string of the module names: its templates. What lists the modules of its own
+package (`iter_modules`) uses them all. Comments, docstrings and layout do not count, nor how
+Prefect runs a task or flow.
 
 Limits: a name that is put together at run time is not seen.
 """
@@ -90,7 +90,7 @@ def _used(unit: Unit, module: Module, statements: list[ast.stmt]) -> Iterator[Un
     if not unit.name:
         yield from imported.values()
         if _path(f"{unit.module}.__main__"):
-            yield Unit(f"{unit.module}.__main__", "")
+            yield from (Unit(f"{unit.module}.{p.stem}", "") for p in module.folder.glob("*.py"))
     parts = {id(node.value): node.attr for node in nodes if isinstance(node, ast.Attribute)}
     for node in nodes:
         if not isinstance(node, ast.Name):

@@ -55,7 +55,7 @@ def test_pixels_are_read_as_they_were_written(form: str, axes: str, tmp_path: Pa
     """In any type, axis order and pixel scale, and given out at any scale."""
     pixels = FORMS[form](IMAGES if axes == "NHWC" else IMAGES.transpose(0, 3, 1, 2))
     dataset = opened(written(tmp_path / "set.h5", pixels))
-    assert (dataset.channels_first, dataset.white) == (axes == "NCHW", 1 if "0..1" in form else 255)
+    assert (dataset.axes, dataset.white) == (axes, 1 if "0..1" in form else 255)
     assert dataset.pixels.dtype == (np.float32 if "0..1" in form else np.uint8)
     assert dataset.stored_dtype == form.split()[0].rstrip(",")
     assert len(dataset) == COUNT > BLOCK
@@ -135,7 +135,7 @@ def test_true_labels_are_read_where_they_are(tmp_path: Path) -> None:
     true = LABELS[::-1].copy()
     save_dataset(tmp_path / "set.h5", IMAGES, LABELS, true)
     dataset = opened(tmp_path / "set.h5")
-    assert dataset.channels_first
+    assert dataset.axes == "NCHW"
     np.testing.assert_array_equal(dataset.true_labels, true)
     np.testing.assert_array_equal(dataset.labels, LABELS)
     np.testing.assert_array_equal(all_images(dataset), IMAGES)

@@ -273,11 +273,11 @@ def check_folder(folder: str) -> bool:
     for name in ("report.md", "model.h5", "curves.csv", "manifest.json"):
         found = s3.head(f"{folder}/{name}")
         if found:
-            content = b"".join(s3.blocks(f"{folder}/{name}"))
+            content = b"".join(s3.content(f"{folder}/{name}")[1])
             assert hashlib.sha256(content).hexdigest() == found["Metadata"]["goodnet-sha256"]
     if not storage.exists(f"{folder}/manifest.json"):
         return False
-    manifest = json.loads(b"".join(s3.blocks(f"{folder}/manifest.json")))
+    manifest = json.loads(b"".join(s3.content(f"{folder}/manifest.json")[1]))
     for uri, (sha256, size) in manifest.items():
         assert storage.identify(uri) == StoredFile(uri, sha256, size)
     return True

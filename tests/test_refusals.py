@@ -25,7 +25,7 @@ from prefect.settings import (
 )
 
 from flows import demo, repair, serve, watch, zombies
-from goodnet.sandbox.process import HDF5
+from goodnet.files.formats import HDF5
 
 REFUSED = 2
 HEALTHY = {"/api/health": b"true", "/api/admin/version": b'"3.8.8"'}
@@ -36,7 +36,7 @@ def places(tmp_path: Path) -> dict[str, str]:
     """Arguments of a repair that nothing is wrong with, before files are really read."""
     for name in ("models/net.h5", "data/clean/valid.h5", "data/clean/test.h5"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(HDF5)
+        (tmp_path / name).write_bytes(HDF5.signature)
     return {name: str(tmp_path / name) for name in ("models", "data", "output")}
 
 

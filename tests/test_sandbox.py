@@ -21,10 +21,12 @@ from hostile import good_h5
 
 from goodnet.datasets.dataset import open_dataset
 from goodnet.errors import DataRefused, InputRefused, ModelRefused
+from goodnet.files import formats
 from goodnet.sandbox import process
 from goodnet.sandbox.process import BROKEN, Content, private_copy, read_untrusted
 
 WHOLE = {"config": None, "layout": "paths", "layers": [], "missing_isolation": []}
+SAID = {"stored_dtype": "uint8", "axes": "NHWC", "range": [0.0, 9.0], "missing_isolation": []}
 Play = Callable[[str], None]
 
 
@@ -54,7 +56,7 @@ def answer(content: Any) -> str:
 
 def refusal(path: Path, kind: Any = "model") -> str:
     """The message with which a file is refused."""
-    with pytest.raises(InputRefused) as refused, read_untrusted(path, kind):
+    with pytest.raises(InputRefused) as refused, read_untrusted(str(path), kind):
         pass
     assert isinstance(refused.value, ModelRefused if kind == "model" else DataRefused)
     assert refused.value.source == str(path)
@@ -111,13 +113,18 @@ def test_reader_that_breaks_is_one_refusal(
         {"label": []},
         {"stored_dtype": 8},
         {"true_label": "x"},
+        {"axes": "NHCW"},
+        {"axes": None},
+        {"range": None},
+        {"range": [0.0]},
+        {"range": ["0", "1"]},
     ],
 )
 def test_broken_answer_about_a_data_set_is_one_refusal(
     change: dict[str, Any], model: Path, play: Play
 ) -> None:
     entry = {"file": "0.npy", "shape": [1], "dtype": "int64"}
-    whole = {"data": entry, "label": entry, "stored_dtype": "uint8", "missing_isolation": []}
+    whole = {"data": entry, "label": entry, **SAID}
     play(answer({**whole, **change}))
     assert refusal(model, "dataset") == BROKEN
 
@@ -133,7 +140,7 @@ def test_arrays_of_a_data_set_must_fit_each_other(model: Path, play: Play) -> No
         f"np.save(ARRAYS / '{name}.npy', np.zeros({shape}, '{dtype}'))"
         for name, (shape, dtype) in shapes.items()
     )
-    found = {**entries, "stored_dtype": "uint8", "missing_isolation": []}
+    found = {**entries, **SAID}
     play(f"import numpy as np; {saves}; {answer(found)}")
     with pytest.raises(DataRefused, match=BROKEN):
         open_dataset(model, input_shape=(4, 4, 3), classes=2)
@@ -150,7 +157,7 @@ def test_array_is_what_its_entry_says_or_refused(tmp_path: Path) -> None:
     (arrays / "short.npy").write_bytes((arrays / "good.npy").read_bytes()[:-1])
     (arrays / "text.npy").write_text("hello")
     os.mkfifo(arrays / "pipe.npy")
-    content = Content({}, arrays, "", ModelRefused("model.h5", BROKEN))
+    content = Content({}, arrays, formats.FORMATS[0], "", ModelRefused("model.h5", BROKEN))
     entry = {"file": "good.npy", "shape": [2, 3], "dtype": "float32"}
     found = content.array(entry)
     assert np.array_equal(found, values)
@@ -184,7 +191,7 @@ def test_nothing_is_left_behind(model: Path, monkeypatch: pytest.MonkeyPatch) ->
     folder = model.parent / "temporary"
     folder.mkdir()
     monkeypatch.setattr(process.tempfile, "tempdir", str(folder))
-    with read_untrusted(model, "model") as content:
+    with read_untrusted(str(model), "model") as content:
         (private,) = folder.iterdir()
         assert private.stat().st_mode & 0o077 == 0
         assert not list(private.glob("input*"))
@@ -195,11 +202,11 @@ def test_nothing_is_left_behind(model: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_file_that_is_too_large_is_refused_before_it_is_copied(tmp_path: Path) -> None:
     path, copy = tmp_path / "model.h5", tmp_path / "copy"
     with path.open("wb") as file:
-        file.truncate(process.LARGEST_FILE["model"] + 1)
+        file.truncate(formats.largest("model") + 1)
     before = time.monotonic()
     with pytest.raises(ModelRefused, match="is larger than 4096 MiB"):
-        private_copy(path, copy, "model")
-    assert not copy.stat().st_size
+        private_copy(str(path), copy, "model")
+    assert not copy.exists()
     assert time.monotonic() - before < 5
 
 

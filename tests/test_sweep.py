@@ -21,7 +21,7 @@ from goodnet.scale import Scale
 
 def as_dataset(images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> Dataset:
     """A data set of these images at the raw scale."""
-    return Dataset("made", "", images, False, 255.0, labels, None, "float32")
+    return Dataset("made", "", images, "NHWC", 255.0, labels, None, "float32")
 
 
 def plainly(suspect: Suspect, layer: str, channels: tuple[int, ...], *sets: Any) -> Any:

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.errors import DataRefused, one_line
-from goodnet.files.storage import local_file
-from goodnet.sandbox.process import LARGEST_FILE, Content, read_untrusted
+from goodnet.sandbox.process import BROKEN, Content, read_untrusted
 from goodnet.scale import Scale
 
 BLOCK = 256  # images: one block's activations stay in the processor's cache
@@ -26,8 +25,8 @@ class Dataset:
     Attributes:
         source: where they came from, for messages.
         sha256: the digest of the file's content.
-        pixels: (N, H, W, C) or, where `channels_first`, (N, C, H, W); uint8 or float32 on disk.
-        channels_first: whether the file's axis order is NCHW.
+        pixels: (N, H, W, C), uint8 or float32, on disk.
+        axes: the file's axis order, "NHWC" or "NCHW".
         white: the value of full intensity in the file, 255 or 1.
         labels: int64 (N,), class indices; in a poisoned set the attacker's target.
         true_labels: int64 (N,), what a poisoned image really shows, if the file says so.
@@ -37,7 +36,7 @@ class Dataset:
     source: str
     sha256: str
     pixels: NDArray[Any]
-    channels_first: bool
+    axes: str
     white: float
     labels: NDArray[np.int64]
     true_labels: NDArray[np.int64] | None
@@ -47,11 +46,15 @@ class Dataset:
         return len(self.labels)
 
     def images(self, rows: slice | NDArray[np.int64], scale: Scale) -> NDArray[np.float32]:
-        """The images of these rows as float32 (n, H, W, C) at a network's scale."""
-        block = np.asarray(self.pixels[rows], dtype=np.float32)
+        """The images of these rows as float32 (n, H, W, C) at a network's scale.
+
+        Raises:
+            DataRefused: a pixel is outside 0..`white`, which the reader process had denied.
+        """
+        block = np.array(self.pixels[rows], dtype=np.float32)
         _unmap(self.pixels)
-        if self.channels_first:
-            block = np.ascontiguousarray(block.transpose(0, 2, 3, 1))
+        if not (block.min(initial=0) >= 0 and block.max(initial=0) <= self.white):
+            raise DataRefused(self.source, BROKEN)
         return rescaled(block, self.white, scale)
 
     def rows(self, size: int) -> Iterator[slice]:
@@ -109,34 +112,40 @@ def open_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> 
         OSError: it could not be read.
     """
     uri = str(path)
-    with (
-        local_file(uri, DataRefused, LARGEST_FILE["dataset"]) as file,
-        read_untrusted(file, "dataset") as content,
-    ):
+    with read_untrusted(uri, "dataset", input_shape=input_shape) as content:
         return _dataset(uri, content, input_shape, classes)
 
 
 def _dataset(uri: str, content: Content, input_shape: InputShape, classes: int) -> Dataset:
+    """The data set that a reader left, with all that it says of it checked."""
     found = content.description
+    lowest, highest = found["range"]
     pixels = content.array(found["data"])  # stays mapped when its file is gone
     names = [name for name in ("label", "true_label") if name in found]
     labels = {name: content.array(found[name]) for name in names}
-    if pixels.dtype not in (np.uint8, np.float32) or pixels.ndim not in (3, 4):
+    if pixels.dtype not in (np.uint8, np.float32) or not _fits(pixels, input_shape):
         raise content.refusal
     for name, values in labels.items():
         if values.dtype != np.int64 or values.shape != (len(pixels),):
             raise content.refusal
         _check_labels(uri, name, values, classes)
-    shape = pixels.shape[1:] if pixels.ndim == 4 else (*pixels.shape[1:], 1)
     return Dataset(
         source=one_line(uri),
         sha256=content.sha256,
-        pixels=pixels.reshape(len(pixels), *shape),
-        channels_first=_channels_first(uri, shape, input_shape),
-        white=_white(uri, pixels, found["stored_dtype"]),
+        pixels=pixels,
+        axes=found["axes"],
+        white=_white(uri, lowest, highest, found["stored_dtype"]),
         labels=np.array(labels["label"]),
         true_labels=np.array(labels["true_label"]) if "true_label" in labels else None,
         stored_dtype=one_line(found["stored_dtype"]),
+    )
+
+
+def _fits(pixels: NDArray[Any], input_shape: InputShape) -> bool:
+    """Whether there are images, and a network of this shape takes them."""
+    sides = zip(pixels.shape[1:], input_shape, strict=False)
+    return (
+        pixels.ndim == 4 and pixels.size > 0 and all(want in (None, side) for side, want in sides)
     )
 
 
@@ -149,22 +158,8 @@ def _check_labels(uri: str, name: str, values: Any, classes: int) -> None:
         )
 
 
-def _channels_first(uri: str, shape: tuple[int, ...], wanted: InputShape) -> bool:
-    def fits(height: int, width: int, channels: int) -> bool:
-        real = (height, width, channels)
-        return all(want in (None, side) for want, side in zip(wanted, real, strict=True))
-
-    if fits(*shape):
-        return False
-    if fits(shape[1], shape[2], shape[0]):
-        return True
-    sides = " x ".join("any" if side is None else str(side) for side in wanted)
-    raise DataRefused(uri, f"images of shape {shape} do not fit the model, which takes {sides}")
-
-
-def _white(uri: str, pixels: NDArray[Any], stored_dtype: str) -> float:
-    blocks = [pixels[start : start + BLOCK] for start in range(0, len(pixels), BLOCK)]
-    lowest, highest = min(b.min() for b in blocks), max(b.max() for b in blocks)
+def _white(uri: str, lowest: float, highest: float, stored_dtype: str) -> float:
+    """The value of full intensity: 1 where pixels of a float type are none above it, else 255."""
     if not (lowest >= 0 and highest <= 255):
         raise DataRefused(
             uri, f"pixels range over {lowest:g}..{highest:g}; they must lie in 0..255 or 0..1"

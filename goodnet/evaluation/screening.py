@@ -9,7 +9,7 @@ from PIL import Image, UnidentifiedImageError
 
 from goodnet.datasets.dataset import open_dataset, rescaled
 from goodnet.errors import DataRefused, ModelRefused
-from goodnet.files.paths import MODEL_SUFFIXES
+from goodnet.files import formats
 from goodnet.files.regular import open_regular
 from goodnet.files.storage import local_file
 from goodnet.network.goodnet import INPUT_NAMES
@@ -18,7 +18,6 @@ from goodnet.scale import Scale
 
 MOST_PIXELS = 64_000_000
 LARGEST_PICTURE = 8 * MOST_PIXELS  # bytes: RGBA of 16 bits, not compressed
-HDF5_SUFFIXES = tuple(suffix for suffix in MODEL_SUFFIXES if suffix != ".keras")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -53,7 +52,7 @@ def screen(goodnet: str, images: Sequence[str]) -> Iterator[Answer]:
     opened = open_suspect(goodnet)
     scale = _scale_of(goodnet, opened)
     for source in images:
-        if source.lower().endswith(HDF5_SUFFIXES):
+        if source.lower().endswith(formats.suffixes("dataset")):
             yield from _screen_rows(opened, source, scale)
         else:
             pixels = rescaled(_picture(source, opened), 255.0, scale)

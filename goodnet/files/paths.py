@@ -2,6 +2,8 @@
 
 import re
 
+from goodnet.files import formats
+
 CLEAN_VALID, CLEAN_TEST = "clean/valid.h5", "clean/test.h5"
 OLD_CLEAN_VALID, OLD_CLEAN_TEST = "cl/valid.h5", "cl/test.h5"
 POISONED_VALID, POISONED_TEST = "bd/bd_valid.h5", "bd/bd_test.h5"
@@ -14,7 +16,6 @@ CURVES_CSV, EVALUATION_CSV = "curves.csv", "evaluation.csv"
 MANIFEST = "manifest.json"
 PROBE = ".probe"  # of an upload that is never completed
 
-MODEL_SUFFIXES = (".h5", ".hdf5", ".keras")
 SHORT: dict[str, str] = {"ascending": "asc", "descending": "desc"}
 RECOMMENDED_GOODNET = "recommended/goodnet.keras"
 
@@ -55,7 +56,7 @@ def safe_name(name: str) -> str:
     Never empty, never a dot file, at most 60 characters.
     """
     stem = re.split(r"[/\\]", name)[-1]
-    for suffix in MODEL_SUFFIXES:
+    for suffix in formats.suffixes("model"):
         stem = stem[: -len(suffix)] if stem.lower().endswith(suffix) else stem
     cleaned = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_-")[:60]
     return cleaned or "model"

@@ -87,19 +87,21 @@ def any_under(folder: str) -> bool:
     return not key or bool(page.get("Contents"))
 
 
-def blocks(uri: str) -> Iterator[bytes]:
-    """The object's content; one that is replaced meanwhile is a fault, not a mixture.
+def content(uri: str) -> tuple[int, Iterator[bytes]]:
+    """The object's size, and its content, of which nothing is fetched before it is asked for.
+
+    One that is replaced meanwhile is a fault, not a mixture.
 
     Raises:
         FileNotFoundError: there is no such object.
         OSError: it could not be fetched whole.
     """
-    found = head(uri)
-    if found is None:
+    item = head(uri)
+    if item is None:
         raise FileNotFoundError(f"{one_line(uri)}: no such file")
-    for start in range(0, found["ContentLength"], BLOCK):
-        stop = min(start + BLOCK, found["ContentLength"])
-        yield _block(uri, start, stop, found["ETag"])
+    size, etag = item["ContentLength"], item["ETag"]
+    starts = range(0, size, BLOCK)
+    return size, (_block(uri, start, min(start + BLOCK, size), etag) for start in starts)
 
 
 def _block(uri: str, start: int, stop: int, etag: str) -> bytes:
@@ -174,7 +176,7 @@ def check_writable(folder: str) -> None:
 
 def _digest(uri: str) -> str:
     digest = hashlib.sha256()
-    for block in blocks(uri):
+    for block in content(uri)[1]:
         digest.update(block)
     return digest.hexdigest()
 

@@ -6,7 +6,6 @@ A URI is a path or `s3://bucket/key`. Nothing here opens what it carries.
 import hashlib
 import os
 import re
-import shutil
 import stat
 import sys
 import tempfile
@@ -63,21 +62,27 @@ def exists(uri: str) -> bool:
 
 
 def identify(uri: str, refused: type[InputRefused] = InputRefused) -> StoredFile:
-    """The file with its digest and size.
+    """The file with its digest and size; all of it is read, now.
+
+    What an object on S3 says of itself is not believed here: whoever may write it may say anything,
+    and a suspect must not pass for another whose repair is known.
 
     Raises:
         InputRefused: there is no such file, or it is not a regular one.
         OSError: it could not be read.
     """
     digest, count = hashlib.sha256(), 0
-    for block in _blocks(uri, refused):
+    for block in blocks(uri, refused):
         digest.update(block)
         count += len(block)
     return StoredFile(uri, digest.hexdigest(), count)
 
 
 def matches(stored: StoredFile) -> bool:
-    """Whether the file is there with the content it was stored with."""
+    """Whether the file, which we stored, is there with the content it was stored with.
+
+    A local one is read; an object on S3 that says its digest is not.
+    """
     if is_remote(stored.uri):
         return s3.matches(stored.uri, stored.bytes, stored.sha256)
     return exists(stored.uri) and identify(stored.uri) == stored
@@ -92,7 +97,7 @@ def local_file(
     A refusal of that path, raised within the context, comes out of it with the URI instead.
 
     Args:
-        largest: in bytes; no more of a remote file is fetched. A local one is not measured.
+        largest: in bytes; nothing of a larger remote file is fetched. A local one is not measured.
 
     Raises:
         InputRefused: there is no such file, or it is too large to fetch.
@@ -112,13 +117,9 @@ def _fetched(uri: str, refused: type[InputRefused], largest: int) -> Iterator[Pa
     """A copy, with the ending that the URI has."""
     suffix = re.search(r"\.[A-Za-z0-9]{1,9}\Z", uri)
     with tempfile.TemporaryDirectory(prefix="goodnet-") as folder:
-        copy, count = Path(folder) / f"{paths.safe_name(uri)}{suffix[0] if suffix else ''}", 0
+        copy = Path(folder) / f"{paths.safe_name(uri)}{suffix[0] if suffix else ''}"
         with copy.open("xb") as target:
-            for block in _blocks(uri, refused):
-                count += len(block)
-                if count > largest:
-                    raise refused(uri, f"is larger than {largest // MIB} MiB")
-                target.write(block)
+            target.writelines(blocks(uri, refused, largest))
         yield copy
 
 
@@ -133,11 +134,10 @@ def put(content: Path | bytes, uri: str) -> StoredFile:
             path = Path(folder) / "content"
             path.write_bytes(content)
             return put(path, uri)
+    if not is_remote(uri):
+        return _put_local(blocks(str(content)), uri)
     stored = identify(str(content))._replace(uri=uri)
-    if is_remote(uri):
-        s3.put(content, uri, stored.sha256)
-    else:
-        _put_local(content, Path(uri))
+    s3.put(content, uri, stored.sha256)
     return stored
 
 
@@ -147,10 +147,12 @@ def copy(stored: StoredFile, uri: str) -> StoredFile:
     Raises:
         OSError: it could not be copied, or is not what was stored; nothing is written then.
     """
+    if not is_remote(uri):
+        return _put_local(blocks(stored.uri), uri, stored)
     with local_file(stored.uri) as path:
-        if identify(str(path)).sha256 != stored.sha256:
-            raise OSError(f"{stored.uri}: is not what was stored there")
-        return put(path, uri)
+        _check_same(identify(str(path)), stored)
+        s3.put(path, uri, stored.sha256)
+    return stored._replace(uri=uri)
 
 
 def read(stored: StoredFile) -> bytes:
@@ -159,10 +161,14 @@ def read(stored: StoredFile) -> bytes:
     Raises:
         OSError: it is not what was stored.
     """
-    data = b"".join(_blocks(stored.uri, InputRefused))
-    if hashlib.sha256(data).hexdigest() != stored.sha256:
-        raise OSError(f"{stored.uri}: is not what was stored there")
+    data = b"".join(blocks(stored.uri))
+    _check_same(StoredFile(stored.uri, hashlib.sha256(data).hexdigest(), len(data)), stored)
     return data
+
+
+def _check_same(now: StoredFile, stored: StoredFile) -> None:
+    if now.sha256 != stored.sha256:
+        raise OSError(f"{stored.uri}: is not what was stored there")
 
 
 def check_writable(folder: str) -> None:
@@ -200,16 +206,25 @@ def _nearest(path: Path) -> Path:
     return Path()
 
 
-def _put_local(source: Path, path: Path) -> None:
+def _put_local(
+    content: Iterator[bytes], uri: str, expected: StoredFile | None = None
+) -> StoredFile:
+    """The file of this content, which is hashed while it is written; if need be the expected."""
+    path, digest, count = Path(uri), hashlib.sha256(), 0
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
     try:
-        with source.open("rb") as content, os.fdopen(descriptor, "wb") as file:
-            shutil.copyfileobj(content, file, BLOCK)
+        with os.fdopen(descriptor, "wb") as file:
+            for block in content:
+                digest.update(block)
+                count += file.write(block)
             file.flush()
             os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())
+        stored = StoredFile(uri, digest.hexdigest(), count)
+        _check_same(stored, expected or stored)
         os.replace(name, path)
+        return stored
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -263,18 +278,38 @@ def _remote_entries(folder: str) -> Iterator[ListedFile]:
         raise RequestRefused(folder, "no such bucket") from None
 
 
-def _blocks(uri: str, refused: type[InputRefused]) -> Iterator[bytes]:
-    """The file's content.
+def blocks(
+    uri: str, refused: type[InputRefused] = InputRefused, largest: int = sys.maxsize
+) -> Iterator[bytes]:
+    """The file's content, block by block.
+
+    Args:
+        uri: a path or an `s3://` URI.
+        refused: the error.
+        largest: bytes; nothing is read of a larger file, and no more of one that grows.
 
     Raises:
-        InputRefused: there is no such file, or it is not a regular one.
+        InputRefused: there is no such file, it is not a regular one, or too large.
+        OSError: it could not be read.
     """
-    if not is_remote(uri):
-        with open_regular(Path(uri), refused) as file:
-            while block := file.read(BLOCK):
-                yield block
+    if is_remote(uri):
+        try:
+            size, content = s3.content(uri)
+            if size > largest:
+                raise too_large(uri, refused, largest)
+            yield from content
+        except FileNotFoundError:
+            raise refused(uri, "no such file") from None
         return
-    try:
-        yield from s3.blocks(uri)
-    except FileNotFoundError:
-        raise refused(uri, "no such file") from None
+    with open_regular(Path(uri), refused) as file:
+        size = os.fstat(file.fileno()).st_size
+        while size <= largest and (block := file.read(BLOCK)):
+            yield block
+            size = max(size, file.tell())  # it may grow while it is read
+        if size > largest:
+            raise too_large(uri, refused, largest)
+
+
+def too_large(uri: str, refused: type[InputRefused], largest: int) -> InputRefused:
+    """The refusal of a file of more bytes than `largest`."""
+    return refused(uri, f"is larger than {largest // MIB} MiB")

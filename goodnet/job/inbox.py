@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from goodnet.errors import InputRefused, ModelRefused, one_line
-from goodnet.files import paths, storage
+from goodnet.files import formats, paths, storage
 from goodnet.files.storage import ListedFile
 
 LARGEST_RECORD = 64 << 20
@@ -52,12 +52,12 @@ def settled_files(
     Raises:
         RequestRefused: there is no such folder.
     """
-    first = storage.entries(folder, paths.MODEL_SUFFIXES)
+    first = storage.entries(folder, formats.suffixes("model"))
     if all(_known(entry, record) for entry in first):
         return first
     sleep(quiet_seconds)
     now, before = time.time(), set(first)
-    second = storage.entries(folder, paths.MODEL_SUFFIXES)
+    second = storage.entries(folder, formats.suffixes("model"))
     return [
         entry
         for entry in second

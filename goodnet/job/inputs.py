@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from goodnet.errors import DataRefused, ModelRefused, RequestRefused
-from goodnet.files import paths, storage
+from goodnet.files import formats, paths, storage
+from goodnet.files.formats import REFUSAL, Kind
+from goodnet.files.regular import open_regular
 from goodnet.files.storage import StoredFile
-from goodnet.sandbox import process
-from goodnet.sandbox.process import Kind
 
 CLEAN_VALID, CLEAN_TEST = "clean valid", "clean test"
 POISONED_VALID, POISONED_TEST = "poisoned valid", "poisoned test"
@@ -21,34 +21,34 @@ _FILES = {
 _REQUIRED = (CLEAN_VALID, CLEAN_TEST)
 
 
-def find_models(given: Sequence[str]) -> tuple[str, ...]:
+def find_models(uris: Sequence[str]) -> tuple[str, ...]:
     """The model files that the URIs of files and folders stand for, each once.
 
     Raises:
         RequestRefused: a folder has no model in it, or nothing is given.
     """
-    found: dict[str, None] = {}
-    for uri in given:
+    models: dict[str, None] = {}
+    for uri in uris:
         if storage.is_folder(uri):
-            inside = storage.list_files(uri, paths.MODEL_SUFFIXES)
-            if not inside:
-                raise RequestRefused(uri, "has no .h5 or .keras file in it")
-            found |= dict.fromkeys(inside)
+            files = storage.list_files(uri, formats.suffixes("model"))
+            if not files:
+                usual = [each.suffixes[0] for each in formats.formats_of("model")]
+                raise RequestRefused(uri, f"has no {' or '.join(usual)} file in it")
+            models |= dict.fromkeys(files)
         else:
-            found[uri] = None
-    if not found:
+            models[uri] = None
+    if not models:
         raise RequestRefused("MODEL", "no model given")
-    return tuple(found)
+    return tuple(models)
 
 
 def find_data(folder: str) -> dict[str, StoredFile]:
-    """The data sets of a folder by role; a poisoned one may be missing.
+    """The data sets of a folder by role, each read for its digest; a poisoned one may be missing.
 
     Raises:
         DataRefused: there is no clean validation or test set, or one cannot be read.
     """
-    found = locate_data(folder)
-    return {role: storage.identify(uri, DataRefused) for role, uri in found.items()}
+    return {r: storage.identify(uri, DataRefused) for r, uri in locate_data(folder).items()}
 
 
 def locate_data(folder: str) -> dict[str, str]:
@@ -57,11 +57,11 @@ def locate_data(folder: str) -> dict[str, str]:
     Raises:
         DataRefused: there is no clean validation or test set.
     """
-    found = {role: _present(folder, role) for role in _FILES}
+    uris = {role: _present(folder, role) for role in _FILES}
     for role in _REQUIRED:
-        if found[role] is None:
+        if uris[role] is None:
             raise DataRefused(folder, f"has no {_FILES[role][0]}")
-    return {role: uri for role, uri in found.items() if uri is not None}
+    return {role: uri for role, uri in uris.items() if uri is not None}
 
 
 def find_clean_valid(folder: str) -> str:
@@ -99,14 +99,16 @@ def glance(uri: str, kind: Kind) -> None:
         ModelRefused, DataRefused: there is none, or it does not.
         OSError: object storage does not answer, or does not let us in.
     """
-    if not storage.is_remote(uri):
-        process.glance(Path(uri), kind)
-    elif not storage.exists(uri):
-        raise process.REFUSAL[kind](uri, "no such file")
+    if storage.is_remote(uri):
+        if not storage.exists(uri):
+            raise REFUSAL[kind](uri, "no such file")
+        return
+    with open_regular(Path(uri), REFUSAL[kind]) as file:
+        formats.recognise(uri, file.read(formats.longest_signature()), kind)
 
 
 def identify_model(uri: str) -> StoredFile:
-    """The model file with its digest.
+    """The model file, read for its digest.
 
     Raises:
         ModelRefused: it is not there, or no regular file.
@@ -114,10 +116,10 @@ def identify_model(uri: str) -> StoredFile:
     return storage.identify(uri, ModelRefused)
 
 
-def identify_architecture(given: str) -> StoredFile | str:
+def identify_architecture(name: str) -> StoredFile | str:
     """ "auto", "deepid", or the architecture file with its digest.
 
     Raises:
         RequestRefused: there is no such file.
     """
-    return given if given in ("auto", "deepid") else storage.identify(given, RequestRefused)
+    return name if name in ("auto", "deepid") else storage.identify(name, RequestRefused)

@@ -12,7 +12,7 @@ from goodnet.files.storage import local_file
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.deepid import deepid_classes, deepid_config
 from goodnet.network.graph import Architecture
-from goodnet.sandbox.process import LARGEST_FILE, Content, read_untrusted
+from goodnet.sandbox.process import Content, read_untrusted
 
 if TYPE_CHECKING:
     from goodnet.backend import keras
@@ -71,10 +71,7 @@ def open_suspect(path: str | Path, *, architecture: str = "auto") -> Suspect:
         OSError: it could not be read.
     """
     uri = str(path)
-    with (
-        local_file(uri, ModelRefused, LARGEST_FILE["model"]) as file,
-        read_untrusted(file, "model") as content,
-    ):
+    with read_untrusted(uri, "model") as content:
         plan, described_by = _plan(uri, content, architecture)
         from goodnet.network.build import load_network  # TensorFlow, when there is a plan to build
 
@@ -83,7 +80,7 @@ def open_suspect(path: str | Path, *, architecture: str = "auto") -> Suspect:
             for entry in content.description["layers"]
         ]
         network = load_network(plan, content.description["layout"], stored, uri)
-        suffix = ".keras" if file.suffix.lower() == ".keras" else ".h5"
+        suffix = content.format.saved_as
         return Suspect(one_line(uri), content.sha256, suffix, described_by, plan, network)
 
 

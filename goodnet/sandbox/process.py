@@ -3,7 +3,7 @@
 The parent never lets HDF5, zip or JSON code touch what it was given: it makes a private copy,
 starts `goodnet.sandbox.reader` on it with no environment, no network and hard limits, and reads
 back only `.npy` files and JSON that it checks again. A reader that crashes, hangs or eats memory is
-one clear refusal.
+one clear refusal. The file itself is read once, into the copy, and its digest taken on the way.
 """
 
 import hashlib
@@ -14,44 +14,49 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.errors import DataRefused, InputRefused, ModelRefused, one_line
+from goodnet.errors import InputRefused, one_line
+from goodnet.files import formats, storage
+from goodnet.files.formats import MIB, REFUSAL, Format, Kind
 from goodnet.files.regular import open_regular
 from goodnet.sandbox import reader
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["model", "dataset"]
-
-MIB = 1 << 20
-HDF5, ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
-HDF5_NAMES = (".h5", ".hdf5")
 SHORTEST_WORK = 8  # seconds of CPU
 PATIENCE = 2  # times as long by the clock: others may use the machine
 LARGEST_ANSWER = 64 * MIB
-LARGEST_FILE = {"model": 4096 * MIB, "dataset": 65536 * MIB}
 PROJECT = Path(__file__).resolve().parents[2]
 START = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
     f"runpy.run_module({reader.__name__!r}, run_name='__main__')"
 )
 BROKEN = "is damaged: it broke the reader process"
-REFUSAL: dict[Kind, type[InputRefused]] = {"model": ModelRefused, "dataset": DataRefused}
 
 
 class Content(NamedTuple):
-    """What a reader found: its description, and the folder of its arrays."""
+    """What a reader found.
+
+    Attributes:
+        description: what it says of the file.
+        folder: of the arrays.
+        format: the file's.
+        sha256: the digest of the file's content.
+        refusal: of a file that broke the reader.
+    """
 
     description: dict[str, Any]
     folder: Path
+    format: Format
     sha256: str
     refusal: InputRefused
 
@@ -74,76 +79,56 @@ class Content(NamedTuple):
 
 
 @contextmanager
-def read_untrusted(path: Path, kind: Kind) -> Iterator[Content]:
+def read_untrusted(uri: str, kind: Kind, **arguments: Any) -> Iterator[Content]:
     """The content of an untrusted file, for as long as the context lasts.
 
     Args:
-        path: a local file.
+        uri: a local path or an `s3://` URI.
         kind: "model" or "dataset".
+        arguments: further ones of the format's reader, as JSON holds them.
 
     Raises:
         ModelRefused, DataRefused: it is not a regular file, too large, or not what it should be.
         OSError: it could not be read.
     """
     with tempfile.TemporaryDirectory(prefix="goodnet-") as name:
-        folder = Path(name)
-        copy = folder / ("input.keras" if path.suffix.lower() == ".keras" else "input.h5")
-        digest = private_copy(path, copy, kind)
-        arrays = folder / "arrays"
+        copy, arrays = Path(name) / "input", Path(name) / "arrays"
+        form, digest = private_copy(uri, copy, kind)
         arrays.mkdir()
-        description = _read(path, copy, arrays, kind)
+        description = _read(uri, copy, arrays, form, arguments)
         copy.unlink()
-        yield Content(description, arrays, digest, REFUSAL[kind](path, BROKEN))
+        yield Content(description, arrays, form, digest, REFUSAL[kind](uri, BROKEN))
 
 
-def private_copy(path: Path, copy: Path, kind: Kind) -> str:
-    """The sha256 of the file, of which `copy` is now a private copy; no link is followed.
+def private_copy(uri: str, copy: Path, kind: Kind) -> tuple[Format, str]:
+    """Format and sha256 of a file of which `copy` is now a private copy; no link is followed.
+
+    The file is read once, from where it lies.
 
     Raises:
-        ModelRefused, DataRefused: it is missing, not a regular file, or too large.
+        ModelRefused, DataRefused: it is missing, not a regular file, too large, or does not begin
+            as its kind and its name say.
+        OSError: it could not be read.
     """
-    refused = REFUSAL[kind]
+    blocks = storage.blocks(uri, REFUSAL[kind], formats.largest(kind))
+    first = next(blocks, b"")
+    form = formats.recognise(uri, first, kind)
     digest, count = hashlib.sha256(), 0
-    too_large = refused(path, f"is larger than {LARGEST_FILE[kind] // MIB} MiB")
-    with open_regular(path, refused) as source, copy.open("xb") as target:
-        if os.fstat(source.fileno()).st_size > LARGEST_FILE[kind]:
-            raise too_large
-        _check_signature(path, source.read(8), kind)
-        source.seek(0)
-        while block := source.read(4 * MIB):
+    with copy.open("xb") as target:
+        for block in chain([first], blocks):
             count += len(block)
-            if count > LARGEST_FILE[kind]:  # it may grow while it is read
-                raise too_large
+            if count > form.largest:
+                raise storage.too_large(uri, REFUSAL[kind], form.largest)
             digest.update(block)
             target.write(block)
-    return digest.hexdigest()
+    return form, digest.hexdigest()
 
 
-def glance(path: Path, kind: Kind) -> None:
-    """Nothing: the file is a regular one, and begins as its kind and its name say.
-
-    Raises:
-        ModelRefused, DataRefused: it does not.
-    """
-    with open_regular(path, REFUSAL[kind]) as file:
-        _check_signature(path, file.read(8), kind)
-
-
-def _check_signature(path: Path, start: bytes, kind: Kind) -> None:
-    """Refuse at once what does not begin as its kind and its name say."""
-    suffix, is_hdf5, is_zip = path.suffix.lower(), start == HDF5, start[:4] == ZIP
-    if not start:
-        raise REFUSAL[kind](path, "is empty")
-    if kind == "dataset" and not is_hdf5:
-        raise DataRefused(path, "is not an HDF5 file")
-    if kind == "model" and not (is_zip if suffix == ".keras" else is_hdf5 and suffix in HDF5_NAMES):
-        found = "an HDF5 file" if is_hdf5 else "a zip archive" if is_zip else "neither HDF5 nor zip"
-        raise ModelRefused(path, f"is {found}, which does not fit the ending {suffix!r}")
-
-
-def _read(path: Path, copy: Path, arrays: Path, kind: Kind) -> dict[str, Any]:
-    """What the reader process says of the copy; `path` is for messages."""
-    refused, size = REFUSAL[kind], copy.stat().st_size
+def _read(
+    uri: str, copy: Path, arrays: Path, form: Format, arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the reader process says of the copy; `uri` is for messages."""
+    refused, size = REFUSAL[form.kind], copy.stat().st_size
     seconds = SHORTEST_WORK + size // (10 * MIB)
     limits = {
         "RLIMIT_AS": 1024 * MIB + 2 * min(size, 4096 * MIB),
@@ -154,24 +139,25 @@ def _read(path: Path, copy: Path, arrays: Path, kind: Kind) -> dict[str, Any]:
         "RLIMIT_NPROC": 0,
     }
     patience = PATIENCE * seconds
-    status = _run([kind, str(copy), str(arrays), json.dumps(limits)], arrays, patience)
+    trusted = [form.reader, str(copy), str(arrays), json.dumps(limits), json.dumps(arguments)]
+    status = _run(trusted, arrays, patience)
     answer = arrays / "content.json"
     if status is None:
-        raise refused(path, f"reading it took more than {patience} seconds")
+        raise refused(uri, f"reading it took more than {patience} seconds")
     if not answer.exists():
-        raise refused(path, f"is damaged: reading it ended the reader process ({status})")
+        raise refused(uri, f"is damaged: reading it ended the reader process ({status})")
     try:
         with open_regular(answer) as file:
             description = dict(json.loads(file.read(LARGEST_ANSWER)))
         missing = [one_line(feature, 40) for feature in description.pop("missing_isolation")]
-        if "refused" not in description and not _is_complete(description, kind):
+        if "refused" not in description and not _is_complete(description, form.kind):
             raise ValueError("not what the reader writes")
     except (InputRefused, ValueError, TypeError, KeyError, RecursionError):
-        raise refused(path, BROKEN) from None
+        raise refused(uri, BROKEN) from None
     for feature in missing:
         _say_missing(feature)
     if "refused" in description:
-        raise refused(path, description["refused"])
+        raise refused(uri, description["refused"])
     return description
 
 
@@ -179,7 +165,13 @@ def _is_complete(description: dict[str, Any], kind: Kind) -> bool:
     """Whether a reader's answer has the form that `reader/` gives it."""
     if kind == "dataset":
         arrays = [description["data"], description["label"], description.get("true_label", {})]
-        return isinstance(description["stored_dtype"], str) and _all(dict, arrays)
+        return (
+            isinstance(description["stored_dtype"], str)
+            and description["axes"] in ("NHWC", "NCHW")
+            and _all(float, description["range"])
+            and len(description["range"]) == 2
+            and _all(dict, arrays)
+        )
     layers = description["layers"]
     return (
         isinstance(description["config"], dict | list | None)

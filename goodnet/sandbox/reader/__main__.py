@@ -1,36 +1,42 @@
-"""`python -m goodnet.sandbox.reader KIND FILE FOLDER LIMITS`: confinement first, then the file."""
+"""`python -m goodnet.sandbox.reader READER FILE FOLDER LIMITS ARGUMENTS`: confinement first."""
 
-import contextlib
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from goodnet.sandbox.reader.confinement import leave_files, leave_network, limit_resources
 
 CONTENT = "content.json"
 
 
-def main(kind: str, path: str, folder: str, limits: str) -> None:
-    """Read the file and write what was found, or why it is refused, into the folder."""
-    missing = limit_resources(json.loads(limits)) + leave_network()
-    from goodnet.sandbox.reader.datasets import (
-        read_dataset,  # h5py comes after the limits are in force
-    )
-    from goodnet.sandbox.reader.hdf5 import Refused
-    from goodnet.sandbox.reader.models import UNPACKED, read_model
+def main(reader: str, path: str, folder: str, limits: str, arguments: str) -> None:
+    """Take the file apart and write what was found, or why it is refused, into the folder.
 
+    Args:
+        reader: "module.function" of this package; called with the paths of file and folder.
+        path: the file.
+        folder: for what the function leaves behind.
+        limits: JSON, from the names of `resource` to numbers.
+        arguments: JSON, the function's further arguments.
+    """
+    missing = limit_resources(json.loads(limits)) + leave_network()
+    from goodnet.sandbox.reader.arrays import Refused  # NumPy: after the limits are in force
+
+    module, name = reader.split(".")
+    read = getattr(import_module(f"{__package__}.{module}"), name)  # while its files can be read
     source, target = Path(path), Path(folder)
     missing += leave_files(source.parent, target)
+    content: dict[str, Any]
     try:
-        content = (read_model if kind == "model" else read_dataset)(source, target)
+        content = read(source, target, **json.loads(arguments))
     except Refused as fault:
         content = {"refused": str(fault)}
     except MemoryError:
         content = {"refused": "needs more memory than reading it may take"}
     except Exception as fault:  # h5py and zipfile raise anything on a damaged file
         content = {"refused": f"is damaged ({type(fault).__name__}: {fault})"}
-    with contextlib.suppress(FileNotFoundError):
-        (target / UNPACKED).unlink()
     content["missing_isolation"] = missing
     (target / CONTENT).write_text(json.dumps(content), encoding="utf-8")
 

@@ -5,30 +5,19 @@ budget *before* a byte of them is read.
 """
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-MIB = 1 << 20
+from goodnet.sandbox.reader.arrays import MIB, Arrays, Entry, Refused, product
+
 MOST_OBJECTS = 30_000
 DEEPEST_GROUP = 100
 LARGEST_CHUNK = 256 * MIB
 LARGEST_TEXT = 32 * MIB
-FREE_EXPANSION = 256 * MIB  # so much may come out of the smallest file
-MOST_EXPANSION = 200
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
-
-
-class Refused(Exception):
-    """What is wrong with the file, in one line."""
-
-
-def allowance(size: int, most: int) -> int:
-    """How many bytes may come out of a compressed file of this size."""
-    return min(most, FREE_EXPANSION + MOST_EXPANSION * size)
 
 
 class Hdf5:
@@ -151,47 +140,14 @@ class Hdf5:
         return found
 
 
-Entry = dict[str, Any]  # an array's file, shape and dtype
-
-
-class Arrays:
-    """The `.npy` files written so far."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.count = 0
-
-    def save(self, values: Any) -> Entry:
-        """The entry of an array, which is now a file."""
-        return self.save_blocks(values.shape, values.dtype, [values])
-
-    def save_blocks(self, shape: tuple[int, ...], dtype: Any, blocks: Iterable[Any]) -> Entry:
-        """The entry of an array that comes in blocks; only one of them is in memory."""
-        name, dtype = f"{self.count}.npy", np.dtype(dtype).newbyteorder("<")
-        self.count += 1
-        header = {"descr": dtype.str, "fortran_order": False, "shape": tuple(shape)}
-        with (self.folder / name).open("xb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            for block in blocks:
-                file.write(np.ascontiguousarray(block, dtype=dtype).tobytes())
-        return {"file": name, "shape": list(shape), "dtype": dtype.name}
-
-    def weight(self, data: Any, path: str) -> Entry:
-        """One array of weights, stored as float32 (its dtype in the file where it is integer)."""
-        values = data[()]
-        if values.dtype.kind == "f":
-            if not np.isfinite(values).all():
-                raise Refused(f"{path} holds NaN or infinite values")
-            with np.errstate(over="ignore"):
-                values = values.astype(np.float32)
-            if not np.isfinite(values).all():
-                raise Refused(f"{path} holds values beyond float32")
-        return self.save(np.asarray(values))
-
-
-def product(numbers: tuple[int, ...]) -> int:
-    """The product of some sizes, as a whole number of any length."""
-    result = 1
-    for number in numbers:
-        result *= int(number)
-    return result
+def save_weight(arrays: Arrays, data: Any, path: str) -> Entry:
+    """The entry of one array of weights, stored as float32 (integers in their own dtype)."""
+    values = data[()]
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise Refused(f"{path} holds NaN or infinite values")
+        with np.errstate(over="ignore"):
+            values = values.astype(np.float32)
+        if not np.isfinite(values).all():
+            raise Refused(f"{path} holds values beyond float32")
+    return arrays.save(np.asarray(values))

@@ -8,7 +8,8 @@ from typing import Any
 
 import h5py
 
-from goodnet.sandbox.reader.hdf5 import MIB, Arrays, Hdf5, Refused, allowance
+from goodnet.sandbox.reader.arrays import MIB, Arrays, Refused, allowance
+from goodnet.sandbox.reader.hdf5 import Hdf5, save_weight
 
 LARGEST_JSON = 8 * MIB
 DEEPEST_JSON = 200
@@ -17,15 +18,14 @@ UNPACKED = "model.weights.h5"
 KERAS_MEMBERS = frozenset({"metadata.json", "config.json", UNPACKED})
 
 
-def read_model(path: Path, folder: Path) -> dict[str, Any]:
-    """Configuration and weights of a Keras model file."""
-    budget = allowance(path.stat().st_size, LARGEST_MODEL)
-    read = read_keras_archive if path.suffix == ".keras" else read_hdf5_model
-    return read(path, folder, budget)
+def read_hdf5(path: Path, folder: Path) -> dict[str, Any]:
+    """Configuration and weights of an HDF5 model file, of either Keras."""
+    return hdf5_content(path, folder, allowance(path.stat().st_size, LARGEST_MODEL))
 
 
-def read_keras_archive(path: Path, folder: Path, budget: int) -> dict[str, Any]:
-    """The three members of a `.keras` archive, checked and taken apart."""
+def read_keras(path: Path, folder: Path) -> dict[str, Any]:
+    """Configuration and weights of a `.keras` archive: its three members, checked."""
+    budget, weights = allowance(path.stat().st_size, LARGEST_MODEL), folder / UNPACKED
     with zipfile.ZipFile(path) as archive:
         names = [member.filename for member in archive.infolist()]
         if len(names) != len(set(names)) or set(names) != KERAS_MEMBERS:
@@ -35,10 +35,12 @@ def read_keras_archive(path: Path, folder: Path, budget: int) -> dict[str, Any]:
             )
         config = parse_json(unpack(archive, "config.json", LARGEST_JSON), "config.json")
         parse_json(unpack(archive, "metadata.json", MIB), "metadata.json")
-        with (folder / UNPACKED).open("xb") as target:
+        with weights.open("xb") as target:
             for block in unpacked(archive, UNPACKED, budget):
                 target.write(block)
-    return {**read_hdf5_model(folder / UNPACKED, folder, budget), "config": config}
+    content = hdf5_content(weights, folder, budget)
+    weights.unlink()
+    return {**content, "config": config}
 
 
 def unpack(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
@@ -88,7 +90,7 @@ def depth(value: Any) -> int:
     return deepest
 
 
-def read_hdf5_model(path: Path, folder: Path, budget: int) -> dict[str, Any]:
+def hdf5_content(path: Path, folder: Path, budget: int) -> dict[str, Any]:
     """Configuration (None in a weights-only file) and weights of an HDF5 model file."""
     hdf5, arrays = Hdf5(path, budget), Arrays(folder)
     root = hdf5.file
@@ -121,7 +123,7 @@ def legacy_layers(hdf5: Hdf5, arrays: Arrays, group: Any, names: list[str]) -> l
             raise Refused(f"has no group for layer {name!r}")
         prefix = group[name].name
         weights = [
-            arrays.weight(hdf5.numbers(f"{prefix}/{weight}"), f"{name}/{weight}")
+            save_weight(arrays, hdf5.numbers(f"{prefix}/{weight}"), f"{name}/{weight}")
             for weight in hdf5.texts(group[name], "weight_names") or []
         ]
         if weights:
@@ -144,7 +146,7 @@ def path_layers(hdf5: Hdf5, arrays: Arrays, group: Any, path: str) -> list[dict[
         if numbers != [str(number) for number in range(len(numbers))]:
             raise Refused(f"{inner} does not number its weights from 0")
         weights = [
-            arrays.weight(hdf5.numbers(f"{child.name}/{number}"), f"{inner}/{number}")
+            save_weight(arrays, hdf5.numbers(f"{child.name}/{number}"), f"{inner}/{number}")
             for number in numbers
         ]
         if weights:
