@@ -76,6 +76,44 @@ def test_pixels_that_are_no_whole_numbers_keep_their_fraction(tmp_path: Path) ->
     np.testing.assert_array_equal(all_images(dataset), pixels)
 
 
+@pytest.mark.parametrize("axes", ["NHWC", "NCHW"])
+def test_a_file_is_decompressed_once_wherever_its_first_fraction_is(
+    axes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of 13 images: the type of what is written changes in the first, the last or never."""
+    monkeypatch.setattr(datasets, "BLOCK", 13 * 90)
+    for row in (0, 200, COUNT - 1, None):
+        pixels = IMAGES.astype(np.float32)
+        if row is not None:
+            pixels[row, 5, 4, 2] = 0.25
+        stored = pixels if axes == "NHWC" else pixels.transpose(0, 3, 1, 2)
+        reads: list[slice] = []
+        (folder := tmp_path / str(row)).mkdir()
+        said = datasets.content(Counted(stored, reads), {"label": LABELS}, folder, SHAPE)
+        found = np.load(folder / said["data"]["file"])
+        np.testing.assert_array_equal(found, pixels)
+        assert found.dtype == (np.uint8 if row is None else np.float32)
+        assert said["range"] == [float(pixels.min()), float(pixels.max())]
+        assert said["axes"] == axes
+        assert [rows.start for rows in reads] == sorted({rows.start for rows in reads})
+        assert len(list(folder.iterdir())) == 2, "pixels and labels"
+
+
+class Counted:
+    """An array that notes which of its rows are read."""
+
+    def __init__(self, values: Any, reads: list[slice]) -> None:
+        self.values, self.reads = values, reads
+        self.shape, self.dtype, self.ndim = values.shape, values.dtype, values.ndim
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, rows: slice) -> Any:
+        self.reads.append(rows)
+        return self.values[rows]
+
+
 @pytest.mark.parametrize("value", [255.0, 1.0])
 def test_grayscale_needs_no_channel_axis(value: float, tmp_path: Path) -> None:
     pixels = IMAGES[..., 0] * (value / 255)

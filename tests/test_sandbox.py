@@ -24,6 +24,7 @@ from goodnet.errors import DataRefused, InputRefused, ModelRefused
 from goodnet.files import formats
 from goodnet.sandbox import process
 from goodnet.sandbox.process import BROKEN, Content, private_copy, read_untrusted
+from goodnet.scale import Scale
 
 WHOLE = {"config": None, "layout": "paths", "layers": [], "missing_isolation": []}
 SAID = {"stored_dtype": "uint8", "axes": "NHWC", "range": [0.0, 9.0], "missing_isolation": []}
@@ -142,6 +143,38 @@ def test_arrays_of_a_data_set_must_fit_each_other(model: Path, play: Play) -> No
     )
     found = {**entries, **SAID}
     play(f"import numpy as np; {saves}; {answer(found)}")
+    with pytest.raises(DataRefused, match=BROKEN):
+        open_dataset(model, input_shape=(4, 4, 3), classes=2)
+
+
+@pytest.mark.parametrize("pixel", [300.0, -1.0, float("nan"), float("inf")])
+def test_a_reader_that_lies_about_the_range_is_caught_when_the_pixels_are_used(
+    pixel: float, model: Path, play: Play
+) -> None:
+    data = {"file": "0.npy", "shape": [2, 4, 4, 3], "dtype": "float32"}
+    label = {"file": "1.npy", "shape": [2], "dtype": "int64"}
+    found = {"data": data, "label": label, **SAID}
+    play(
+        "import numpy as np; pixels = np.ones((2, 4, 4, 3), 'float32'); "
+        f"pixels[1, 2, 3, 0] = np.float32({str(pixel)!r}); np.save(ARRAYS / '0.npy', pixels); "
+        f"np.save(ARRAYS / '1.npy', np.zeros(2, 'int64')); {answer(found)}"
+    )
+    dataset = open_dataset(model, input_shape=(4, 4, 3), classes=2)
+    assert dataset.images(slice(0, 1), Scale.RAW).max() == 1
+    with pytest.raises(DataRefused, match=BROKEN):
+        dataset.images(slice(1, 2), Scale.RAW)
+
+
+def test_images_that_do_not_fit_the_network_are_refused_whatever_the_reader_says(
+    model: Path, play: Play
+) -> None:
+    data = {"file": "0.npy", "shape": [2, 3, 4, 4], "dtype": "uint8"}
+    label = {"file": "1.npy", "shape": [2], "dtype": "int64"}
+    found = {"data": data, "label": label, **SAID}
+    play(
+        "import numpy as np; np.save(ARRAYS / '0.npy', np.zeros((2, 3, 4, 4), 'uint8')); "
+        f"np.save(ARRAYS / '1.npy', np.zeros(2, 'int64')); {answer(found)}"
+    )
     with pytest.raises(DataRefused, match=BROKEN):
         open_dataset(model, input_shape=(4, 4, 3), classes=2)
 
