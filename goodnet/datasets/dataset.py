@@ -4,7 +4,7 @@ import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from goodnet.scale import Scale
 
 BLOCK = 256  # images: one block's activations stay in the processor's cache
 
+AnyDataset = TypeVar("AnyDataset", bound="Dataset")
 InputShape = tuple[int | None, int | None, int]
 
 
@@ -81,6 +82,27 @@ class Dataset:
         return float(np.bincount(self.labels).max() / len(self))
 
 
+@dataclass(frozen=True)
+class CleanDataset(Dataset):
+    """Clean validation images: the only ones that what chooses or trains may take.
+
+    Test images and poisoned ones are a plain `Dataset`: type checkers refuse them there, and so
+    does `require_clean`.
+    """
+
+
+def require_clean(dataset: Dataset) -> None:
+    """Nothing: these are clean validation images, so that they may be learnt from.
+
+    Raises:
+        TypeError: they were opened in another role.
+    """
+    if not isinstance(dataset, CleanDataset):
+        raise TypeError(
+            f"{dataset.source}: only clean validation images (`CleanDataset`) may be learnt from"
+        )
+
+
 def _unmap(pixels: NDArray[Any]) -> None:
     """Let go of the pages of a mapped file, which count as memory of the process till then."""
     mapped = getattr(pixels, "_mmap", None)
@@ -111,12 +133,26 @@ def open_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> 
         DataRefused: the file is not such a data set.
         OSError: it could not be read.
     """
-    uri = str(path)
+    return _open(Dataset, str(path), input_shape, classes)
+
+
+def open_clean_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> CleanDataset:
+    """The same as clean validation images, from which a method may choose, learn and train.
+
+    Whoever calls it says that the images are clean, that their labels are right, and that no result
+    will be measured on them. Arguments and errors are those of `open_dataset`.
+    """
+    return _open(CleanDataset, str(path), input_shape, classes)
+
+
+def _open(role: type[AnyDataset], uri: str, input_shape: InputShape, classes: int) -> AnyDataset:
     with read_untrusted(uri, "dataset", input_shape=input_shape) as content:
-        return _dataset(uri, content, input_shape, classes)
+        return _dataset(role, uri, content, input_shape, classes)
 
 
-def _dataset(uri: str, content: Content, input_shape: InputShape, classes: int) -> Dataset:
+def _dataset(
+    role: type[AnyDataset], uri: str, content: Content, input_shape: InputShape, classes: int
+) -> AnyDataset:
     """The data set that a reader left, with all that it says of it checked."""
     found = content.description
     lowest, highest = found["range"]
@@ -129,7 +165,7 @@ def _dataset(uri: str, content: Content, input_shape: InputShape, classes: int) 
         if values.dtype != np.int64 or values.shape != (len(pixels),):
             raise content.refusal
         _check_labels(uri, name, values, classes)
-    return Dataset(
+    return role(
         source=one_line(uri),
         sha256=content.sha256,
         pixels=pixels,
