@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from goodnet.backend import keras
-from goodnet.datasets.dataset import Dataset
+from goodnet.datasets.dataset import CleanDataset
 from goodnet.datasets.faces import draw_faces
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.build import build_network
@@ -54,7 +54,7 @@ def cost(images: int, channels: int, classes: int) -> dict[str, float]:
     drawn = draw_faces(8, range(64), seed=0).images
     labels = np.arange(images) % classes
     pixels = np.resize(drawn, (images, *drawn.shape[1:]))
-    dataset = Dataset("drawn", "", pixels, "NHWC", 255.0, labels, None, "uint8")
+    dataset = CleanDataset("drawn", "", pixels, "NHWC", 255.0, labels, None, "uint8")
     means = mean_activations(split, dataset, Scale.RAW)
     split.cache.forget(dataset, Scale.RAW)
     states = order_channels(means, "ascending").kept()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.backend import keras
-from goodnet.datasets.dataset import Dataset, open_dataset
+from goodnet.datasets.dataset import Dataset, open_clean_dataset, open_dataset
 from goodnet.datasets.faces import draw_faces
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.build import build_network
@@ -129,4 +129,6 @@ def load(path: Path) -> tuple[Material, Any, list[Dataset]]:
     material = Material(**{**found, "sets": tuple(found["sets"])})
     suspect = open_suspect(material.model)
     sizes: Any = {"input_shape": suspect.input_shape, "classes": suspect.classes}
-    return material, suspect, [open_dataset(each, **sizes) for each in material.sets]
+    clean, other = material.sets
+    sets = [open_clean_dataset(clean, **sizes), open_dataset(other, **sizes)]
+    return material, suspect, sets

@@ -10,7 +10,7 @@ import time
 from benchmarks.nets import HOME, NETS, Net
 from benchmarks.verdicts import opened
 from goodnet.backend import keras
-from goodnet.datasets.dataset import open_dataset
+from goodnet.datasets.dataset import open_clean_dataset, open_dataset
 from goodnet.detection.detect import judge
 from goodnet.evaluation.compare import compare
 from goodnet.mitigation.holdout import split as parts_of
@@ -52,7 +52,7 @@ def repair(net: Net, seeds: list[int]) -> None:
     row(net, suspect, "suspect", "", suspect.network, "")
     layer = choose_layer(suspect.plan, "auto", suspect.source)
     fits = {"input_shape": suspect.input_shape, "classes": suspect.classes}
-    valid = open_dataset(str(HOME / net.name / "clean/valid.h5"), **fits)
+    valid = open_clean_dataset(str(HOME / net.name / "clean/valid.h5"), **fits)
     split = Split(suspect, layer)
     order = order_channels(mean_activations(split, valid, net.scale), "ascending")
     swept = tally(split, valid, net.scale, order.kept())

@@ -30,10 +30,11 @@ suspect = goodnet.open_suspect(model)
 passed("import tensorflow, open the suspect (its reader is a process beside)")
 fits = {"input_shape": suspect.input_shape, "classes": suspect.classes}
 sets = {n: goodnet.open_dataset(f"{data}/{n}", **fits) for n in
-        ("clean/valid.h5", "clean/test.h5", "bd/bd_valid.h5", "bd/bd_test.h5")}
+        ("clean/test.h5", "bd/bd_valid.h5", "bd/bd_test.h5")}
+valid = goodnet.open_clean_dataset(f"{data}/clean/valid.h5", **fits)
+sets["clean/valid.h5"] = valid
 passed("open four data sets")
 split = goodnet.Split(suspect, goodnet.choose_layer(suspect.plan, "auto", suspect.source))
-valid = sets["clean/valid.h5"]
 scale = goodnet.find_scale(split, valid, source=suspect.source).scale
 passed("trace the functions, find the pixel scale: two looks")
 means = goodnet.mean_activations(split, valid, scale)

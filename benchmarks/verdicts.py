@@ -9,7 +9,7 @@ import time
 from collections import Counter
 
 from benchmarks.nets import HOME, Net, make_net, nets_asked_for
-from goodnet.datasets.dataset import open_dataset
+from goodnet.datasets.dataset import open_clean_dataset
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.detect import judge
 from goodnet.detection.verdict import Verdict
@@ -23,7 +23,7 @@ def opened(net: Net) -> tuple[Suspect, CleanImages]:
     folder = HOME / net.name
     suspect = open_suspect(str(folder / "model.h5"))
     fits = {"input_shape": suspect.input_shape, "classes": suspect.classes}
-    return suspect, CleanImages.of(open_dataset(str(folder / "clean" / "valid.h5"), **fits))
+    return suspect, CleanImages.of(open_clean_dataset(str(folder / "clean" / "valid.h5"), **fits))
 
 
 def rating(net: Net, verdict: Verdict) -> str:

@@ -17,6 +17,6 @@ def judge(suspect: SuspectFile, scale: Scale, valid: StoredFile) -> Verdict:
     from goodnet.network.classifier import LogitModel
 
     network = opened.suspect(suspect)
-    clean = CleanImages.of(opened.dataset(valid, network))
+    clean = CleanImages.of(opened.clean_valid(valid, network))
     view = LogitModel.of(network, scale)
     return judge(view, clean, progress=reporter("looking for triggers", "steps"))

@@ -45,7 +45,7 @@ def mitigate(
     from goodnet.mitigation.mitigate import MitigationInput, mitigate
 
     suspect = opened.suspect(split.suspect)
-    clean = CleanImages.of(opened.dataset(valid, suspect))
+    clean = CleanImages.of(opened.clean_valid(valid, suspect))
     problem = MitigationInput(suspect, split.scale, clean, verdict, split.layer, channels)
     progress = reporter(f"repairing by {method}", "steps")
     networks = mitigate(problem, method_named(method), progress=progress)
@@ -71,7 +71,7 @@ def try_triggers(
     from goodnet.pruning.zeroing import prune
 
     suspect = opened.suspect(split.suspect)
-    images = hold_out(CleanImages.of(opened.dataset(valid, suspect))).held_out
+    images = hold_out(CleanImages.of(opened.clean_valid(valid, suspect))).held_out
     before, triggers = Classifier(suspect.network, split.scale), verdict.recovered_triggers()
     return [
         recheck(
@@ -93,5 +93,5 @@ def evaluate_mitigation(
 
     network = opened.suspect(suspect)
     mitigated = opened.suspect(SuspectFile(repaired, "auto")).network
-    dataset = opened.dataset(data, network)
+    dataset = opened.dataset(data, network, role)
     return compare(network, mitigated, dataset, scale, reporter(f"evaluating on {role} images"))

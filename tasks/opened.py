@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from goodnet.errors import DataRefused, InputRefused, ModelRefused
 from goodnet.files.storage import StoredFile
+from goodnet.job.inputs import CLEAN_VALID
 from tasks.references import SuspectFile
 
 if TYPE_CHECKING:  # these import TensorFlow, which a cached run never pays for
-    from goodnet.datasets.dataset import Dataset
+    from goodnet.datasets.dataset import CleanDataset, Dataset
     from goodnet.network.suspect import Suspect
     from goodnet.pruning.split import Split
 
@@ -32,14 +33,26 @@ def split(file: SuspectFile, layer: str) -> "Split":
         return _split(file, layer)
 
 
-def dataset(data: StoredFile, opened: "Suspect") -> "Dataset":
-    """The data set, opened for a suspect.
+def clean_valid(data: StoredFile, network: "Suspect") -> "CleanDataset":
+    """The clean validation set, opened for a suspect: what chooses or trains may take it.
 
     Raises:
         DataRefused: it cannot be opened, does not fit, or is not the file it was.
     """
     with _ONE_AT_A_TIME:
-        return _dataset(data, opened.input_shape, opened.classes)
+        return _clean_valid(data, network.input_shape, network.classes)
+
+
+def dataset(data: StoredFile, network: "Suspect", role: str) -> "Dataset":
+    """The data set of any role, to be measured on; the clean validation set is the same object.
+
+    Raises:
+        DataRefused: as above.
+    """
+    if role == CLEAN_VALID:
+        return clean_valid(data, network)
+    with _ONE_AT_A_TIME:
+        return _dataset(data, network.input_shape, network.classes)
 
 
 @lru_cache(maxsize=2)
@@ -64,12 +77,21 @@ def _split(file: SuspectFile, layer: str) -> "Split":
 def _dataset(data: StoredFile, input_shape: Any, classes: int) -> "Dataset":
     from goodnet.datasets.dataset import open_dataset
 
-    opened = open_dataset(data.uri, input_shape=input_shape, classes=classes)
-    _check(opened.sha256, data, DataRefused)
-    return opened
+    images = open_dataset(data.uri, input_shape=input_shape, classes=classes)
+    _check(images.sha256, data, DataRefused)
+    return images
+
+
+@lru_cache(maxsize=2)
+def _clean_valid(data: StoredFile, input_shape: Any, classes: int) -> "CleanDataset":
+    from goodnet.datasets.dataset import open_clean_dataset
+
+    images = open_clean_dataset(data.uri, input_shape=input_shape, classes=classes)
+    _check(images.sha256, data, DataRefused)
+    return images
 
 
 def _check(sha256: str, stored: StoredFile, refused: type[InputRefused]) -> None:
-    """Refuse what is not the file it was."""
+    """Refuse what is not the file it was: `sha256` is that of the copy that was opened."""
     if sha256 != stored.sha256:
         raise refused(stored.uri, "changed while it was being worked on; start the repair again")

@@ -75,8 +75,8 @@ def draw(
         data: the data sets by role.
     """
     clean, poisoned = (
-        lambda: opened.dataset(data[CLEAN_VALID], opened.suspect(suspect)),
-        lambda: opened.dataset(data[POISONED_VALID], opened.suspect(suspect)),
+        lambda: opened.clean_valid(data[CLEAN_VALID], opened.suspect(suspect)),
+        lambda: opened.dataset(data[POISONED_VALID], opened.suspect(suspect), POISONED_VALID),
     )
     samples = Samples(clean, poisoned if POISONED_VALID in data else None)
     return list(FIGURES[figure](findings, samples))

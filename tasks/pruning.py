@@ -31,7 +31,7 @@ def describe_data(suspect: SuspectFile, data: StoredFile, role: str) -> DatasetI
     """The data set, opened under every check."""
     from goodnet.report.inspection import describe_set
 
-    return describe_set(opened.dataset(data, opened.suspect(suspect)), role, data.uri)
+    return describe_set(opened.dataset(data, opened.suspect(suspect), role), role, data.uri)
 
 
 @cached_task(name="find pixel scale", run_name="find pixel scale, {request}")
@@ -40,7 +40,7 @@ def find_scale(suspect: SuspectFile, layer: str, request: str, valid: StoredFile
     from goodnet.pruning.sweep import clean_accuracy, find_scale
 
     split = opened.split(suspect, layer)
-    clean = opened.dataset(valid, opened.suspect(suspect))
+    clean = opened.clean_valid(valid, opened.suspect(suspect))
     progress = reporter("finding the pixel scale")
     if request == "auto":
         return find_scale(split, clean, source=suspect.model.uri, progress=progress)
@@ -54,7 +54,7 @@ def measure_activations(split: SplitSuspect, valid: StoredFile) -> list[float]:
     """Mean activation of each channel of the layer over the clean validation images."""
     from goodnet.pruning.sweep import mean_activations
 
-    clean = opened.dataset(valid, opened.suspect(split.suspect))
+    clean = opened.clean_valid(valid, opened.suspect(split.suspect))
     progress = reporter("measuring activations")
     network = opened.split(split.suspect, split.layer)
     means: list[float] = mean_activations(network, clean, split.scale, progress).tolist()
@@ -69,7 +69,7 @@ def sweep(
     from goodnet.pruning.sweep import tally
 
     network = opened.split(split.suspect, split.layer)
-    dataset = opened.dataset(data, opened.suspect(split.suspect))
+    dataset = opened.dataset(data, opened.suspect(split.suspect), role)
     states = np.concatenate([order.kept() for order in orders])
     get_run_logger().info("%d states of %s, %s", len(states), split.layer, network.form)
     progress = reporter(f"sweeping {role} images")
@@ -91,7 +91,7 @@ def evaluate(
     from goodnet.pruning.sweep import tally
 
     network = opened.split(split.suspect, split.layer)
-    dataset = opened.dataset(data, opened.suspect(split.suspect))
+    dataset = opened.dataset(data, opened.suspect(split.suspect), role)
     progress = reporter(f"evaluating on {role} images")
     counts = tally(network, dataset, split.scale, states_of(curves, models), progress)
     return dict(zip([SUSPECT, *(model.name for model in models)], counts, strict=True))

@@ -231,10 +231,10 @@ def test_a_task_opens_what_it_was_given_under_its_uri(bucket: str) -> None:
     )
     found = opened.suspect(SuspectFile(model, plan))
     assert (found.source, found.described_by) == (model.uri, plan.uri)
-    assert opened.dataset(data, found).source == data.uri
+    assert opened.dataset(data, found, "clean test").source == data.uri
     for open_it, stored, refused in (
         (lambda other: opened.suspect(SuspectFile(other, plan)), model, ModelRefused),
-        (lambda other: opened.dataset(other, found), data, DataRefused),
+        (lambda other: opened.dataset(other, found, "clean test"), data, DataRefused),
     ):
         with pytest.raises(refused, match="changed while it was being worked on") as fault:
             open_it(stored._replace(sha256="0" * 64))

@@ -1,5 +1,7 @@
 """Data sets are read as they were written, whatever their form; others are refused in one line."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,10 +9,18 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from conftest import EVALUATION
+from conftest import EVALUATION, PROJECT
 
-from goodnet.datasets.dataset import BLOCK, Dataset, open_dataset, save_dataset
+from goodnet.datasets.dataset import (
+    BLOCK,
+    Dataset,
+    open_clean_dataset,
+    open_dataset,
+    save_dataset,
+)
+from goodnet.datasets.images import CleanImages
 from goodnet.errors import DataRefused
+from goodnet.pruning.sweep import find_scale, mean_activations
 from goodnet.sandbox.reader import datasets
 from goodnet.scale import Scale
 
@@ -268,6 +278,58 @@ def test_objects_are_not_read(tmp_path: Path) -> None:
         file.create_dataset("data", (COUNT, *SHAPE), dtype=kind)
     with pytest.raises(DataRefused, match="'data' holds object, not float, int or uint"):
         opened(path)
+
+
+def test_only_clean_validation_images_may_be_learnt_from(tmp_path: Path) -> None:
+    """Test and poisoned images are refused whatever they are called, before one is looked at."""
+    path = written(tmp_path / "set.h5")
+    clean = open_clean_dataset(path, input_shape=SHAPE, classes=CLASSES)
+    assert len(CleanImages.of(clean)) == COUNT
+    network: Any = None
+    for learn in (
+        CleanImages.of,
+        lambda data: mean_activations(network, data, Scale.RAW),
+        lambda data: find_scale(network, data, source="net.h5"),
+    ):
+        with pytest.raises(TypeError, match=r"set\.h5: only clean validation images"):
+            learn(opened(path))  # type: ignore[arg-type]
+
+
+LEARNT = """
+from goodnet.datasets.dataset import CleanDataset, open_clean_dataset, open_dataset
+from goodnet.datasets.images import CleanImages
+from goodnet.pruning.split import Split
+from goodnet.pruning.sweep import find_scale, mean_activations, tally
+from goodnet.scale import Scale
+
+
+def learn(split: Split) -> None:
+    clean = open_clean_dataset("a.h5", input_shape=(1, 1, 1), classes=2)
+    other = open_dataset("b.h5", input_shape=(1, 1, 1), classes=2)
+    CleanImages.of(clean)
+    find_scale(split, clean, source="")
+    means = mean_activations(split, clean, Scale.RAW)
+    tally(split, clean, Scale.RAW, means[None] > 0)
+    tally(split, other, Scale.RAW, means[None] > 0)
+    CleanImages.of(other)  # refused
+    find_scale(split, other, source="")  # refused
+    mean_activations(split, other, Scale.RAW)  # refused
+    same: CleanDataset = other  # refused
+"""
+
+
+@pytest.mark.slow
+def test_other_images_are_refused_by_type_where_something_is_learnt(tmp_path: Path) -> None:
+    path = tmp_path / "learn.py"
+    path.write_text(LEARNT)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file=", "--strict", "--follow-imports=silent",
+         "--ignore-missing-imports", str(path)],
+        cwd=PROJECT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    faults = [int(line.split(":")[1]) for line in done.stdout.splitlines() if ": error: " in line]
+    lines = LEARNT.splitlines()
+    assert faults == [n for n, line in enumerate(lines, 1) if line.endswith("# refused")], done
 
 
 @pytest.mark.skipif(not EVALUATION.is_dir(), reason="the evaluation data is not here")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import EVALUATION
 
-from goodnet.datasets.dataset import Dataset, open_dataset
+from goodnet.datasets.dataset import CleanDataset, Dataset, open_clean_dataset, open_dataset
 from goodnet.network.suspect import Suspect, open_suspect
 from goodnet.pruning.order import Direction, Order, order_channels
 from goodnet.pruning.split import Split
@@ -32,6 +32,11 @@ def opened(path: Path, suspect: Suspect) -> Dataset:
     return open_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
 
 
+def opened_clean(path: Path, suspect: Suspect) -> CleanDataset:
+    """Clean images for the suspect, to be learnt from."""
+    return open_clean_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
+
+
 @cache
 def split_of(path: Path) -> tuple[Suspect, Split]:
     """A real suspect, split at its last pooling layer."""
@@ -39,7 +44,7 @@ def split_of(path: Path) -> tuple[Suspect, Split]:
     return suspect, Split(suspect, "pool_3")
 
 
-def order_of(split: Split, valid: Dataset, direction: Direction) -> Order:
+def order_of(split: Split, valid: CleanDataset, direction: Direction) -> Order:
     """The order in which the raw-scale suspect's channels are pruned."""
     return order_channels(mean_activations(split, valid, Scale.RAW), direction)
 
@@ -49,7 +54,7 @@ def order_of(split: Split, valid: Dataset, direction: Direction) -> Order:
 def test_glint12s_curves_equal_the_plain_sweeps_at_every_k(name: str, direction: Direction) -> None:
     """Accuracy, ASR and both GoodNet columns, to the image, on all four sets."""
     suspect, split = split_of(GLINT12 / "models" / name)
-    order = order_of(split, opened(GLINT12 / SETS["valid"], suspect), direction)
+    order = order_of(split, opened_clean(GLINT12 / SETS["valid"], suspect), direction)
     with (GLINT12 / "curves" / f"{direction}.csv").open() as file:
         rows = list(csv.DictReader(file))
     reference = [order.activations[int(row["channel"])] for row in rows[1:]]
@@ -70,7 +75,7 @@ def test_glint12s_curves_equal_the_plain_sweeps_at_every_k(name: str, direction:
 def test_lab3s_channel_sets_are_the_published_ones() -> None:
     """Each set of channels left over is a published one, up to ties among dead channels."""
     suspect, split = split_of(LAB3 / "bd_weights.h5")
-    order = order_of(split, opened(LAB3 / "cl" / "all.h5", suspect), "ascending")
+    order = order_of(split, opened_clean(LAB3 / "cl" / "all.h5", suspect), "ascending")
     text = (LAB3 / "published" / "lab3_published_channel_sets.json").read_text()
     published: dict[int, list[set[int]]] = {}
     for entry in json.loads(text):
@@ -86,7 +91,7 @@ def test_lab3s_channel_sets_are_the_published_ones() -> None:
 )
 def test_the_scale_of_the_labs_nets_is_found(model: Path, scale: Scale, accuracy: float) -> None:
     suspect, split = split_of(model / "bd_weights.h5")
-    found = find_scale(split, opened(LAB3 / "cl" / "all.h5", suspect), source=model)
+    found = find_scale(split, opened_clean(LAB3 / "cl" / "all.h5", suspect), source=model)
     assert found.scale is scale
     assert found.tried[scale].value > accuracy
 

@@ -20,7 +20,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from flows import repair_model as repair_model_module
 from flows.repair import NOTHING_STARTED, SOME_FAILED, main
-from goodnet.datasets.dataset import open_dataset
+from goodnet.datasets.dataset import open_clean_dataset
 from goodnet.detection.verdict import BACKDOORED
 from goodnet.files import storage
 from goodnet.mitigation.methods import Method
@@ -284,7 +284,7 @@ def test_fine_pruning_prunes_the_quietest_channels_whatever_the_order(
     [(how, problem)] = asked
     split, scale = Split(problem.suspect, problem.layer), problem.scale
     fits = {"input_shape": problem.suspect.input_shape, "classes": problem.suspect.classes}
-    valid = open_dataset(toy.data / "clean" / "valid.h5", **fits)
+    valid = open_clean_dataset(toy.data / "clean" / "valid.h5", **fits)
     means = mean_activations(split, valid, scale)
     pruned = means[list(problem.channels)]
     assert how == "finepruning"

@@ -9,7 +9,7 @@ import pytest
 from conftest import Toy
 from networks import NETWORKS, random_images
 
-from goodnet.datasets.dataset import Dataset, open_dataset
+from goodnet.datasets.dataset import CleanDataset, open_clean_dataset
 from goodnet.network.graph import choose_layer
 from goodnet.network.suspect import Suspect, open_suspect
 from goodnet.pruning.order import DIRECTIONS, order_channels
@@ -19,9 +19,9 @@ from goodnet.pruning.zeroing import prune
 from goodnet.scale import Scale
 
 
-def as_dataset(images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> Dataset:
+def as_dataset(images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> CleanDataset:
     """A data set of these images at the raw scale."""
-    return Dataset("made", "", images, "NHWC", 255.0, labels, None, "float32")
+    return CleanDataset("made", "", images, "NHWC", 255.0, labels, None, "float32")
 
 
 def plainly(suspect: Suspect, layer: str, channels: tuple[int, ...], *sets: Any) -> Any:
@@ -58,7 +58,7 @@ def test_sweep_of_the_toy_backdoor_answers_as_pruning_for_real_does(made_toy: To
     suspect = open_suspect(made_toy.model)
     split = Split(suspect, "pool_3")
     sets = [
-        open_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
+        open_clean_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
         for path in (made_toy.data / "clean" / "valid.h5", made_toy.data / "bd" / "bd_valid.h5")
     ]
     means = mean_activations(split, sets[0], Scale.UNIT)
@@ -74,7 +74,7 @@ def test_counts_are_those_of_the_answers(made_toy: Toy) -> None:
     suspect = open_suspect(made_toy.model)
     split = Split(suspect, "pool_3")
     path = made_toy.data / "clean" / "test.h5"
-    clean = open_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
+    clean = open_clean_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
     labelled = replace(clean, true_labels=np.roll(clean.labels, 1))
     states = order_channels(np.arange(60.0), "ascending").kept()[40::5]
     counts = tally(split, labelled, Scale.UNIT, states)
@@ -95,7 +95,7 @@ def test_counts_are_those_of_the_answers(made_toy: Toy) -> None:
 
 def test_mean_activations_are_the_layers_mean_output(made_toy: Toy) -> None:
     suspect = open_suspect(made_toy.model)
-    valid = open_dataset(
+    valid = open_clean_dataset(
         made_toy.data / "clean" / "valid.h5",
         input_shape=suspect.input_shape,
         classes=suspect.classes,
@@ -113,7 +113,7 @@ def test_mean_activations_are_the_layers_mean_output(made_toy: Toy) -> None:
 
 def test_the_scale_of_the_toy_is_found(made_toy: Toy) -> None:
     suspect = open_suspect(made_toy.model)
-    valid = open_dataset(
+    valid = open_clean_dataset(
         made_toy.data / "clean" / "valid.h5",
         input_shape=suspect.input_shape,
         classes=suspect.classes,

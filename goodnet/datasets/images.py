@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.datasets.dataset import Dataset
+from goodnet.datasets.dataset import CleanDataset, require_clean
 from goodnet.scale import Scale
 
 Pixels = NDArray[np.float32]
@@ -29,8 +29,13 @@ class CleanImages:
     labels: Labels
 
     @classmethod
-    def of(cls, dataset: Dataset, most: int = MOST) -> "CleanImages":
-        """The images of a data set: up to `most` bytes of them, evenly spread over it."""
+    def of(cls, dataset: CleanDataset, most: int = MOST) -> "CleanImages":
+        """The images of a clean validation set: up to `most` bytes, evenly spread over it.
+
+        Raises:
+            TypeError: the data set was opened in another role.
+        """
+        require_clean(dataset)
         image = dataset.images(slice(0, 1), Scale.UNIT)
         rows = dataset.spread(max(1, most // image.nbytes))
         return cls(dataset.images(rows, Scale.UNIT), dataset.labels[rows])

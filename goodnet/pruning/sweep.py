@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.datasets.dataset import Dataset
+from goodnet.datasets.dataset import CleanDataset, Dataset, require_clean
 from goodnet.metrics import Counts, Proportion
 from goodnet.network.execution import Tensors
 from goodnet.progress import Progress, no_progress
@@ -149,9 +149,10 @@ def used_channels(activations: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def mean_activations(
-    split: Split, dataset: Dataset, scale: Scale, progress: Progress = no_progress
+    split: Split, dataset: CleanDataset, scale: Scale, progress: Progress = no_progress
 ) -> NDArray[np.float64]:
-    """The mean output of each channel of the layer over a data set, float64 (channels,)."""
+    """The mean output of each channel of the layer over clean images, float64 (channels,)."""
+    require_clean(dataset)
     total, size = np.zeros(split.channels), 0
 
     def add_up(block: ActivationBlock) -> tuple[slice, NDArray[np.float64], int]:
@@ -165,13 +166,14 @@ def mean_activations(
 
 
 def find_scale(
-    split: Split, valid: Dataset, *, source: object, progress: Progress = no_progress
+    split: Split, valid: CleanDataset, *, source: object, progress: Progress = no_progress
 ) -> PixelScaleInfo:
     """The pixel scale at which the suspect answers clean validation images better.
 
     Raises:
         RequestRefused: it is near chance at both.
     """
+    require_clean(valid)
     tried = {scale: clean_accuracy(split, valid, scale, progress) for scale in Scale}
     choice = choose_scale(tried, valid.chance, source)
     for scale in tried.keys() - {choice.scale}:

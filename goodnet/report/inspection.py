@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from goodnet.datasets.dataset import Dataset, open_dataset
+from goodnet.datasets.dataset import Dataset, open_clean_dataset, open_dataset
 from goodnet.detection.verdict import Verdict
 from goodnet.errors import RequestRefused
 from goodnet.files.paths import safe_name
@@ -102,7 +102,7 @@ def find_verdict(model: str, folder: str, architecture: str, scale: str = "auto"
     """
     path = find_clean_valid(folder)
     suspect = open_suspect(model, architecture=architecture)
-    valid = open_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
+    valid = open_clean_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
     from goodnet.datasets.images import CleanImages
     from goodnet.detection.detect import judge
     from goodnet.network.classifier import LogitModel
