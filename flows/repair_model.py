@@ -25,6 +25,7 @@ from goodnet.job.inputs import (
     CLEAN_VALID,
     POISONED_TEST,
     POISONED_VALID,
+    find_output,
     identify_model,
 )
 from goodnet.job.request import Request
@@ -77,6 +78,8 @@ def repair_model(uri: str, data: dict[str, StoredFile], request: Request, output
         code = source_digest(repair_model.fn)
         key = repair_key(suspect.model, data, request, code)
         folder = storage.join(output, paths.repair_folder(uri, key))
+        if not storage.is_remote(folder):
+            find_output(folder)  # it may be there, and not be ours
         findings, networks = investigate(suspect, data, request, folder)
         networks += store_recommended(findings, networks, folder)
         pictures = draw_all(findings, suspect, data)

@@ -400,6 +400,20 @@ def test_what_cannot_be_started_says_why_in_one_line(
     assert not (toy.folder / "artifacts").exists()
 
 
+def test_a_folder_of_the_repair_that_cannot_be_written_to_is_said_before_any_work(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Here it is a file: the tests may run as somebody who can write to any folder."""
+    monkeypatch.setattr(repair_model_module, "repair_key", lambda *inputs: "0" * 64)
+    monkeypatch.setattr(repair_model_module, "investigate", lambda *inputs: pytest.fail("began"))
+    folder = toy.folder / "artifacts" / f"toy-{'0' * 12}"
+    folder.parent.mkdir()
+    folder.write_bytes(b"")
+    assert run(toy) == NOTHING_STARTED
+    (line,) = [e for e in capsys.readouterr().err.splitlines() if e.startswith("failed: ")]
+    assert line == f"failed: {folder}: is not a folder"
+
+
 def test_a_fault_that_can_pass_is_tried_again(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk fails once; bad input is never tried again (see below)."""
     put, failures = storage.put, [OSError(5, "Input/output error")]
