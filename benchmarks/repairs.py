@@ -11,9 +11,9 @@ from benchmarks.nets import HOME, NETS, Net
 from benchmarks.verdicts import opened
 from goodnet.backend import keras
 from goodnet.datasets.dataset import open_clean_dataset, open_dataset
-from goodnet.detection.detect import judge
+from goodnet.detection.detect import detect
 from goodnet.evaluation.compare import compare
-from goodnet.mitigation.holdout import split as parts_of
+from goodnet.mitigation.holdout import hold_out
 from goodnet.mitigation.methods import METHODS
 from goodnet.mitigation.mitigate import MitigationInput
 from goodnet.mitigation.policy import channels_pruned_first
@@ -61,13 +61,13 @@ def repair(net: Net, seeds: list[int]) -> None:
         if drop.k is not None:
             pruned = prune(suspect, layer, order.channels[: drop.k])
             row(net, suspect, f"pruning, drop {drop.points}", "", pruned, f"{drop.k} pruned")
-    verdict = judge(LogitModel.of(suspect, net.scale), clean)
+    verdict = detect(LogitModel.from_suspect(suspect, net.scale), clean)
     channels = channels_pruned_first(curve)
     problem = MitigationInput(suspect, net.scale, clean, verdict, layer, channels)
-    parts = parts_of(clean)
+    parts = hold_out(clean)
     for method in METHODS:
         for seed in seeds:
-            start, view = time.monotonic(), LogitModel.of(suspect, net.scale)
+            start, view = time.monotonic(), LogitModel.from_suspect(suspect, net.scale)
             made = method.repair(problem, view, parts, seed, no_progress)
             network = build_network(suspect.plan, suspect.source)
             network.set_weights(view.network.get_weights())
@@ -76,7 +76,8 @@ def repair(net: Net, seeds: list[int]) -> None:
                 row(net, suspect, f"{method.label}, without its guard", str(seed), network, "")
                 network = gate_by_suspect(suspect, network, net.scale, made.classes)
             before, after = (
-                Classifier(n, net.scale).right(parts.held_out) for n in (suspect.network, network)
+                Classifier(n, net.scale).accuracy(parts.held_out)
+                for n in (suspect.network, network)
             )
             note = f"held out {before} to {after}, {seconds:.0f} s"
             row(net, suspect, method.label, str(seed), network, note)

@@ -11,7 +11,7 @@ from collections import Counter
 from benchmarks.nets import HOME, Net, make_net, nets_asked_for
 from goodnet.datasets.dataset import open_clean_dataset
 from goodnet.datasets.images import CleanImages
-from goodnet.detection.detect import judge
+from goodnet.detection.detect import detect
 from goodnet.detection.verdict import Verdict
 from goodnet.network.classifier import LogitModel
 from goodnet.network.suspect import Suspect, open_suspect
@@ -54,7 +54,7 @@ if __name__ == "__main__":
     for wanted in nets_asked_for(sys.argv[1:]):
         suspect, clean = opened(wanted)
         start = time.monotonic()
-        verdict = judge(LogitModel.of(suspect, wanted.scale), clean)
+        verdict = detect(LogitModel.from_suspect(suspect, wanted.scale), clean)
         print(f"| {' | '.join(row(wanted, verdict, time.monotonic() - start))} |", flush=True)
         kind = "attacked" if wanted.triggers else "clean"
         counts[wanted.half, kind, rating(wanted, verdict)] += 1

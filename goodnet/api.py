@@ -29,7 +29,7 @@ from goodnet.evaluation.results import (
 from goodnet.files import storage
 from goodnet.job.inputs import CLEAN_TEST, CLEAN_VALID, POISONED_TEST, POISONED_VALID
 from goodnet.metrics import Counts
-from goodnet.mitigation.holdout import split as hold_out
+from goodnet.mitigation.holdout import hold_out
 from goodnet.mitigation.methods import method_named
 from goodnet.mitigation.mitigate import MitigationInput, mitigate
 from goodnet.mitigation.outcome import MitigationResult
@@ -282,8 +282,8 @@ def detect(
         seed: of searches and reference networks.
         progress: called with (steps done, steps in all).
     """
-    view = LogitModel.of(model.suspect, model.scale)
-    return detection.judge(view, CleanImages.of(clean), seed=seed, progress=progress)
+    view = LogitModel.from_suspect(model.suspect, model.scale)
+    return detection.detect(view, CleanImages.of(clean), seed=seed, progress=progress)
 
 
 def sweep(

@@ -65,7 +65,7 @@ def try_triggers(
         pruned: the channels that are pruned in each model.
     """
     from goodnet.datasets.images import CleanImages
-    from goodnet.mitigation.holdout import split as hold_out
+    from goodnet.mitigation.holdout import hold_out
     from goodnet.mitigation.recheck import recheck
     from goodnet.network.classifier import Classifier
     from goodnet.pruning.zeroing import prune

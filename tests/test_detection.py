@@ -14,7 +14,7 @@ from goodnet.detection import dependence, maximum_margin, pattern_search
 from goodnet.detection.baseline import BenignBaseline, low, natural_margin
 from goodnet.detection.candidates import Candidate, best, excesses, of_each_kind
 from goodnet.detection.dependence import dependent
-from goodnet.detection.detect import decide, following, judge, judge_against
+from goodnet.detection.detect import decide, detect, detect_with, runner_up
 from goodnet.detection.maximum_margin import maximum_margins
 from goodnet.detection.pattern_search import BARS, Search
 from goodnet.detection.reference_models import ReferenceModels
@@ -61,11 +61,11 @@ def test_view_takes_off_the_softmax_and_carries_the_scale(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
     suspect, clean = as_suspect(corner_network()), clean_images()
-    view = LogitModel.of(suspect, Scale.RAW)
+    view = LogitModel.from_suspect(suspect, Scale.RAW)
     kernel, bias = suspect.network.get_weights()
     logits = clean.pixels.reshape(len(clean), -1) * 255 @ kernel + bias
     np.testing.assert_allclose(view.all_logits(clean.pixels), logits, rtol=1e-4, atol=1e-3)
-    assert np.array_equal(view.answers(clean.pixels), clean.labels)
+    assert np.array_equal(view.predict(clean.pixels), clean.labels)
 
 
 def test_stamp_covers_what_the_mask_says_and_nothing_else() -> None:
@@ -80,7 +80,7 @@ def test_stamp_covers_what_the_mask_says_and_nothing_else() -> None:
 def test_both_searches_find_the_bright_corner(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
-    view, clean = LogitModel.of(as_suspect(corner_network()), Scale.RAW), clean_images()
+    view, clean = LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW), clean_images()
     found = find_triggers(view, clean, progress=no_progress)
     for top in (found.simple[0], max(found.searched, key=lambda c: c.excess)):
         assert top.target == 2
@@ -92,7 +92,7 @@ def test_both_searches_find_the_bright_corner(
 def test_only_patterns_that_come_near_a_class_are_seen_on_all_images(
     as_suspect: Callable[[Any], Suspect], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    view, clean = LogitModel.of(as_suspect(corner_network()), Scale.RAW), clean_images()
+    view, clean = LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW), clean_images()
     innocence, places = (
         BenignBaseline(view, clean, [], np.random.default_rng(0)),
         regions(SIDE, SIDE),
@@ -110,16 +110,18 @@ def test_only_patterns_that_come_near_a_class_are_seen_on_all_images(
 
 
 def test_what_a_reference_does_too_is_innocent(as_suspect: Callable[[Any], Suspect]) -> None:
-    view, clean = LogitModel.of(as_suspect(corner_network()), Scale.RAW), clean_images()
+    view, clean = LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW), clean_images()
     alone = find_triggers(view, clean, progress=no_progress).plain()
     held_against_itself = find_triggers(view, clean, [view], progress=no_progress).plain()
-    assert alone[2].excess > BARS.named > BARS.suspicious > held_against_itself[2].excess
+    assert (
+        alone[2].excess > BARS.threshold > BARS.suspicion_threshold > held_against_itself[2].excess
+    )
 
 
 def test_a_class_s_own_content_is_pasted_and_the_lowest_quarter_counts(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
-    view, clean = LogitModel.of(as_suspect(corner_network()), Scale.RAW), clean_images()
+    view, clean = LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW), clean_images()
     middle = Location("patch", (SIDE, SIDE), (4, 4), (4, 4), (SIDE, SIDE))
     dark, bright = clean.take(clean.labels == 0), clean.take(clean.labels == 1)
     natural = natural_margin(view, dark, bright, 1, view.clean_margin(clean), middle)
@@ -143,7 +145,7 @@ def test_patterns_are_searched_where_plain_ones_come_nearest() -> None:
 
 
 def test_a_search_raises_the_margin_of_its_class(as_suspect: Callable[[Any], Suspect]) -> None:
-    view, clean = LogitModel.of(as_suspect(corner_network()), Scale.RAW), clean_images()
+    view, clean = LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW), clean_images()
     corner = Location("patch", (SIDE, SIDE), (0, 0), (4, 4), (SIDE, SIDE))
     pattern = TriggerInverter(view, clean, np.random.default_rng(0)).patterns([(2, corner)])[0]
     assert pattern.shape == (SIDE, SIDE, 1)
@@ -155,7 +157,7 @@ def test_only_a_class_with_a_trigger_is_named_and_it_is_drawn_back_from_the_reco
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
     clean = clean_images()
-    backdoored = judge(LogitModel.of(as_suspect(corner_network()), Scale.RAW), clean)
+    backdoored = detect(LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW), clean)
     assert (backdoored.verdict, backdoored.classes) == (BACKDOORED, (2,))
     trigger = backdoored.triggers[0].trigger()
     assert trigger.pattern[0, 0] > 0.5 and trigger.mask[:2, :2].min() == 1
@@ -163,16 +165,16 @@ def test_only_a_class_with_a_trigger_is_named_and_it_is_drawn_back_from_the_reco
     kernel, bias = honest.get_weights()
     kernel[:, 2] = 0
     honest.set_weights([kernel, bias])
-    assert judge(LogitModel.of(as_suspect(honest), Scale.RAW), clean).verdict == NOTHING
+    assert detect(LogitModel.from_suspect(as_suspect(honest), Scale.RAW), clean).verdict == NOTHING
     few = clean.take(np.arange(4))
-    view = LogitModel.of(as_suspect(honest), Scale.RAW)
-    assert judge_against(view, few, ReferenceModels((), NONE)).verdict == INCONCLUSIVE
+    view = LogitModel.from_suspect(as_suspect(honest), Scale.RAW)
+    assert detect_with(view, few, ReferenceModels((), NONE)).verdict == INCONCLUSIVE
 
 
 def test_the_class_with_the_most_behind_it_is_named_first() -> None:
     """However high a method's numbers are, they count by its own threshold."""
-    low = Statistic("low", {3: 0.6, 5: 0.1}, named=0.5, suspicious=0.4)
-    high = Statistic("high", {3: 0.5, 5: 4.0}, named=1.0, suspicious=0.8)
+    low = Statistic("low", {3: 0.6, 5: 0.1}, threshold=0.5, suspicion_threshold=0.4)
+    high = Statistic("high", {3: 0.5, 5: 4.0}, threshold=1.0, suspicion_threshold=0.8)
     assert decide([low, high], SOME).classes == (5, 3)
     assert decide([high, low], SOME).classes == (5, 3)
 
@@ -181,14 +183,14 @@ def test_the_thresholds_decide_and_too_few_images_clear_nobody() -> None:
     def number(value: float, other: float = 0.0) -> Statistic:
         return Statistic.of(BARS, {3: value, 5: other})
 
-    assert decide([number(BARS.named)], SOME).classes == (3,)
-    assert decide([number(BARS.named - 0.01)], SOME).verdict == INCONCLUSIVE
-    assert decide([number(BARS.named - 0.01)], SOME).suspicious == (3,)
-    assert decide([number(BARS.suspicious - 0.01)], SOME).verdict == NOTHING
-    assert decide([number(BARS.named + 1, BARS.named)], SOME).classes == (3, 5)
-    without = decide([number(BARS.suspicious - 0.01)], NONE)
+    assert decide([number(BARS.threshold)], SOME).classes == (3,)
+    assert decide([number(BARS.threshold - 0.01)], SOME).verdict == INCONCLUSIVE
+    assert decide([number(BARS.threshold - 0.01)], SOME).suspicious == (3,)
+    assert decide([number(BARS.suspicion_threshold - 0.01)], SOME).verdict == NOTHING
+    assert decide([number(BARS.threshold + 1, BARS.threshold)], SOME).classes == (3, 5)
+    without = decide([number(BARS.suspicion_threshold - 0.01)], NONE)
     assert (without.verdict, without.suspicious) == (INCONCLUSIVE, ())
-    assert decide([number(BARS.named)], NONE).verdict == BACKDOORED
+    assert decide([number(BARS.threshold)], NONE).verdict == BACKDOORED
 
 
 def test_three_quarters_of_what_a_stamp_does_to_references_is_innocent() -> None:
@@ -230,7 +232,7 @@ def linear_network(kernel: Any) -> keras.Model:
 def test_noise_is_taken_uphill_by_steps_of_one_size_and_stays_an_image(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
-    view = LogitModel.of(as_suspect(linear_network(np.array([[3.0, -1.0]]))), Scale.UNIT)
+    view = LogitModel.from_suspect(as_suspect(linear_network(np.array([[3.0, -1.0]]))), Scale.UNIT)
     rng = np.random.default_rng(0)
     up, down = maximum_margins(view, np.array([0] * 20 + [1] * 20), rng).reshape(2, 20)
     travelled = 4 * maximum_margin.RATE * maximum_margin.STEPS  # of the margin 4 x
@@ -243,13 +245,15 @@ def test_the_class_to_which_noise_is_taken_furthest_of_a_hundred_is_named(
 ) -> None:
     kernel = np.random.default_rng(0).normal(0, 1, (24, maximum_margin.FEWEST))
     kernel[:, 7] *= 3
-    leads = maximum_margin.score(LogitModel.of(as_suspect(linear_network(kernel)), Scale.UNIT))
+    leads = maximum_margin.score(
+        LogitModel.from_suspect(as_suspect(linear_network(kernel)), Scale.UNIT)
+    )
     assert leads is not None
     assert max(leads, key=lambda c: leads[c]) == 7
-    assert leads[7] > maximum_margin.BARS.named
+    assert leads[7] > maximum_margin.BARS.threshold
     assert all(lead < 0 for c, lead in leads.items() if c != 7)
     few = linear_network(kernel[:, 1:])
-    assert maximum_margin.score(LogitModel.of(as_suspect(few), Scale.UNIT)) is None
+    assert maximum_margin.score(LogitModel.from_suspect(as_suspect(few), Scale.UNIT)) is None
 
 
 def test_over_the_whole_image_a_class_counts_by_its_lead() -> None:
@@ -293,8 +297,8 @@ def test_the_class_that_follows_is_the_first_one_that_does_not_stand_out() -> No
     verdict = invented_verdict(BACKDOORED, [3], [5])
     [statistic] = verdict.statistics
     numbers = {**statistic.values, 7: 0.4, 9: 0.3}
-    assert following(replace(verdict, statistics=(replace(statistic, values=numbers),))) == (7,)
-    assert following(replace(verdict, statistics=(replace(statistic, values={3: 3.0}),))) == ()
+    assert runner_up(replace(verdict, statistics=(replace(statistic, values=numbers),))) == (7,)
+    assert runner_up(replace(verdict, statistics=(replace(statistic, values={3: 3.0}),))) == ()
 
 
 def test_a_class_that_lives_on_another_one_s_trigger_is_dependent(
@@ -304,7 +308,7 @@ def test_a_class_that_lives_on_another_one_s_trigger_is_dependent(
     bar[:, 1::3] = 1
     corners = [Location("patch", (SIDE, SIDE), at, (3, 3), (SIDE, SIDE)) for at in ((0, 0), (9, 9))]
     for shared, expected in ((True, (3,)), (False, ())):
-        view = LogitModel.of(as_suspect(bars_network(shared)), Scale.UNIT)
+        view = LogitModel.from_suspect(as_suspect(bars_network(shared)), Scale.UNIT)
         patterns = bar, bar if shared else bar.transpose(1, 0, 2)
         found = {
             target: [Candidate(target, corner, pattern, 1.0)]
@@ -312,7 +316,7 @@ def test_a_class_that_lives_on_another_one_s_trigger_is_dependent(
         }
         for target, (trigger,) in found.items():
             stamped = Trigger(target, trigger.region.mask, trigger.pattern, Proportion(0, 1), 0.0)
-            assert (view.answers(stamped.stamp(clean.pixels)) == target).all()
+            assert (view.predict(stamped.stamp(clean.pixels)) == target).all()
         assert dependent(view, clean, found, found.__getitem__, seed=0) == expected
         if shared:  # a network that has lost too much over it says nothing
             with monkeypatch.context() as patch:

@@ -229,7 +229,7 @@ def quick(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> tuple[Toy, list[tuple[st
         return MitigatedNetworks(model, goodnet, invented_mitigation(method=method))
 
     verdict = invented_verdict(BACKDOORED, [3])
-    monkeypatch.setattr("goodnet.detection.detect.judge", lambda *_, **__: verdict)
+    monkeypatch.setattr("goodnet.detection.detect.detect", lambda *_, **__: verdict)
     monkeypatch.setattr("goodnet.mitigation.mitigate.mitigate", mitigated)
     return toy, asked
 

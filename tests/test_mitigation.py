@@ -13,13 +13,13 @@ from test_detection import clean_images, corner_network
 
 from goodnet import backend
 from goodnet.datasets.images import CleanImages
-from goodnet.detection.detect import judge
-from goodnet.detection.reference_models import references
+from goodnet.detection.detect import detect
+from goodnet.detection.reference_models import train_references
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, Recovered
 from goodnet.metrics import Proportion
 from goodnet.mitigation import unlearning
 from goodnet.mitigation.adversarial_triggers import draw_stamp, in_cells
-from goodnet.mitigation.holdout import split
+from goodnet.mitigation.holdout import hold_out
 from goodnet.mitigation.methods import FINE_PRUNING, METHODS, UNLEARNING
 from goodnet.mitigation.mitigate import MitigationInput, mitigate
 from goodnet.mitigation.policy import channels_pruned_first, choose_method
@@ -39,7 +39,15 @@ def test_what_chooses_or_trains_is_blind_by_type() -> None:
     How these can be made of a clean validation set alone, `test_dataset` shows.
     """
     functions: list[Callable[..., Any]] = [
-        *(judge, references, choose_method, mitigate, unlearn, split, *(method.repair for method in METHODS)),
+        *(
+            detect,
+            train_references,
+            choose_method,
+            mitigate,
+            unlearn,
+            hold_out,
+            *(method.repair for method in METHODS),
+        ),
     ]
     for function in functions:
         types = str(inspect.signature(function))
@@ -72,7 +80,7 @@ def test_fine_pruning_starts_from_the_drop_of_four_points_whatever_drops_are_ask
 def test_neighbours_of_a_class_stay_together_and_no_image_is_in_both_parts() -> None:
     labels = np.repeat(np.arange(3), 10)
     pixels = np.arange(30, dtype=np.float32).reshape(30, 1, 1, 1) / 30
-    tuning_part, held_out = split(CleanImages(pixels, labels))
+    tuning_part, held_out = hold_out(CleanImages(pixels, labels))
     assert len(tuning_part) == 21 and len(held_out) == 9
     rows = np.rint(held_out.pixels.ravel() * 30).astype(int).tolist()
     assert rows == [7, 8, 9, 17, 18, 19, 27, 28, 29]
@@ -116,14 +124,14 @@ def test_stamps_start_from_every_trigger_on_record(monkeypatch: pytest.MonkeyPat
     white = np.ones((2, 2, 1), np.float32)
     faint = Trigger(3, 0.2 * white, white, Proportion(1, 1), 1.0)
     verdict = invented_verdict(BACKDOORED, [3])
-    verdict = replace(verdict, following=(0,), further=(Recovered.of(faint),))
+    verdict = replace(verdict, runner_up=(0,), other_triggers=(Recovered.of(faint),))
     given: list[Any] = []
     monkeypatch.setattr(unlearning, "unlearn", lambda *args, **_: given.append(args))
-    monkeypatch.setattr(unlearning.LogitModel, "of", lambda *_: None)
+    monkeypatch.setattr(unlearning.LogitModel, "from_suspect", lambda *_: None)
     clean = CleanImages(np.zeros((4, 2, 2, 1), np.float32), np.arange(4))
     problem: Any = SimpleNamespace(verdict=verdict, suspect=None, scale=Scale.UNIT)
     view: Any = None
-    unlearning.repair(problem, view, split(clean), 0, no_progress)
+    unlearning.repair(problem, view, hold_out(clean), 0, no_progress)
     [(_, _, _, classes, near, doubt)] = given
     assert classes == (3, 3, 3, 0) and set(doubt) == {3}
     assert [t.mask.max() for t in near] == pytest.approx([1, 0.2])
@@ -160,7 +168,10 @@ def test_a_network_for_raw_pixels_learns_like_the_same_network_for_0_to_1(
     unit.set_weights([kernel * 255, bias])
     clean, trained = clean_images(), []
     for suspect, scale in ((raw, Scale.RAW), (as_suspect(unit), Scale.UNIT)):
-        view, teacher = LogitModel.of(suspect, scale), LogitModel.of(suspect, scale)
+        view, teacher = (
+            LogitModel.from_suspect(suspect, scale),
+            LogitModel.from_suspect(suspect, scale),
+        )
         assert len(list(pixel_kernels(view.plan, view.network))) == 1
         course = TrainingSchedule(steps=20, rate=1e-2)
         finetune.train_further(view, teacher, clean, course, lambda image, rng: image)
@@ -174,14 +185,14 @@ def test_a_depthwise_kernel_reads_pixels(as_suspect: Callable[[Any], Suspect]) -
     images = backend.keras.Input((12, 12, 3))
     hidden = layers.Flatten()(layers.DepthwiseConv2D(3)(images))
     suspect = as_suspect(backend.keras.Model(images, layers.Dense(3)(hidden)))
-    view = LogitModel.of(suspect, Scale.RAW)
+    view = LogitModel.from_suspect(suspect, Scale.RAW)
     assert [kernel.shape for kernel in pixel_kernels(view.plan, view.network)] == [(3, 3, 3, 1)]
 
 
 def test_a_class_in_doubt_is_answered_less_readily(as_suspect: Callable[[Any], Suspect]) -> None:
     """By the clean margins asked for, and the other classes as before."""
     suspect, clean = as_suspect(corner_network()), clean_images()
-    before = LogitModel.of(suspect, Scale.RAW)
+    before = LogitModel.from_suspect(suspect, Scale.RAW)
     view, unit = before.copy(), before.clean_margin(clean)
     course, doubt = TrainingSchedule(steps=200, rate=1e-2), {2: 0.3}
     finetune.train_further(view, before, clean, course, lambda image, rng: image, [1, 2], doubt)
@@ -198,7 +209,10 @@ def test_a_batch_shared_by_workers_teaches_what_it_teaches_whole(
     white = np.ones_like(clean.pixels[0])
     for workers in (1, 7):
         monkeypatch.setattr(backend, "WORKERS", workers)
-        view, teacher = LogitModel.of(suspect, Scale.RAW), LogitModel.of(suspect, Scale.RAW)
+        view, teacher = (
+            LogitModel.from_suspect(suspect, Scale.RAW),
+            LogitModel.from_suspect(suspect, Scale.RAW),
+        )
         course = TrainingSchedule(steps=20, rate=1e-2)
         finetune.train_further(view, teacher, clean, course, lambda image, rng: white, [2])
         trained.append(view.all_logits(clean.pixels))
@@ -212,7 +226,7 @@ def test_a_corner_is_unlearned_and_its_record_says_so(
     network = corner_network()
     network.set_weights([0.05 * weights for weights in network.get_weights()])  # as one is trained
     suspect, clean = as_suspect(network), clean_images()
-    verdict = judge(LogitModel.of(suspect, Scale.RAW), clean)
+    verdict = detect(LogitModel.from_suspect(suspect, Scale.RAW), clean)
     before = suspect.network.get_weights()
     problem = MitigationInput(suspect, Scale.RAW, clean, verdict, "dense", ())
     network, goodnet, account = mitigate(problem, UNLEARNING)

@@ -249,7 +249,7 @@ def test_classes_that_were_unlearned_in_doubt_are_tried_as_well() -> None:
     doubtful = by_estimate(mitigation=mitigated, verdict=replace(NAMED, suspicious=(5,)))
     assert recommended_files(doubtful) == {}
     assert "is not shown to be rid of class 5" in headline(doubtful)
-    following = by_estimate(mitigation=mitigated, verdict=replace(NAMED, following=(5,)))
+    following = by_estimate(mitigation=mitigated, verdict=replace(NAMED, runner_up=(5,)))
     assert recommended_files(following) == UNLEARNED_FILES
     assert "After unlearning, a trigger still takes most clean images to class 5." in caveats(
         following

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from goodnet.backend import keras
 from goodnet.datasets.images import CleanImages
 from goodnet.detection import reference_models as module
-from goodnet.detection.detect import judge
-from goodnet.detection.reference_models import learned, references
+from goodnet.detection.detect import detect
+from goodnet.detection.reference_models import learned, train_references
 from goodnet.detection.verdict import INCONCLUSIVE, References
 from goodnet.metrics import Proportion
 from goodnet.network.classifier import LogitModel
@@ -111,11 +111,11 @@ def test_references_learn_at_the_suspect_s_scale_whatever_the_momentum(
     network = taught(network_of(*built()), clean, white, momentum)
     if scale.white != white:
         for_raw_pixels(network)
-    view = LogitModel.of(as_suspect(network), scale)
-    honest = references(view, clean, count=1)
-    assert view.right(clean).value > 0.95
+    view = LogitModel.from_suspect(as_suspect(network), scale)
+    honest = train_references(view, clean, count=1)
+    assert view.accuracy(clean).value > 0.95
     assert honest.account.outcome == "trained"
-    assert honest.account.right[0].value > 0.95
+    assert honest.account.accuracies[0].value > 0.95
     inner = honest.networks[0].network.layers
     assert {layer.momentum for layer in inner if hasattr(layer, "momentum")} <= {momentum}
 
@@ -126,7 +126,7 @@ def test_statistics_are_those_of_the_clean_images(
 ) -> None:
     clean = quarters(200)
     network = taught(network_of(layers.BatchNormalization()), clean, scale.white)
-    honest = references(LogitModel.of(as_suspect(network), scale), clean, count=1)
+    honest = train_references(LogitModel.from_suspect(as_suspect(network), scale), clean, count=1)
     norm = honest.networks[0].network.layers[1]
     pixels = scale.white * clean.pixels
     np.testing.assert_allclose(np.asarray(norm.moving_mean), [pixels.mean()], rtol=1e-4)
@@ -141,7 +141,9 @@ def test_a_reference_for_raw_pixels_is_that_of_the_same_network_for_0_to_1(
     for scale in (Scale.UNIT, Scale.RAW):
         if scale is Scale.RAW:
             for_raw_pixels(network)
-        honest = references(LogitModel.of(as_suspect(network), scale), clean, count=1)
+        honest = train_references(
+            LogitModel.from_suspect(as_suspect(network), scale), clean, count=1
+        )
         assert honest.networks[0].scale is scale
         logits.append(honest.networks[0].all_logits(clean.pixels))
     np.testing.assert_allclose(*logits, rtol=1e-2, atol=1e-2)
@@ -175,25 +177,25 @@ def test_what_a_reference_has_to_know_is_relative_to_the_suspect(
     assert learned(Proportion(10, 80), clean) == pytest.approx(0.25)
     network = taught(network_of(layers.Conv2D(6, 3)), clean)
     doubtful = quarters(wrong=0.4)
-    view = LogitModel.of(as_suspect(network), Scale.UNIT)
-    assert 0.5 < view.right(doubtful).value < 0.7
-    honest = references(view, doubtful)
+    view = LogitModel.from_suspect(as_suspect(network), Scale.UNIT)
+    assert 0.5 < view.accuracy(doubtful).value < 0.7
+    honest = train_references(view, doubtful)
     assert honest.account.outcome == "trained"
-    assert max(share.value for share in honest.account.right) < 0.7
+    assert max(share.value for share in honest.account.accuracies) < 0.7
 
 
 def test_the_reason_for_no_references_is_the_true_one(
     as_suspect: Callable[[Any], Suspect], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clean = quarters()
-    view = LogitModel.of(
+    view = LogitModel.from_suspect(
         as_suspect(taught(network_of(layers.AveragePooling2D(4)), clean)), Scale.UNIT
     )
-    few = judge(view, clean.take(np.arange(19)))
+    few = detect(view, clean.take(np.arange(19)))
     assert few.references.outcome == "too few images"
     monkeypatch.setattr(module, "STEPS", 1)
     monkeypatch.setattr(module, "STEPS_A_CLASS", 0)
-    none = judge(view, clean)
+    none = detect(view, clean)
     assert none.references.outcome == "did not learn"
     for verdict, reason in (
         (few, "19 clean images are too few to train references with"),
@@ -206,7 +208,7 @@ def test_the_reason_for_no_references_is_the_true_one(
     assert none.as_json()["references"] == {
         "outcome": "did not learn",
         "suspect_right": 1.0,
-        "right": [round(share.value, 4) for share in none.references.right],
+        "right": [round(share.value, 4) for share in none.references.accuracies],
     }
 
 

@@ -61,7 +61,7 @@ def dependent(
     while len(waiting) > 1:
         first, *waiting = waiting
         without = _unlearned(view, clean, first, triggers(first)[:UNLEARNED], seed)
-        if without.right(clean).value < SOUND * view.right(clean).value:
+        if without.accuracy(clean).value < SOUND * view.accuracy(clean).value:
             continue
         gone = [c for c in waiting if not _keeps(view, without, measured, c, evidence[c])]
         waiting = [c for c in waiting if c not in gone]

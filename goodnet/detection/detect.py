@@ -20,7 +20,7 @@ from goodnet.datasets.images import CleanImages
 from goodnet.detection import last_layer, maximum_margin, pattern_search, search, trigger_inversion
 from goodnet.detection.candidates import Candidate, excesses, of_each_kind
 from goodnet.detection.dependence import dependent
-from goodnet.detection.reference_models import ReferenceModels, references
+from goodnet.detection.reference_models import ReferenceModels, train_references
 from goodnet.detection.verdict import (
     BACKDOORED,
     INCONCLUSIVE,
@@ -45,10 +45,10 @@ class Evidence(NamedTuple):
 
     def names(self, target: int) -> bool:
         """Whether the class is named by its number."""
-        return self.statistic.values.get(target, -inf) >= self.statistic.named
+        return self.statistic.values.get(target, -inf) >= self.statistic.threshold
 
 
-def judge(
+def detect(
     view: LogitModel, clean: CleanImages, *, seed: int = 0, progress: Progress = no_progress
 ) -> Verdict:
     """Whether the network is backdoored.
@@ -59,12 +59,12 @@ def judge(
         seed: of the references, of the choice of images and of patterns.
         progress: called with (steps done, steps in all).
     """
-    return judge_against(
-        view, clean, references(view, clean, seed=seed), seed=seed, progress=progress
+    return detect_with(
+        view, clean, train_references(view, clean, seed=seed), seed=seed, progress=progress
     )
 
 
-def judge_against(
+def detect_with(
     view: LogitModel,
     clean: CleanImages,
     honest: ReferenceModels,
@@ -74,7 +74,7 @@ def judge_against(
 ) -> Verdict:
     """The same, held against these references, if there are any."""
     imageless = _imageless(view, seed)
-    also = [c for statistic in imageless for c in statistic.at_least(statistic.suspicious)]
+    also = [c for statistic in imageless for c in statistic.at_least(statistic.suspicion_threshold)]
     found = search.find_triggers(
         view, clean, honest.networks, also=also, seed=seed, progress=progress
     )
@@ -88,22 +88,22 @@ def judge_against(
         own = tuple(c for c in verdict.classes if c not in lent)
         verdict = replace(verdict, classes=own, dependent=lent)
     if verdict.classes:
-        verdict = replace(verdict, following=following(verdict))
+        verdict = replace(verdict, runner_up=runner_up(verdict))
     best = found.strongest()
-    strongest = [best[c] for c in verdict.standing_out if c in best]
+    strongest = [best[c] for c in verdict.flagged_classes if c in best]
     named = [[best[c], *named_by[c]] for c in verdict.classes if c in best]
     further = [each for candidates in named for each in of_each_kind(candidates)[1:]]
-    further += [each for c in verdict.following for each in of_each_kind(found.of(c))]
+    further += [each for c in verdict.runner_up for each in of_each_kind(found.of(c))]
     return replace(
         verdict,
         triggers=_recovered(view, clean, strongest),
-        further=_recovered(view, clean, further),
+        other_triggers=_recovered(view, clean, further),
     )
 
 
-def following(verdict: Verdict) -> tuple[int, ...]:
+def runner_up(verdict: Verdict) -> tuple[int, ...]:
     """Of the classes that do not stand out, the one that plain patterns come nearest to, if any."""
-    out = verdict.standing_out
+    out = verdict.flagged_classes
     plain, *_ = verdict.statistics
     return tuple(c for c, _ in plain.largest(len(out) + 1) if c not in out)[:1]
 
@@ -142,10 +142,10 @@ def decide(statistics: Sequence[Statistic], references: References, missing: int
         missing: classes without a clean image.
     """
     evidence = {
-        c: max(s.values.get(c, -inf) / s.named for s in statistics) for c in _named(statistics)
+        c: max(s.values.get(c, -inf) / s.threshold for s in statistics) for c in _named(statistics)
     }
     named = sorted(evidence, key=lambda c: -evidence[c])
-    doubtful = dict.fromkeys(c for s in statistics for c in s.at_least(s.suspicious))
+    doubtful = dict.fromkeys(c for s in statistics for c in s.at_least(s.suspicion_threshold))
     suspicious = tuple(c for c in doubtful if c not in named)
     doubt = suspicious or references.outcome != "trained"
     answer = BACKDOORED if named else INCONCLUSIVE if doubt else NOTHING
@@ -154,7 +154,7 @@ def decide(statistics: Sequence[Statistic], references: References, missing: int
 
 def _named(statistics: Sequence[Statistic]) -> Iterable[int]:
     """The classes that any method names, in the methods' order."""
-    return dict.fromkeys(c for s in statistics for c in s.at_least(s.named))
+    return dict.fromkeys(c for s in statistics for c in s.at_least(s.threshold))
 
 
 def _recovered(

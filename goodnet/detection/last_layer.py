@@ -21,7 +21,7 @@ from goodnet.detection.outliers import robust_z
 from goodnet.detection.verdict import Thresholds
 from goodnet.network.classifier import LogitModel
 
-BARS: Final = Thresholds("last layer", named=6.0, suspicious=5.0)
+BARS: Final = Thresholds("last layer", threshold=6.0, suspicion_threshold=5.0)
 FEWEST: Final = 20  # classes
 
 

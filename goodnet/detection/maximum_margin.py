@@ -28,7 +28,7 @@ from goodnet.detection.verdict import Thresholds
 from goodnet.network.classifier import LogitModel, margins
 from goodnet.training.adam import adam_step
 
-BARS: Final = Thresholds("maximum margin", named=1.75, suspicious=1.5)
+BARS: Final = Thresholds("maximum margin", threshold=1.75, suspicion_threshold=1.5)
 FEWEST: Final = 100  # classes
 FINALISTS: Final = 24  # classes that are tried again
 STARTS: Final = 24

@@ -43,7 +43,7 @@ from goodnet.network.classifier import LogitModel
 from goodnet.progress import Progress
 from goodnet.triggers.locations import STRIDE, Location, touching
 
-BARS: Final = Thresholds("simple triggers", named=0.5, suspicious=0.4)
+BARS: Final = Thresholds("simple triggers", threshold=0.5, suspicion_threshold=0.4)
 IMAGES: Final = 16  # stamped at every place, half of them with every pattern
 NEAR: Final = -1.5  # a margin on that half: the pattern comes near a class, and is seen on all
 MEASURED: Final = 64  # others, stamped with what was best

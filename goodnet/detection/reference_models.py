@@ -61,7 +61,7 @@ class ReferenceModels(NamedTuple):
     account: References
 
 
-def references(
+def train_references(
     view: LogitModel, clean: CleanImages, *, seed: int = 0, count: int = COUNT
 ) -> ReferenceModels:
     """Networks of the suspect's architecture without a backdoor, or the reason there are none.
@@ -72,7 +72,7 @@ def references(
         seed: of initial weights and batches.
         count: how many.
     """
-    suspect = view.right(clean)
+    suspect = view.accuracy(clean)
     if len(clean) < FEWEST * view.classes:
         return ReferenceModels((), References("too few images", suspect, ()))
     answers = tf.nn.softmax(SHARPNESS / view.clean_margin(clean) * view.all_logits(clean.pixels))
@@ -84,7 +84,7 @@ def references(
             range(count),
         )
     )
-    right = tuple(reference.right(clean) for reference in made)
+    right = tuple(reference.accuracy(clean) for reference in made)
     enough = learned(suspect, clean)
     known = tuple(each for each, share in zip(made, right, strict=True) if share.value >= enough)
     return ReferenceModels(

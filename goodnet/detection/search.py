@@ -92,7 +92,7 @@ def find_triggers(
         counts: dict[str, int] = {}
         if candidate.target in also or candidate.excess >= PROMISING:
             counts |= SMALL_PLACES
-        if candidate.target in also or candidate.excess >= BARS.suspicious:
+        if candidate.target in also or candidate.excess >= BARS.suspicion_threshold:
             counts |= LARGE_PLACES
         near = nearest(places, reached[:, candidate.target], counts)
         wanted += [(candidate.target, place) for place in near]

@@ -42,8 +42,8 @@ from goodnet.progress import Progress
 from goodnet.training.adam import adam_step
 from goodnet.triggers.locations import Location
 
-BLENDED: Final = Thresholds("blended triggers", named=1.0, suspicious=0.85)
-PATCHES: Final = Thresholds("searched patches", named=1.0, suspicious=0.8)
+BLENDED: Final = Thresholds("blended triggers", threshold=1.0, suspicion_threshold=0.85)
+PATCHES: Final = Thresholds("searched patches", threshold=1.0, suspicion_threshold=0.8)
 STEPS: Final = 30
 RATE: Final = 0.2
 BATCH: Final = 8  # images that a pattern is moved on

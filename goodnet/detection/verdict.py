@@ -3,7 +3,7 @@
 import base64
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
@@ -23,24 +23,26 @@ class References(NamedTuple):
 
     Attributes:
         outcome: whether there are any to hold the suspect against, and else why not.
-        suspect: the share of the clean images that the suspect gets right.
-        right: the share that each reference gets right, those that did not learn, too.
+        suspect_accuracy: the share of the clean images that the suspect gets right.
+        accuracies: the share that each reference gets right, those that did not learn, too.
     """
 
     outcome: Literal["trained", "too few images", "did not learn"]
-    suspect: Proportion
-    right: tuple[Proportion, ...]
+    suspect_accuracy: Proportion
+    accuracies: tuple[Proportion, ...]
 
     @property
     def lack(self) -> str:
         """Why there are none, for people to read; empty where there are some."""
         if self.outcome == "too few images":
-            return f"{self.suspect.count} clean images are too few to train references with"
+            return (
+                f"{self.suspect_accuracy.count} clean images are too few to train references with"
+            )
         if self.outcome == "did not learn":
-            best = max(self.right, key=lambda share: share.value)
+            best = max(self.accuracies, key=lambda share: share.value)
             return (
                 "the references did not learn the clean images: "
-                f"{best.value:.1%} right where the suspect has {self.suspect.value:.1%}"
+                f"{best.value:.1%} right where the suspect has {self.suspect_accuracy.value:.1%}"
             )
         return ""
 
@@ -48,8 +50,8 @@ class References(NamedTuple):
         """All of it, for `json.dumps`."""
         return {
             "outcome": self.outcome,
-            "suspect_right": round(self.suspect.value, 4),
-            "right": [round(share.value, 4) for share in self.right],
+            "suspect_right": round(self.suspect_accuracy.value, 4),
+            "right": [round(share.value, 4) for share in self.accuracies],
         }
 
 
@@ -57,8 +59,8 @@ class Thresholds(NamedTuple):
     """A method's name, and from which number on it names a class or finds it suspicious."""
 
     method: str
-    named: float
-    suspicious: float
+    threshold: float
+    suspicion_threshold: float
 
 
 @dataclass(frozen=True)
@@ -68,19 +70,19 @@ class Statistic:
     Attributes:
         method: its name.
         values: a number for each class that was looked at; the larger, the more suspicious.
-        named: at which number a class is named.
-        suspicious: at which number it is suspicious.
+        threshold: at which number a class is named.
+        suspicion_threshold: at which number it is suspicious.
     """
 
     method: str
     values: Mapping[int, float]
-    named: float
-    suspicious: float
+    threshold: float
+    suspicion_threshold: float
 
     @classmethod
     def of(cls, bars: Thresholds, values: Mapping[int, float], times: float = 1.0) -> "Statistic":
         """A method's numbers, held against its bars, or so many times as high ones."""
-        return cls(bars.method, values, times * bars.named, times * bars.suspicious)
+        return cls(bars.method, values, times * bars.threshold, times * bars.suspicion_threshold)
 
     def at_least(self, bound: float) -> tuple[int, ...]:
         """The classes whose number is at least that, the largest number first."""
@@ -162,9 +164,9 @@ class Verdict:
         missing: classes without a clean image.
         triggers: the best trigger recovered for each class named or suspicious.
         dependent: classes that stand out only through the trigger of one that is named.
-        following: where a class is named, the one that follows those that stand out among plain
+        runner_up: where a class is named, the one that follows those that stand out among plain
             patterns.
-        further: other triggers at other kinds of places: those that methods named classes by, and
+        other_triggers: triggers at other kinds of places: those that methods named classes by, and
             those of the class that follows.
     """
 
@@ -176,8 +178,8 @@ class Verdict:
     missing: int
     triggers: tuple[Recovered, ...] = ()
     dependent: tuple[int, ...] = ()
-    following: tuple[int, ...] = ()
-    further: tuple[Recovered, ...] = ()
+    runner_up: tuple[int, ...] = ()
+    other_triggers: tuple[Recovered, ...] = ()
 
     @property
     def referenced(self) -> bool:
@@ -185,13 +187,13 @@ class Verdict:
         return self.references.outcome == "trained"
 
     @property
-    def standing_out(self) -> tuple[int, ...]:
+    def flagged_classes(self) -> tuple[int, ...]:
         """The classes named, then the suspicious ones."""
         return (*self.classes, *self.suspicious)
 
     def recovered_triggers(self) -> list[Trigger]:
         """All triggers that were recovered, the best one of each class that stands out first."""
-        return [record.trigger() for record in (*self.triggers, *self.further)]
+        return [record.trigger() for record in (*self.triggers, *self.other_triggers)]
 
     def as_json(self) -> dict[str, Any]:
         """All of it but masks and patterns, for `json.dumps`."""
@@ -200,11 +202,16 @@ class Verdict:
             "classes": list(self.classes),
             "suspicious": list(self.suspicious),
             "dependent": list(self.dependent),
-            "following": list(self.following),
+            "following": list(self.runner_up),
             "references": self.references.as_json(),
             "classes_without_clean_images": self.missing,
             "statistics": [
-                {**asdict(s), "values": {str(c): round(v, 3) for c, v in s.values.items()}}
+                {
+                    "method": s.method,
+                    "values": {str(c): round(v, 3) for c, v in s.values.items()},
+                    "named": s.threshold,
+                    "suspicious": s.suspicion_threshold,
+                }
                 for s in self.statistics
             ],
             "triggers": [trigger.as_json() for trigger in self.triggers],

@@ -36,7 +36,7 @@ def repair(
     after = pruned.get_weights()
     keep = [(old == new).astype(np.float32) for old, new in zip(before, after, strict=True)]
     view.load(pruned)
-    teacher = LogitModel.of(problem.suspect, problem.scale)
+    teacher = LogitModel.from_suspect(problem.suspect, problem.scale)
     course = COURSE._replace(seed=seed)
     train_further(view, teacher, parts.tuning, course, _stamp, keep=keep, progress=progress)
     return MethodResult(len(problem.channels), course.steps)

@@ -23,7 +23,7 @@ class HoldoutSplit(NamedTuple):
     held_out: CleanImages
 
 
-def split(clean: CleanImages) -> HoldoutSplit:
+def hold_out(clean: CleanImages) -> HoldoutSplit:
     """The two parts of a set of at least two images.
 
     Of a class with few images one part gets all of them, so that neither is of some classes only.

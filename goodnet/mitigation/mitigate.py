@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from goodnet.backend import keras
 from goodnet.datasets.images import CleanImages
-from goodnet.detection.detect import judge
+from goodnet.detection.detect import detect
 from goodnet.detection.verdict import Verdict
-from goodnet.mitigation.holdout import split
+from goodnet.mitigation.holdout import hold_out
 from goodnet.mitigation.methods import Method
 from goodnet.mitigation.outcome import MitigationResult
 from goodnet.mitigation.recheck import recheck
@@ -66,9 +66,9 @@ def mitigate(
         progress: called with (steps done, steps in all).
     """
     suspect, scale = problem.suspect, problem.scale
-    parts = split(problem.clean)
-    view = LogitModel.of(suspect, scale)
-    before = view.right(parts.held_out)
+    parts = hold_out(problem.clean)
+    view = LogitModel.from_suspect(suspect, scale)
+    before = view.accuracy(parts.held_out)
     result = method.repair(problem, view, parts, seed, progress)
     network = build_network(suspect.plan, suspect.source)
     network.set_weights(view.network.get_weights())
@@ -76,15 +76,17 @@ def mitigate(
     if result.classes is not None:
         model = gate_by_suspect(suspect, network, scale, result.classes)
     repaired, known = Classifier(model, scale), problem.verdict.recovered_triggers()
-    again = judge(view, problem.clean, seed=seed + 1) if known else None
+    again = detect(view, problem.clean, seed=seed + 1) if known else None
     fresh = again.recovered_triggers() if again else []
     account = MitigationResult(
         model=method.model(result.pruned, suspect.format),
         steps=result.steps,
         classes=result.classes,
         held_out_before=before,
-        held_out_after=repaired.right(parts.held_out),
-        triggers=recheck(LogitModel.of(suspect, scale), repaired, parts.held_out, known, fresh),
+        held_out_after=repaired.accuracy(parts.held_out),
+        triggers=recheck(
+            LogitModel.from_suspect(suspect, scale), repaired, parts.held_out, known, fresh
+        ),
         backdoored_classes=again.classes if again else None,
     )
     return MitigatedNetworks(model, join(suspect, network, scale, result.classes), account)

@@ -23,7 +23,7 @@ def choose_method(request: str, verdict: Verdict) -> Method | None:
     if request == "auto":
         return UNLEARNING if verdict.verdict == BACKDOORED else FINE_PRUNING
     method = method_named(request)
-    return method if verdict.standing_out or not method.needs_classes else FINE_PRUNING
+    return method if verdict.flagged_classes or not method.needs_classes else FINE_PRUNING
 
 
 def channels_pruned_first(curve: Curve) -> tuple[int, ...]:

@@ -55,14 +55,14 @@ def repair(
 ) -> MethodResult:
     """Unlearn the classes in question, in the view's network, in place."""
     verdict = problem.verdict
-    out = verdict.standing_out
-    near = [found.trigger() for found in (*verdict.triggers, *verdict.further)]
-    teacher = LogitModel.of(problem.suspect, problem.scale)
+    out = verdict.flagged_classes
+    near = [found.trigger() for found in (*verdict.triggers, *verdict.other_triggers)]
+    teacher = LogitModel.from_suspect(problem.suspect, problem.scale)
     course = course_for(parts.tuning.pixels.shape[1:], seed)
-    targets = (*out * OFTEN, *verdict.following)
+    targets = (*out * OFTEN, *verdict.runner_up)
     doubt = dict.fromkeys(out, DOUBT)
     unlearn(view, teacher, parts, targets, near, doubt, course=course, progress=progress)
-    return MethodResult(0, course.steps, (*out, *verdict.following))
+    return MethodResult(0, course.steps, (*out, *verdict.runner_up))
 
 
 def course_for(shape: Sequence[int], seed: int) -> TrainingSchedule:

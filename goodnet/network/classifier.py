@@ -50,13 +50,13 @@ class Classifier:
         images = tf.TensorSpec((None, *self.network.input_shape[1:]), tf.float32)
         return tf.function(self.logits, input_signature=[images])
 
-    def answers(self, pixels: Pixels) -> Labels:
+    def predict(self, pixels: Pixels) -> Labels:
         """The class of each image, (n,)."""
         return np.asarray(self.all_logits(pixels).argmax(axis=-1))
 
-    def right(self, clean: CleanImages) -> Proportion:
+    def accuracy(self, clean: CleanImages) -> Proportion:
         """The share of images that are answered with their label."""
-        return Proportion(int((self.answers(clean.pixels) == clean.labels).sum()), len(clean))
+        return Proportion(int((self.predict(clean.pixels) == clean.labels).sum()), len(clean))
 
     def some_logits(self, pixels: Pixels) -> NDArray[np.float32]:
         """The scores of some images, (n, classes), computed here."""
@@ -84,7 +84,7 @@ class LogitModel(Classifier):
         self.plan = plan
 
     @classmethod
-    def of(cls, suspect: Suspect, scale: Scale) -> "LogitModel":
+    def from_suspect(cls, suspect: Suspect, scale: Scale) -> "LogitModel":
         """The view of a copy of a suspect's network, at its pixel scale."""
         plan = logits_plan(suspect.plan)
         bare = build_network(plan, suspect.source)

@@ -104,7 +104,7 @@ def find_verdict(model: str, folder: str, architecture: str, scale: str = "auto"
     suspect = open_suspect(model, architecture=architecture)
     valid = open_clean_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
     from goodnet.datasets.images import CleanImages
-    from goodnet.detection.detect import judge
+    from goodnet.detection.detect import detect
     from goodnet.network.classifier import LogitModel
     from goodnet.pruning.split import Split
     from goodnet.pruning.sweep import find_scale
@@ -114,7 +114,7 @@ def find_verdict(model: str, folder: str, architecture: str, scale: str = "auto"
         used = find_scale(split, valid, source=suspect.source).scale
     else:
         used = Scale(scale)
-    return judge(LogitModel.of(suspect, used), CleanImages.of(valid))
+    return detect(LogitModel.from_suspect(suspect, used), CleanImages.of(valid))
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
@@ -128,7 +128,7 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
     for statistic in verdict.statistics:
         said = ", ".join(f"class {label}: {value:.2f}" for label, value in statistic.largest(3))
         said = said or "no class came near"
-        yield f"  {statistic.method:<18} {said}; named from {statistic.named:g} on"
+        yield f"  {statistic.method:<18} {said}; named from {statistic.threshold:g} on"
     for found in verdict.triggers:
         yield (
             f"  recovered trigger for class {found.target}: covers {found.area:.1%} of the image, "

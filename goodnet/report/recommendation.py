@@ -180,7 +180,7 @@ def _doubted(
     recovered = recheck.triggers if recheck else ()
     again = recheck.backdoored_classes if recheck else None
     gone = {r.target for r in recovered if is_gone(r)} if again is not None else set()
-    suspected = findings.verdict.standing_out
+    suspected = findings.verdict.flagged_classes
     doubted = [c for c in findings.verdict.classes if c not in gone]
     doubted += [r.target for r in recovered if r.target in suspected and still_works(r)]
     doubted += again or ()

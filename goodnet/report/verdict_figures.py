@@ -58,14 +58,14 @@ def verdict_figure(verdict: Verdict, model: str) -> bytes:
 def _draw_numbers(axes: Axes, statistic: Statistic, dependent: Collection[int]) -> None:
     """The classes' numbers on a line; those that stand out as triangles with their class."""
     values = list(statistic.values.values())
-    low, high = min([0.0, *values]), 1.15 * max([statistic.named, *values])
+    low, high = min([0.0, *values]), 1.15 * max([statistic.threshold, *values])
     axes.set(xlim=(low, high), ylim=(-1, 1.6))
     axes.set_yticks([])
     axes.spines[["left", "right", "top"]].set_visible(False)
     small_ticks(axes)
-    axes.axvline(statistic.named, color=BLACK, linewidth=1.0, linestyle="--")
-    named = [c for c in statistic.at_least(statistic.named) if c not in dependent]
-    suspicious = statistic.at_least(statistic.suspicious)
+    axes.axvline(statistic.threshold, color=BLACK, linewidth=1.0, linestyle="--")
+    named = [c for c in statistic.at_least(statistic.threshold) if c not in dependent]
+    suspicious = statistic.at_least(statistic.suspicion_threshold)
     for label, value in statistic.values.items():
         stands_out = label in suspicious
         color = VERMILLION if label in named else BLUE if stands_out else GREY

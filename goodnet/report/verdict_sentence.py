@@ -26,6 +26,6 @@ def _evidence(verdict: Verdict) -> Iterator[tuple[str, float, int, float]]:
     Where classes are named, of the methods that name one.
     """
     for statistic in verdict.statistics:
-        if statistic.at_least(statistic.named if verdict.classes else -inf):
+        if statistic.at_least(statistic.threshold if verdict.classes else -inf):
             ((top, number),) = statistic.largest(1)
-            yield statistic.method, number, top, statistic.named
+            yield statistic.method, number, top, statistic.threshold
