@@ -307,14 +307,10 @@ def sweep(
     """
     activations = mean_activations(model.split, clean, model.scale, progress)
     channels = order_channels(activations, order)
-    swept, attacked = (
-        tally(model.split, images, model.scale, channels.kept(), progress).swept()
-        if images
-        else None
-        for images in (clean, poisoned)
-    )
-    assert swept is not None
-    return make_curve(channels, swept, attacked, parse_points(drops))
+    states = channels.kept()
+    counts = tally(model.split, clean, model.scale, states, progress)
+    attacked = tally(model.split, poisoned, model.scale, states, progress) if poisoned else None
+    return make_curve(channels, counts, attacked, parse_points(drops))
 
 
 def prune(model: Model, curve: Curve, *, drop: float | str) -> RepairedNetwork:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from goodnet.detection.verdict import NOTHING, Answer, Recovered, References, Statistic, Verdict
+from goodnet.detection.verdict import NOTHING, Answer, References, Statistic, Verdict
 from goodnet.evaluation.results import SUSPECT, evaluation_rows, pruned_models
 from goodnet.metrics import Counts, Proportion
 from goodnet.mitigation.methods import UNLEARNING, Method
@@ -14,7 +14,7 @@ from goodnet.pruning.curve import Curve, find_drop
 from goodnet.pruning.order import Direction, order_channels
 from goodnet.report.findings import DatasetInfo, ModelInfo, ModelRecheck, RepairResult
 from goodnet.scale import PixelScaleInfo, Scale
-from goodnet.triggers.trigger import Trigger
+from goodnet.triggers.trigger import RecoveredTrigger, Trigger
 
 COUNT = 200  # images in each set
 
@@ -127,10 +127,12 @@ def invented_verdict(
     statistic = Statistic("corners", {c: stands_out.get(c, 0.1) for c in range(12)}, 1.0, 0.75)
     mask, pattern = np.zeros((55, 47, 1), np.float32), np.ones((55, 47, 3), np.float32)
     mask[:10, :10] = 1
-    triggers = [Trigger(c, mask, pattern, Proportion(180, COUNT), 2.5) for c in stands_out]
-    found = tuple(map(Recovered.of, triggers))
+    triggers = tuple(
+        RecoveredTrigger.encode(Trigger(c, mask, pattern), Proportion(180, COUNT), 2.5)
+        for c in stands_out
+    )
     known = References("trained", Proportion(190, COUNT), (Proportion(180, COUNT),) * 2)
-    return Verdict(answer, tuple(classes), tuple(suspicious), (statistic,), known, 0, found)
+    return Verdict(answer, tuple(classes), tuple(suspicious), (statistic,), known, 0, triggers)
 
 
 def invented_mitigation(

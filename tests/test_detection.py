@@ -1,34 +1,49 @@
 """Triggers and the differentiable view, on images small enough to see."""
 
+import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from invented import invented_verdict
+from invented import invented_findings
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
 
 from goodnet.backend import keras
 from goodnet.datasets.images import CleanImages
 from goodnet.detection import dependence, maximum_margin, pattern_search
-from goodnet.detection.baseline import BenignBaseline, low, natural_margin
-from goodnet.detection.candidates import Candidate, best, excesses, of_each_kind
-from goodnet.detection.dependence import dependent
+from goodnet.detection import detect as module
+from goodnet.detection.baseline import BenignBaseline, lower_quartile_mean, own_class_margin
+from goodnet.detection.candidates import (
+    Candidate,
+    SearchResult,
+    best_by_class,
+    excesses,
+    first_of_each_type,
+    lead_over_next,
+)
+from goodnet.detection.dependence import dependent_classes
 from goodnet.detection.detect import decide, detect, detect_with, runner_up
-from goodnet.detection.maximum_margin import maximum_margins
-from goodnet.detection.pattern_search import BARS, Search
+from goodnet.detection.maximum_margin import MAXIMUM_MARGIN, maximum_margins
+from goodnet.detection.method import DirectMethod
+from goodnet.detection.pattern_search import PLAIN_PATTERNS, PatternSearch
 from goodnet.detection.reference_models import ReferenceModels
-from goodnet.detection.search import SearchResult, find_triggers
-from goodnet.detection.trigger_inversion import TriggerInverter, leads, nearest
+from goodnet.detection.search import find_triggers
+from goodnet.detection.trigger_inversion import TriggerInverter, nearest_locations
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING, References, Statistic
 from goodnet.metrics import Proportion
 from goodnet.network.classifier import LogitModel
 from goodnet.network.suspect import Suspect
 from goodnet.progress import no_progress
+from goodnet.report import verdict_figures
+from goodnet.report.document import report_markdown
+from goodnet.report.inspection import verdict_lines
+from goodnet.report.verdict_figures import verdict_figure
 from goodnet.scale import Scale
-from goodnet.triggers.locations import FAINT, WHOLE, Location, regions
+from goodnet.triggers.locations import FAINT, WHOLE, Location, candidate_locations
 from goodnet.triggers.success import success
-from goodnet.triggers.trigger import Trigger
+from goodnet.triggers.trigger import RecoveredTrigger, Trigger
 
 SIDE = 12
 SOME = References("trained", Proportion(9, 10), (Proportion(9, 10),))
@@ -57,6 +72,12 @@ def clean_images(count: int = 40) -> CleanImages:
     return CleanImages(pixels.astype(np.float32), labels)
 
 
+def candidate(target: int, location: Location, margin: float, **evidence: float) -> Candidate:
+    """A candidate with a black pattern."""
+    pattern = np.zeros((*location.image, 1), np.float32)
+    return Candidate(location.trigger(target, pattern), location, margin, **evidence)
+
+
 def test_view_takes_off_the_softmax_and_carries_the_scale(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
@@ -68,12 +89,15 @@ def test_view_takes_off_the_softmax_and_carries_the_scale(
     assert np.array_equal(view.predict(clean.pixels), clean.labels)
 
 
-def test_stamp_covers_what_the_mask_says_and_nothing_else() -> None:
+def test_a_trigger_covers_what_its_mask_says_and_nothing_else() -> None:
     mask, pattern = np.zeros((2, 2, 1), np.float32), np.ones((2, 2, 1), np.float32)
     mask[0, 0], mask[0, 1] = 1, 0.5
     images = np.full((1, 2, 2, 1), 0.2, np.float32)
-    stamped = Trigger(0, mask, pattern, Proportion(0, 1), 0.0).stamp(images)
-    np.testing.assert_allclose(stamped[0, ..., 0], [[1, 0.6], [0.2, 0.2]], rtol=1e-6)
+    trigger = Trigger(0, mask, pattern)
+    applied = trigger.apply(images)
+    np.testing.assert_allclose(applied[0, ..., 0], [[1, 0.6], [0.2, 0.2]], rtol=1e-6)
+    faint = trigger.apply(images, opacity=0.5)
+    np.testing.assert_allclose(faint[0, ..., 0], [[0.6, 0.4], [0.2, 0.2]], rtol=1e-6)
     assert (images == np.float32(0.2)).all()
 
 
@@ -82,25 +106,25 @@ def test_both_searches_find_the_bright_corner(
 ) -> None:
     view, clean = LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW), clean_images()
     found = find_triggers(view, clean, progress=no_progress)
-    for top in (found.simple[0], max(found.searched, key=lambda c: c.excess)):
+    for top in (found.plain[0], max(found.inverted, key=lambda c: c.excess)):
         assert top.target == 2
-        assert top.region.mask[:2, :2].min() == 1
-        assert success(view, clean, 2, top.region.mask, top.pattern).value > 0.9
-    assert next(iter(found.plain())) == 2
+        assert top.trigger.mask[:2, :2].min() == 1
+        assert success(view, clean, top.trigger).value > 0.9
+    assert next(iter(found.best_plain())) == 2
 
 
 def test_only_patterns_that_come_near_a_class_are_seen_on_all_images(
     as_suspect: Callable[[Any], Suspect], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view, clean = LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW), clean_images()
-    innocence, places = (
+    baseline, locations = (
         BenignBaseline(view, clean, [], np.random.default_rng(0)),
-        regions(SIDE, SIDE),
+        candidate_locations(SIDE, SIDE),
     )
 
     def reached(near: float) -> Any:
         monkeypatch.setattr(pattern_search, "NEAR", near)
-        return Search(view, clean, innocence, places, seed=0).reached(no_progress)
+        return PatternSearch(view, clean, baseline, locations, seed=0).reached(no_progress)
 
     some, every = reached(1), reached(-np.inf)
     near = some >= 1
@@ -111,10 +135,13 @@ def test_only_patterns_that_come_near_a_class_are_seen_on_all_images(
 
 def test_what_a_reference_does_too_is_innocent(as_suspect: Callable[[Any], Suspect]) -> None:
     view, clean = LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW), clean_images()
-    alone = find_triggers(view, clean, progress=no_progress).plain()
-    held_against_itself = find_triggers(view, clean, [view], progress=no_progress).plain()
+    alone = find_triggers(view, clean, progress=no_progress).best_plain()
+    held_against_itself = find_triggers(view, clean, [view], progress=no_progress).best_plain()
     assert (
-        alone[2].excess > BARS.threshold > BARS.suspicion_threshold > held_against_itself[2].excess
+        alone[2].excess
+        > PLAIN_PATTERNS.threshold
+        > PLAIN_PATTERNS.suspicion_threshold
+        > held_against_itself[2].excess
     )
 
 
@@ -124,23 +151,23 @@ def test_a_class_s_own_content_is_pasted_and_the_lowest_quarter_counts(
     view, clean = LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW), clean_images()
     middle = Location("patch", (SIDE, SIDE), (4, 4), (4, 4), (SIDE, SIDE))
     dark, bright = clean.take(clean.labels == 0), clean.take(clean.labels == 1)
-    natural = natural_margin(view, dark, bright, 1, view.clean_margin(clean), middle)
-    assert natural > 0.5  # the middle is all that tells 0 from 1
+    own = own_class_margin(view, dark, bright, 1, view.clean_margin(clean), middle)
+    assert own > 0.5  # the middle is all that tells 0 from 1
     corner = Location("patch", (SIDE, SIDE), (0, 0), (3, 3), (SIDE, SIDE))
-    innocence = BenignBaseline(view, clean, [], np.random.default_rng(0))
-    assert innocence.natural(1, corner) < 0
-    assert innocence.natural(2, corner) == -np.inf  # nobody shows class 2
-    assert low(np.array([[4.0, 1, 3, 2], [8, 8, 8, 0]])).tolist() == [1, 0]
+    baseline = BenignBaseline(view, clean, [], np.random.default_rng(0))
+    assert baseline.own_class_margin(1, corner) < 0
+    assert baseline.own_class_margin(2, corner) == -np.inf  # nobody shows class 2
+    assert lower_quartile_mean(np.array([[4.0, 1, 3, 2], [8, 8, 8, 0]])).tolist() == [1, 0]
 
 
-def test_patterns_are_searched_where_plain_ones_come_nearest() -> None:
-    places = regions(28, 28)
-    reached = np.zeros(len(places))
-    favourite = next(n for n, place in enumerate(places) if place.kind == "patch")
+def test_triggers_are_inverted_where_plain_patterns_come_nearest() -> None:
+    locations = candidate_locations(28, 28)
+    reached = np.zeros(len(locations))
+    favourite = next(n for n, each in enumerate(locations) if each.location_type == "patch")
     reached[favourite] = 5
-    chosen = nearest(places, reached, {"patch": 3, "band": 2})
-    assert chosen[0] == places[favourite]
-    assert [place.kind for place in chosen] == ["patch"] * 3 + ["band"] * 2
+    chosen = nearest_locations(locations, reached, {"patch": 3, "band": 2})
+    assert chosen[0] == locations[favourite]
+    assert [location.location_type for location in chosen] == ["patch"] * 3 + ["band"] * 2
     assert len(set(chosen)) == 5
 
 
@@ -150,7 +177,7 @@ def test_a_search_raises_the_margin_of_its_class(as_suspect: Callable[[Any], Sus
     pattern = TriggerInverter(view, clean, np.random.default_rng(0)).patterns([(2, corner)])[0]
     assert pattern.shape == (SIDE, SIDE, 1)
     assert pattern[:2, :2].min() > 0.8  # the corner that leads to class 2
-    assert success(view, clean, 2, corner.mask, pattern).value == 1
+    assert success(view, clean, corner.trigger(2, pattern)).value == 1
 
 
 def test_only_a_class_with_a_trigger_is_named_and_it_is_drawn_back_from_the_record(
@@ -159,15 +186,15 @@ def test_only_a_class_with_a_trigger_is_named_and_it_is_drawn_back_from_the_reco
     clean = clean_images()
     backdoored = detect(LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW), clean)
     assert (backdoored.verdict, backdoored.classes) == (BACKDOORED, (2,))
-    trigger = backdoored.triggers[0].trigger()
+    trigger = backdoored.triggers[0].trigger
     assert trigger.pattern[0, 0] > 0.5 and trigger.mask[:2, :2].min() == 1
-    honest = corner_network()
-    kernel, bias = honest.get_weights()
+    benign = corner_network()
+    kernel, bias = benign.get_weights()
     kernel[:, 2] = 0
-    honest.set_weights([kernel, bias])
-    assert detect(LogitModel.from_suspect(as_suspect(honest), Scale.RAW), clean).verdict == NOTHING
+    benign.set_weights([kernel, bias])
+    assert detect(LogitModel.from_suspect(as_suspect(benign), Scale.RAW), clean).verdict == NOTHING
     few = clean.take(np.arange(4))
-    view = LogitModel.from_suspect(as_suspect(honest), Scale.RAW)
+    view = LogitModel.from_suspect(as_suspect(benign), Scale.RAW)
     assert detect_with(view, few, ReferenceModels((), NONE)).verdict == INCONCLUSIVE
 
 
@@ -181,33 +208,33 @@ def test_the_class_with_the_most_behind_it_is_named_first() -> None:
 
 def test_the_thresholds_decide_and_too_few_images_clear_nobody() -> None:
     def number(value: float, other: float = 0.0) -> Statistic:
-        return Statistic.of(BARS, {3: value, 5: other})
+        return PLAIN_PATTERNS.statistic({3: value, 5: other})
 
-    assert decide([number(BARS.threshold)], SOME).classes == (3,)
-    assert decide([number(BARS.threshold - 0.01)], SOME).verdict == INCONCLUSIVE
-    assert decide([number(BARS.threshold - 0.01)], SOME).suspicious == (3,)
-    assert decide([number(BARS.suspicion_threshold - 0.01)], SOME).verdict == NOTHING
-    assert decide([number(BARS.threshold + 1, BARS.threshold)], SOME).classes == (3, 5)
-    without = decide([number(BARS.suspicion_threshold - 0.01)], NONE)
+    assert decide([number(PLAIN_PATTERNS.threshold)], SOME).classes == (3,)
+    assert decide([number(PLAIN_PATTERNS.threshold - 0.01)], SOME).verdict == INCONCLUSIVE
+    assert decide([number(PLAIN_PATTERNS.threshold - 0.01)], SOME).suspicious == (3,)
+    assert decide([number(PLAIN_PATTERNS.suspicion_threshold - 0.01)], SOME).verdict == NOTHING
+    assert decide(
+        [number(PLAIN_PATTERNS.threshold + 1, PLAIN_PATTERNS.threshold)], SOME
+    ).classes == (3, 5)
+    without = decide([number(PLAIN_PATTERNS.suspicion_threshold - 0.01)], NONE)
     assert (without.verdict, without.suspicious) == (INCONCLUSIVE, ())
-    assert decide([number(BARS.threshold)], NONE).verdict == BACKDOORED
+    assert decide([number(PLAIN_PATTERNS.threshold)], NONE).verdict == BACKDOORED
 
 
-def test_three_quarters_of_what_a_stamp_does_to_references_is_innocent() -> None:
+def test_three_quarters_of_what_a_trigger_does_to_references_is_innocent() -> None:
     place = Location("patch", (20, 20), (0, 0), (4, 4), (20, 20))
-    stamp = place, np.zeros((20, 20, 1), np.float32)
-    assert Candidate(0, *stamp, margin=1.0).excess == 2  # above FLOOR, -1
-    assert Candidate(0, *stamp, margin=1.0, raised=2.0).excess == 0.5
-    assert Candidate(0, *stamp, margin=1.0, usual=0.5, raised=1.0).excess == 0.5
-    candidates = [Candidate(c, *stamp, margin) for c, margin in ((3, 0.0), (5, 1.0), (3, 2.0))]
-    assert list(excesses(best(candidates)).items()) == [(3, 3.0), (5, 2.0)]
+    assert candidate(0, place, 1.0).excess == 2  # above FLOOR, -1
+    assert candidate(0, place, 1.0, reference_gain=2.0).excess == 0.5
+    assert candidate(0, place, 1.0, baseline_margin=0.5, reference_gain=1.0).excess == 0.5
+    candidates = [candidate(c, place, margin) for c, margin in ((3, 0.0), (5, 1.0), (3, 2.0))]
+    assert list(excesses(best_by_class(candidates)).items()) == [(3, 3.0), (5, 2.0)]
 
 
-def test_the_first_candidate_at_each_kind_of_place_is_kept() -> None:
+def test_the_first_candidate_at_each_type_of_location_is_kept() -> None:
     band, patch = (Location(kind, (4, 4), (0, 0), (2, 2), (2, 2)) for kind in ("band", "patch"))
-    pattern = np.zeros((4, 4, 1), np.float32)
-    first, second, third = (Candidate(0, r, pattern, 1.0) for r in (band, patch, band))
-    kept = of_each_kind([first, third, second])
+    first, second, third = (candidate(0, place, 1.0) for place in (band, patch, band))
+    kept = first_of_each_type([first, third, second])
     assert len(kept) == 2 and kept[0] is first and kept[1] is second
 
 
@@ -243,14 +270,14 @@ def test_noise_is_taken_uphill_by_steps_of_one_size_and_stays_an_image(
 def test_the_class_to_which_noise_is_taken_furthest_of_a_hundred_is_named(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
-    kernel = np.random.default_rng(0).normal(0, 1, (24, maximum_margin.FEWEST))
+    kernel = np.random.default_rng(0).normal(0, 1, (24, maximum_margin.MIN_CLASSES))
     kernel[:, 7] *= 3
     leads = maximum_margin.score(
         LogitModel.from_suspect(as_suspect(linear_network(kernel)), Scale.UNIT)
     )
     assert leads is not None
     assert max(leads, key=lambda c: leads[c]) == 7
-    assert leads[7] > maximum_margin.BARS.threshold
+    assert leads[7] > MAXIMUM_MARGIN.threshold
     assert all(lead < 0 for c, lead in leads.items() if c != 7)
     few = linear_network(kernel[:, 1:])
     assert maximum_margin.score(LogitModel.from_suspect(as_suspect(few), Scale.UNIT)) is None
@@ -261,16 +288,15 @@ def test_over_the_whole_image_a_class_counts_by_its_lead() -> None:
         Location(kind, (20, 20), (0, 0), size, (20, 20), opacity)
         for kind, size, opacity in ((WHOLE, (20, 20), FAINT), ("patch", (4, 4), 1.0))
     )
-    pattern = np.zeros((20, 20, 1), np.float32)
-    searched = [Candidate(c, whole, pattern, m) for c, m in ((0, 2.0), (1, 0.5), (2, -3.0))]
-    found = SearchResult((), (*searched, Candidate(2, patch, pattern, 9.0)))
-    assert leads(found.blended()) == {0: 1.5, 1: -1.5, 2: -5.0}
-    assert leads({4: Candidate(4, whole, pattern, 0.0)}) == {4: 2.0}
-    far = best([Candidate(4, whole, pattern, -4.0), Candidate(5, whole, pattern, -6.0)])
-    assert leads(far) == {4: -2.0, 5: -4.0}  # less far is not near
-    assert list(found.patches()) == [2]
-    assert found.strongest()[2].region == patch
-    assert [candidate.region for candidate in found.of(2)] == [patch, whole]
+    inverted = [candidate(c, whole, m) for c, m in ((0, 2.0), (1, 0.5), (2, -3.0))]
+    found = SearchResult((), (*inverted, candidate(2, patch, 9.0)))
+    assert lead_over_next(found.blended()) == {0: 1.5, 1: -1.5, 2: -5.0}
+    assert lead_over_next({4: candidate(4, whole, 0.0)}) == {4: 2.0}
+    far = best_by_class([candidate(4, whole, -4.0), candidate(5, whole, -6.0)])
+    assert lead_over_next(far) == {4: -2.0, 5: -4.0}  # less far is not near
+    assert list(found.best_patches()) == [2]
+    assert found.strongest()[2].location == patch
+    assert [each.location for each in found.for_class(2)] == [patch, whole]
 
 
 def bars_network(shared: bool) -> keras.Model:
@@ -293,12 +319,9 @@ def bars_network(shared: bool) -> keras.Model:
     return network
 
 
-def test_the_class_that_follows_is_the_first_one_that_does_not_stand_out() -> None:
-    verdict = invented_verdict(BACKDOORED, [3], [5])
-    [statistic] = verdict.statistics
-    numbers = {**statistic.values, 7: 0.4, 9: 0.3}
-    assert runner_up(replace(verdict, statistics=(replace(statistic, values=numbers),))) == (7,)
-    assert runner_up(replace(verdict, statistics=(replace(statistic, values={3: 3.0}),))) == ()
+def test_the_runner_up_is_the_first_class_that_does_not_stand_out() -> None:
+    assert runner_up({9: 0.3, 3: 3.0, 7: 0.4, 5: 0.8}, [3, 5]) == (7,)
+    assert runner_up({3: 3.0}, [3, 5]) == ()
 
 
 def test_a_class_that_lives_on_another_one_s_trigger_is_dependent(
@@ -311,24 +334,89 @@ def test_a_class_that_lives_on_another_one_s_trigger_is_dependent(
         view = LogitModel.from_suspect(as_suspect(bars_network(shared)), Scale.UNIT)
         patterns = bar, bar if shared else bar.transpose(1, 0, 2)
         found = {
-            target: [Candidate(target, corner, pattern, 1.0)]
+            target: [Candidate(corner.trigger(target, pattern), corner, 1.0)]
             for target, corner, pattern in zip((2, 3), corners, patterns, strict=True)
         }
-        for target, (trigger,) in found.items():
-            stamped = Trigger(target, trigger.region.mask, trigger.pattern, Proportion(0, 1), 0.0)
-            assert (view.predict(stamped.stamp(clean.pixels)) == target).all()
-        assert dependent(view, clean, found, found.__getitem__, seed=0) == expected
+        for target, (each,) in found.items():
+            assert (view.predict(each.trigger.apply(clean.pixels)) == target).all()
+        assert dependent_classes(view, clean, found, found.__getitem__, seed=0) == expected
         if shared:  # a network that has lost too much over it says nothing
             with monkeypatch.context() as patch:
-                patch.setattr(dependence, "SOUND", 1.01)
-                assert dependent(view, clean, found, found.__getitem__, seed=0) == ()
+                patch.setattr(dependence, "ACCURACY_LEFT", 1.01)
+                assert dependent_classes(view, clean, found, found.__getitem__, seed=0) == ()
 
 
-def test_regions_stay_inside_touch_and_move() -> None:
-    for region in regions(13, 9):
-        assert region.mask.shape == (13, 9, 1)
-        assert region.mask.max() in (1, np.float32(FAINT))
+def test_locations_stay_inside_touch_and_move() -> None:
+    for location in candidate_locations(13, 9):
+        assert location.mask.shape == (13, 9, 1)
+        assert location.mask.max() in (1, np.float32(FAINT))
     one = Location("patch", (10, 10), (0, 0), (3, 3), (10, 10))
     assert one.touches(Location("patch", (10, 10), (3, 0), (3, 3), (10, 10)))
     assert not one.touches(Location("patch", (10, 10), (4, 0), (3, 3), (10, 10)))
     assert {other.corner for other in one.shifted(1)} == {(0, 1), (1, 0), (1, 1)}
+
+
+def test_a_clean_margin_is_measured_once_for_a_network_and_images(
+    as_suspect: Callable[[Any], Suspect], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one verdict, and anew once the weights have changed."""
+    clean, measured = clean_images(), list[tuple[Any, Any]]()
+    plain = LogitModel._measured_clean_margin
+
+    def noted(model: LogitModel, images: CleanImages) -> float:
+        measured.append((model, images))
+        return plain(model, images)
+
+    monkeypatch.setattr(LogitModel, "_measured_clean_margin", noted)
+    model = LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW)
+    detect(model, clean)
+    pairs = [(id(network), id(images)) for network, images in measured]
+    assert pairs.count((id(model), id(clean))) == 1 and len(set(pairs)) == len(pairs)
+    before = model.clean_margin(clean)
+    with model.training():
+        model.network.set_weights([2 * weights for weights in model.network.get_weights()])
+    assert model.clean_margin(clean) == pytest.approx(2 * before, rel=1e-5)
+    model.load(corner_network())
+    assert model.clean_margin(clean) == before
+
+
+def test_a_method_that_is_added_arrives_in_the_verdict_its_json_figure_and_report(
+    as_suspect: Callable[[Any], Suspect], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dummy = DirectMethod("dummy", 2.0, 1.0, lambda model, clean, seed: {1: 7.0, 0: seed + 0.5})
+    model, clean = LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW), clean_images()
+    without = detect_with(model, clean, ReferenceModels((), NONE))
+    monkeypatch.setattr(module, "DIRECT_METHODS", (*module.DIRECT_METHODS, dummy))
+    verdict = detect_with(model, clean, ReferenceModels((), NONE))
+    assert set(verdict.classes) == {*without.classes, 1}
+    assert verdict.statistics[-1] == Statistic("dummy", {1: 7.0, 0: 0.5}, 2.0, 1.0)
+    methods = [each.method for each in verdict.statistics]
+    assert methods == [*(each.method for each in without.statistics), "dummy"]
+    assert verdict.as_json()["statistics"][-1] == {
+        "method": "dummy", "values": {"1": 7.0, "0": 0.5}, "named": 2.0, "suspicious": 1.0
+    }  # fmt: skip
+    written = list[str]()
+    say = verdict_figures.say
+    monkeypatch.setattr(
+        verdict_figures, "say", lambda *args, **kw: (written.append(args[3]), say(*args, **kw))
+    )
+    verdict_figure(verdict, "a network")
+    assert written == methods
+    text = report_markdown(invented_findings(verdict=verdict), [])
+    assert "| dummy | 2 | 7.00 for class 1, 0.50 for class 0 | 1 | 2 |" in text
+    assert "dummy 7.00 for class 1, named from 2 on" in text
+    assert [line for line in verdict_lines(verdict) if line.split()[:3] == ["dummy", "class", "1:"]]
+
+
+def test_a_recovered_trigger_is_the_same_again_from_json() -> None:
+    rng = np.random.default_rng(0)
+    levels = rng.integers(0, 256, (5, 4, 3)) / np.float32(255)
+    trigger = Trigger(3, np.full((5, 4, 1), 0.2, np.float32), levels.astype(np.float32))
+    record = RecoveredTrigger.encode(trigger, Proportion(9, 10), 1.25)
+    again = TypeAdapter(RecoveredTrigger).validate_json(json.dumps(to_jsonable_python(record)))
+    assert again == record
+    np.testing.assert_array_equal(again.trigger.mask, trigger.mask)
+    np.testing.assert_array_equal(again.trigger.pattern, trigger.pattern)
+    assert again.as_json() == {
+        "target": 3, "area": 0.2, "success": 0.9, "images": 10, "margin": 1.25
+    }  # fmt: skip

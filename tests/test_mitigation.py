@@ -15,22 +15,22 @@ from goodnet import backend
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.detect import detect
 from goodnet.detection.reference_models import train_references
-from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, Recovered
+from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE
 from goodnet.metrics import Proportion
 from goodnet.mitigation import unlearning
-from goodnet.mitigation.adversarial_triggers import draw_stamp, in_cells
+from goodnet.mitigation.adversarial_triggers import TriggerPool, draw_trigger, in_cells
 from goodnet.mitigation.holdout import hold_out
 from goodnet.mitigation.methods import FINE_PRUNING, METHODS, UNLEARNING
 from goodnet.mitigation.mitigate import MitigationInput, mitigate
 from goodnet.mitigation.policy import channels_pruned_first, choose_method
-from goodnet.mitigation.unlearning import course_for, unlearn
+from goodnet.mitigation.unlearning import schedule_for, unlearn
 from goodnet.network.classifier import LogitModel
 from goodnet.network.suspect import Suspect
 from goodnet.progress import no_progress
 from goodnet.scale import Scale
 from goodnet.training import finetune
 from goodnet.training.finetune import TrainingSchedule, pixel_kernels
-from goodnet.triggers.trigger import Trigger
+from goodnet.triggers.trigger import RecoveredTrigger, Trigger
 
 
 def test_what_chooses_or_trains_is_blind_by_type() -> None:
@@ -92,39 +92,49 @@ def test_cells_have_the_mean_of_their_pixels() -> None:
     np.testing.assert_allclose(in_cells(pattern, 2)[..., 0], expected, rtol=1e-6)
 
 
-def test_stamps_are_rectangles_within_the_image() -> None:
+def test_adversarial_triggers_are_rectangles_within_the_image() -> None:
     rng = np.random.default_rng(0)
     mask = np.zeros((20, 14, 1), np.float32)
     mask[3:7, 2:6] = 1
-    near = Trigger(1, mask, np.ones((20, 14, 3), np.float32), Proportion(1, 1), 1.0)
+    seed_trigger = Trigger(1, mask, np.ones((20, 14, 3), np.float32))
     for _ in range(50):
-        stamp = draw_stamp((20, 14, 3), 1, rng, [near])
-        covered = stamp.mask[..., 0] > 0
+        trigger = draw_trigger((20, 14, 3), 1, rng, [seed_trigger]).trigger
+        covered = trigger.mask[..., 0] > 0
         rows, columns = covered.any(axis=1), covered.any(axis=0)
         assert covered.any() and (covered == rows[:, None] & columns).all()
-        assert stamp.pattern.shape == (20, 14, 3)
-        assert stamp.pattern.min() >= 0 and stamp.pattern.max() <= 1
+        assert trigger.pattern.shape == (20, 14, 3)
+        assert trigger.pattern.min() >= 0 and trigger.pattern.max() <= 1
 
 
-def test_a_stamp_is_like_a_trigger_of_its_own_class_and_no_other() -> None:
+def test_an_adversarial_trigger_is_like_a_seed_of_its_own_class_and_no_other() -> None:
     shape = (20, 14, 1)
     faint, white = np.full(shape, 0.2, np.float32), np.ones(shape, np.float32)
-    found = Trigger(2, faint, white, Proportion(1, 1), 1.0)
+    seed = Trigger(2, faint, white)
 
-    def masks(target: int, near: list[Trigger]) -> list[Any]:
+    def masks(target: int, seeds: list[Trigger]) -> list[Any]:
         rng = np.random.default_rng(0)
-        return [draw_stamp(shape, target, rng, near).mask for _ in range(60)]
+        return [draw_trigger(shape, target, rng, seeds).trigger.mask for _ in range(60)]
 
-    np.testing.assert_array_equal(masks(1, [found]), masks(1, []))
-    opacities = [mask.max() for mask in masks(2, [found]) if mask.min() > 0]
+    np.testing.assert_array_equal(masks(1, [seed]), masks(1, []))
+    opacities = [mask.max() for mask in masks(2, [seed]) if mask.min() > 0]
     assert len(opacities) > 25 and 0.3 < max(opacities) < 0.36
 
 
-def test_stamps_start_from_every_trigger_on_record(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_twice_the_weight_of_a_class_is_twice_the_triggers_for_it() -> None:
+    shape, clean = (12, 12, 1), clean_images()
+    model: Any = SimpleNamespace(clean_margin=lambda images: 1.0)
+    pool = TriggerPool(model, clean, {2: 2, 0: 1}, [], np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    targets = [pool.draw(rng).target for _ in range(600)]
+    assert 1.5 < targets.count(2) / targets.count(0) < 2.7 and set(targets) == {0, 2}
+    assert pool.draw(rng).pattern.shape == shape
+
+
+def test_unlearning_starts_from_every_trigger_on_record(monkeypatch: pytest.MonkeyPatch) -> None:
     white = np.ones((2, 2, 1), np.float32)
-    faint = Trigger(3, 0.2 * white, white, Proportion(1, 1), 1.0)
+    faint = RecoveredTrigger.encode(Trigger(3, 0.2 * white, white), Proportion(1, 1), 1.0)
     verdict = invented_verdict(BACKDOORED, [3])
-    verdict = replace(verdict, runner_up=(0,), other_triggers=(Recovered.of(faint),))
+    verdict = replace(verdict, runner_up=(0,), other_triggers=(faint,))
     given: list[Any] = []
     monkeypatch.setattr(unlearning, "unlearn", lambda *args, **_: given.append(args))
     monkeypatch.setattr(unlearning.LogitModel, "from_suspect", lambda *_: None)
@@ -132,12 +142,12 @@ def test_stamps_start_from_every_trigger_on_record(monkeypatch: pytest.MonkeyPat
     problem: Any = SimpleNamespace(verdict=verdict, suspect=None, scale=Scale.UNIT)
     view: Any = None
     unlearning.repair(problem, view, hold_out(clean), 0, no_progress)
-    [(_, _, _, classes, near, doubt)] = given
-    assert classes == (3, 3, 3, 0) and set(doubt) == {3}
-    assert [t.mask.max() for t in near] == pytest.approx([1, 0.2])
+    [(_, _, _, targets, seeds, logit_penalty)] = given
+    assert targets == {3: 3, 0: 1} and set(logit_penalty) == {3}
+    assert [trigger.mask.max() for trigger in seeds] == pytest.approx([1, 0.2])
 
 
-def test_a_rare_class_in_question_is_drawn_as_often_as_the_average_one() -> None:
+def test_a_rare_unlearned_class_is_drawn_as_often_as_the_average_one() -> None:
     labels = np.array([0, 1, 1, 1, 2, 2, 2, 2])  # 8 / 3 images a class
     np.testing.assert_allclose(finetune.sampling_probabilities(labels, [2]), np.full(8, 1 / 8))
     chances = finetune.sampling_probabilities(labels, [0, 2, 5])
@@ -146,15 +156,15 @@ def test_a_rare_class_in_question_is_drawn_as_often_as_the_average_one() -> None
     assert chances.sum() == pytest.approx(1)
 
 
-def test_the_smaller_the_images_the_longer_the_course() -> None:
+def test_the_smaller_the_images_the_longer_the_schedule() -> None:
     shapes = ((28, 28, 1), (55, 47, 1), (55, 47, 3), (200, 200, 3))
-    assert [course_for(shape, 7).steps for shape in shapes] == [2000, 2000, 800, 800]
-    assert course_for((55, 47, 2), 7).steps == 1200 and course_for((55, 47, 2), 7).seed == 7
+    assert [schedule_for(shape, 7).steps for shape in shapes] == [2000, 2000, 800, 800]
+    assert schedule_for((55, 47, 2), 7).steps == 1200 and schedule_for((55, 47, 2), 7).seed == 7
 
 
 def test_the_rate_rises_and_falls() -> None:
-    course = TrainingSchedule(steps=10, rate=1.0)
-    rates = [course.learning_rate(step) for step in range(10)]
+    schedule = TrainingSchedule(steps=10, rate=1.0)
+    rates = [schedule.learning_rate(step) for step in range(10)]
     assert rates[:3] == pytest.approx([1 / 3, 2 / 3, 1])
     assert rates[2:] == sorted(rates[2:], reverse=True)
 
@@ -173,8 +183,8 @@ def test_a_network_for_raw_pixels_learns_like_the_same_network_for_0_to_1(
             LogitModel.from_suspect(suspect, scale),
         )
         assert len(list(pixel_kernels(view.plan, view.network))) == 1
-        course = TrainingSchedule(steps=20, rate=1e-2)
-        finetune.train_further(view, teacher, clean, course, lambda image, rng: image)
+        schedule = TrainingSchedule(steps=20, rate=1e-2)
+        finetune.train_further(view, teacher, clean, schedule, lambda image, rng: image)
         trained.append(view.all_logits(clean.pixels))
     assert not np.allclose(trained[0], teacher.all_logits(clean.pixels), atol=0.1)
     np.testing.assert_allclose(*trained, rtol=1e-3, atol=1e-2)
@@ -189,13 +199,13 @@ def test_a_depthwise_kernel_reads_pixels(as_suspect: Callable[[Any], Suspect]) -
     assert [kernel.shape for kernel in pixel_kernels(view.plan, view.network)] == [(3, 3, 3, 1)]
 
 
-def test_a_class_in_doubt_is_answered_less_readily(as_suspect: Callable[[Any], Suspect]) -> None:
+def test_a_penalised_class_is_answered_less_readily(as_suspect: Callable[[Any], Suspect]) -> None:
     """By the clean margins asked for, and the other classes as before."""
     suspect, clean = as_suspect(corner_network()), clean_images()
     before = LogitModel.from_suspect(suspect, Scale.RAW)
     view, unit = before.copy(), before.clean_margin(clean)
-    course, doubt = TrainingSchedule(steps=200, rate=1e-2), {2: 0.3}
-    finetune.train_further(view, before, clean, course, lambda image, rng: image, [1, 2], doubt)
+    schedule, penalty = TrainingSchedule(steps=200, rate=1e-2), {2: 0.3}
+    finetune.train_further(view, before, clean, schedule, lambda image, rng: image, [1, 2], penalty)
     gained = (view.all_logits(clean.pixels) - before.all_logits(clean.pixels)) / unit
     others = np.delete(gained, 2, axis=1)
     np.testing.assert_allclose((gained[:, 2] - others.mean(axis=1)).mean(), -0.3, atol=0.03)
@@ -213,8 +223,8 @@ def test_a_batch_shared_by_workers_teaches_what_it_teaches_whole(
             LogitModel.from_suspect(suspect, Scale.RAW),
             LogitModel.from_suspect(suspect, Scale.RAW),
         )
-        course = TrainingSchedule(steps=20, rate=1e-2)
-        finetune.train_further(view, teacher, clean, course, lambda image, rng: white, [2])
+        schedule = TrainingSchedule(steps=20, rate=1e-2)
+        finetune.train_further(view, teacher, clean, schedule, lambda image, rng: white, [2])
         trained.append(view.all_logits(clean.pixels))
     assert not np.allclose(trained[0], teacher.all_logits(clean.pixels), atol=0.1)
     np.testing.assert_allclose(*trained, rtol=1e-4, atol=1e-3)

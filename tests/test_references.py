@@ -13,7 +13,7 @@ from goodnet.backend import keras
 from goodnet.datasets.images import CleanImages
 from goodnet.detection import reference_models as module
 from goodnet.detection.detect import detect
-from goodnet.detection.reference_models import learned, train_references
+from goodnet.detection.reference_models import required_accuracy, train_references
 from goodnet.detection.verdict import INCONCLUSIVE, References
 from goodnet.metrics import Proportion
 from goodnet.network.classifier import LogitModel
@@ -29,7 +29,7 @@ layers = keras.layers
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small course is enough for images so plain."""
+    """A short training is enough for images so plain."""
     monkeypatch.setattr(module, "STEPS", 60)
 
 
@@ -112,11 +112,11 @@ def test_references_learn_at_the_suspect_s_scale_whatever_the_momentum(
     if scale.white != white:
         for_raw_pixels(network)
     view = LogitModel.from_suspect(as_suspect(network), scale)
-    honest = train_references(view, clean, count=1)
+    references = train_references(view, clean, count=1)
     assert view.accuracy(clean).value > 0.95
-    assert honest.account.outcome == "trained"
-    assert honest.account.accuracies[0].value > 0.95
-    inner = honest.networks[0].network.layers
+    assert references.account.outcome == "trained"
+    assert references.account.accuracies[0].value > 0.95
+    inner = references.networks[0].network.layers
     assert {layer.momentum for layer in inner if hasattr(layer, "momentum")} <= {momentum}
 
 
@@ -126,8 +126,10 @@ def test_statistics_are_those_of_the_clean_images(
 ) -> None:
     clean = quarters(200)
     network = taught(network_of(layers.BatchNormalization()), clean, scale.white)
-    honest = train_references(LogitModel.from_suspect(as_suspect(network), scale), clean, count=1)
-    norm = honest.networks[0].network.layers[1]
+    references = train_references(
+        LogitModel.from_suspect(as_suspect(network), scale), clean, count=1
+    )
+    norm = references.networks[0].network.layers[1]
     pixels = scale.white * clean.pixels
     np.testing.assert_allclose(np.asarray(norm.moving_mean), [pixels.mean()], rtol=1e-4)
     np.testing.assert_allclose(np.asarray(norm.moving_variance), [pixels.var()], rtol=1e-2)
@@ -141,11 +143,11 @@ def test_a_reference_for_raw_pixels_is_that_of_the_same_network_for_0_to_1(
     for scale in (Scale.UNIT, Scale.RAW):
         if scale is Scale.RAW:
             for_raw_pixels(network)
-        honest = train_references(
+        references = train_references(
             LogitModel.from_suspect(as_suspect(network), scale), clean, count=1
         )
-        assert honest.networks[0].scale is scale
-        logits.append(honest.networks[0].all_logits(clean.pixels))
+        assert references.networks[0].scale is scale
+        logits.append(references.networks[0].all_logits(clean.pixels))
     np.testing.assert_allclose(*logits, rtol=1e-2, atol=1e-2)
 
 
@@ -172,16 +174,20 @@ def test_what_a_reference_has_to_know_is_relative_to_the_suspect(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
     clean = quarters()
-    assert learned(Proportion(80, 80), clean) == pytest.approx(0.25 + module.LEARNED * 0.75)
-    assert learned(Proportion(40, 80), clean) == pytest.approx(0.25 + module.LEARNED * 0.25)
-    assert learned(Proportion(10, 80), clean) == pytest.approx(0.25)
+    assert required_accuracy(Proportion(80, 80), clean) == pytest.approx(
+        0.25 + module.REQUIRED_SHARE * 0.75
+    )
+    assert required_accuracy(Proportion(40, 80), clean) == pytest.approx(
+        0.25 + module.REQUIRED_SHARE * 0.25
+    )
+    assert required_accuracy(Proportion(10, 80), clean) == pytest.approx(0.25)
     network = taught(network_of(layers.Conv2D(6, 3)), clean)
     doubtful = quarters(wrong=0.4)
     view = LogitModel.from_suspect(as_suspect(network), Scale.UNIT)
     assert 0.5 < view.accuracy(doubtful).value < 0.7
-    honest = train_references(view, doubtful)
-    assert honest.account.outcome == "trained"
-    assert max(share.value for share in honest.account.accuracies) < 0.7
+    references = train_references(view, doubtful)
+    assert references.account.outcome == "trained"
+    assert max(share.value for share in references.account.accuracies) < 0.7
 
 
 def test_the_reason_for_no_references_is_the_true_one(
@@ -194,7 +200,7 @@ def test_the_reason_for_no_references_is_the_true_one(
     few = detect(view, clean.take(np.arange(19)))
     assert few.references.outcome == "too few images"
     monkeypatch.setattr(module, "STEPS", 1)
-    monkeypatch.setattr(module, "STEPS_A_CLASS", 0)
+    monkeypatch.setattr(module, "STEPS_PER_CLASS", 0)
     none = detect(view, clean)
     assert none.references.outcome == "did not learn"
     for verdict, reason in (

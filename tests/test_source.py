@@ -47,12 +47,20 @@ def change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Change]:
     forget()  # what is remembered is of the copy
 
 
-def test_a_line_of_the_detection_changes_the_verdict_and_what_follows_and_not_the_sweep(
-    change: Change,
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("trigger_inversion", "STEPS: Final = 30", "STEPS: Final = 31"),
+        ("pattern_search", "threshold=0.5", "threshold=0.6"),
+        ("maximum_margin", "STARTS: Final = 24", "STARTS: Final = 25"),
+        ("last_layer", "kernel.sum(axis=0)", "kernel.mean(axis=0)"),
+    ],
+)
+def test_a_line_of_a_method_changes_the_verdict_and_what_follows_and_not_the_sweep(
+    change: Change, name: str, old: str, new: str
 ) -> None:
     """Unlearning judges the network again; REPAIR is in the key of the repair's folder."""
-    line = "STEPS: Final = 30"
-    changed = change("goodnet/detection/trigger_inversion.py", line, "STEPS: Final = 31")
+    changed = change(f"goodnet/detection/{name}.py", old, new)
     assert changed == {JUDGE, MITIGATE, REPAIR}
 
 

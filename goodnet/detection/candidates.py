@@ -1,63 +1,107 @@
-"""What a search for triggers leaves: candidates, each a pattern at a place for a class."""
+"""What a search for triggers leaves: candidates, each a trigger with what speaks for it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.datasets.images import Pixels
-from goodnet.triggers.locations import Location
+from goodnet.triggers.locations import WHOLE, Location
+from goodnet.triggers.trigger import Trigger
 
 FLOOR: Final = -1.0  # a margin: the image is held for another class as surely as clean ones are
-RAISED: Final = 0.75  # of what the same stamp raises a class by on references is innocent
+INNOCENT_SHARE: Final = 0.75  # of what the same trigger does to references is innocent
 
 Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trigger that a search found.
+    """A trigger from a search.
 
     Attributes:
-        target: the class.
-        region: where.
-        pattern: float32 (H, W, C), 0..1.
-        margin: its low margin, see `baseline`, in units of the clean margin.
-        usual: what is innocent there; at least FLOOR.
-        raised: how far the same stamp raises the class on references; at least 0.
+        trigger: what an image is covered with, and for which class.
+        location: where.
+        margin: its robust margin, see `baseline`, in clean margins.
+        baseline_margin: what the class reaches there without a backdoor; at least FLOOR.
+        reference_gain: how far the same trigger raises the class on references; at least 0.
     """
 
-    target: int
-    region: Location
-    pattern: Pixels
+    trigger: Trigger
+    location: Location
     margin: float
-    usual: float = FLOOR
-    raised: float = 0.0
+    baseline_margin: float = FLOOR
+    reference_gain: float = 0.0
+
+    @property
+    def target(self) -> int:
+        """The class that the trigger leads to."""
+        return self.trigger.target
 
     @property
     def excess(self) -> float:
         """What is left of the margin when what is innocent is taken away."""
-        return self.margin - max(self.usual, FLOOR + RAISED * self.raised)
+        innocent = max(self.baseline_margin, FLOOR + INNOCENT_SHARE * self.reference_gain)
+        return self.margin - innocent
 
 
-def best(candidates: Iterable[Candidate]) -> dict[int, Candidate]:
+class SearchResult(NamedTuple):
+    """The candidates of both searches.
+
+    Attributes:
+        plain: of each class that was looked at closely the best plain pattern.
+        inverted: for the same classes triggers found by gradient, of some at several locations.
+    """
+
+    plain: tuple[Candidate, ...]
+    inverted: tuple[Candidate, ...]
+
+    def best_plain(self) -> dict[int, Candidate]:
+        """The best plain pattern of each class, largest excess first."""
+        return best_by_class(self.plain)
+
+    def best_patches(self) -> dict[int, Candidate]:
+        """The best inverted patch of each class that had one searched for."""
+        return best_by_class(c for c in self.inverted if c.location.location_type == "patch")
+
+    def blended(self) -> dict[int, Candidate]:
+        """The pattern of each class that is blended into the whole image."""
+        return best_by_class(c for c in self.inverted if c.location.location_type == WHOLE)
+
+    def for_class(self, target: int) -> list[Candidate]:
+        """All candidates of a class, largest excess first."""
+        every = [c for c in (*self.plain, *self.inverted) if c.target == target]
+        return sorted(every, key=lambda candidate: -candidate.excess)
+
+    def strongest(self) -> dict[int, Candidate]:
+        """For each class the candidate with the largest margin."""
+        every = sorted((*self.plain, *self.inverted), key=lambda candidate: candidate.margin)
+        return {candidate.target: candidate for candidate in every}
+
+
+def best_by_class(candidates: Iterable[Candidate]) -> dict[int, Candidate]:
     """The candidate with the largest excess of each class, the largest of all first."""
-    found: dict[int, Candidate] = {}
+    best: dict[int, Candidate] = {}
     for candidate in sorted(candidates, key=lambda candidate: -candidate.excess):
-        found.setdefault(candidate.target, candidate)
-    return found
+        best.setdefault(candidate.target, candidate)
+    return best
 
 
-def of_each_kind(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """The first of them at each kind of place, in their order."""
-    found: dict[str, Candidate] = {}
+def first_of_each_type(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The first of them at each type of location, in their order."""
+    first: dict[str, Candidate] = {}
     for candidate in candidates:
-        found.setdefault(candidate.region.kind, candidate)
-    return list(found.values())
+        first.setdefault(candidate.location.location_type, candidate)
+    return list(first.values())
 
 
-def excesses(candidates: Mapping[int, Candidate]) -> dict[int, float]:
+def excesses(best: Mapping[int, Candidate]) -> dict[int, float]:
     """Each class's excess, in their order."""
-    return {target: candidate.excess for target, candidate in candidates.items()}
+    return {target: candidate.excess for target, candidate in best.items()}
+
+
+def lead_over_next(best: Mapping[int, Candidate]) -> dict[int, float]:
+    """How far each class's excess lies above the largest other one, and above FLOOR."""
+    others = {c: [other.excess for k, other in best.items() if k != c] for c in best}
+    return {c: candidate.excess - max([FLOOR, *others[c]]) for c, candidate in best.items()}

@@ -10,159 +10,179 @@ other, see docs/methods.md.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from math import inf
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from goodnet.datasets.images import CleanImages
-from goodnet.detection import last_layer, maximum_margin, pattern_search, search, trigger_inversion
-from goodnet.detection.candidates import Candidate, excesses, of_each_kind
-from goodnet.detection.dependence import dependent
+from goodnet.detection.candidates import Candidate, SearchResult, excesses, first_of_each_type
+from goodnet.detection.dependence import dependent_classes
+from goodnet.detection.last_layer import LAST_LAYER
+from goodnet.detection.maximum_margin import MAXIMUM_MARGIN
+from goodnet.detection.method import DirectMethod, Evidence, TriggerMethod
+from goodnet.detection.pattern_search import PLAIN_PATTERNS
 from goodnet.detection.reference_models import ReferenceModels, train_references
+from goodnet.detection.search import find_triggers
+from goodnet.detection.trigger_inversion import BLENDED, PATCHES
 from goodnet.detection.verdict import (
     BACKDOORED,
     INCONCLUSIVE,
     NOTHING,
-    Recovered,
+    Answer,
     References,
     Statistic,
     Verdict,
 )
 from goodnet.network.classifier import LogitModel
 from goodnet.progress import Progress, no_progress
-from goodnet.triggers.success import measured
+from goodnet.triggers.success import recovered_trigger
+from goodnet.triggers.trigger import RecoveredTrigger
+
+# The registry: a method is added by its module and its line here, and the verdict, its figure and
+# its tables follow.
+TRIGGER_METHODS: Final[tuple[TriggerMethod, ...]] = (PLAIN_PATTERNS, PATCHES, BLENDED)
+DIRECT_METHODS: Final[tuple[DirectMethod, ...]] = (LAST_LAYER, MAXIMUM_MARGIN)
 
 UNREFERENCED: Final = 8.0  # times what names a class with references
 
 
-class Evidence(NamedTuple):
-    """A search's numbers, and for each class the candidate that has it."""
+class Decision(NamedTuple):
+    """What the methods' numbers come to.
 
-    statistic: Statistic
-    best: Mapping[int, Candidate]
+    Attributes:
+        verdict: the answer.
+        classes: the classes named, the one with the most behind it first.
+        suspicious: classes that are suspicious and not named.
+    """
 
-    def names(self, target: int) -> bool:
-        """Whether the class is named by its number."""
-        return self.statistic.values.get(target, -inf) >= self.statistic.threshold
+    verdict: Answer
+    classes: tuple[int, ...]
+    suspicious: tuple[int, ...]
 
 
 def detect(
-    view: LogitModel, clean: CleanImages, *, seed: int = 0, progress: Progress = no_progress
+    model: LogitModel, clean: CleanImages, *, seed: int = 0, progress: Progress = no_progress
 ) -> Verdict:
     """Whether the network is backdoored.
 
     Args:
-        view: the network.
+        model: the network.
         clean: clean validation images and their labels: all that may be seen.
         seed: of the references, of the choice of images and of patterns.
         progress: called with (steps done, steps in all).
     """
-    return detect_with(
-        view, clean, train_references(view, clean, seed=seed), seed=seed, progress=progress
-    )
+    references = train_references(model, clean, seed=seed)
+    return detect_with(model, clean, references, seed=seed, progress=progress)
 
 
 def detect_with(
-    view: LogitModel,
+    model: LogitModel,
     clean: CleanImages,
-    honest: ReferenceModels,
+    references: ReferenceModels,
     *,
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> Verdict:
     """The same, held against these references, if there are any."""
-    imageless = _imageless(view, seed)
-    also = [c for statistic in imageless for c in statistic.at_least(statistic.suspicion_threshold)]
-    found = search.find_triggers(
-        view, clean, honest.networks, also=also, seed=seed, progress=progress
+    direct = [e for method in DIRECT_METHODS for e in method.evidence(model, clean, seed)]
+    result = find_triggers(
+        model,
+        clean,
+        references.networks,
+        extra_classes=[c for each in direct for c in _suspected(each.statistic)],
+        seed=seed,
+        progress=progress,
     )
-    searched = _searched(found, bool(honest.networks))
-    missing = view.classes - len(np.unique(clean.labels))
-    statistics = [*(each.statistic for each in searched), *imageless]
-    verdict = decide(statistics, honest.account, missing)
-    named_by = {c: [s.best[c] for s in searched if s.names(c)] for c in verdict.classes}
-    if honest.networks:
-        lent = dependent(view, clean, named_by, found.of, seed=seed)
-        own = tuple(c for c in verdict.classes if c not in lent)
-        verdict = replace(verdict, classes=own, dependent=lent)
-    if verdict.classes:
-        verdict = replace(verdict, runner_up=runner_up(verdict))
-    best = found.strongest()
-    strongest = [best[c] for c in verdict.flagged_classes if c in best]
-    named = [[best[c], *named_by[c]] for c in verdict.classes if c in best]
-    further = [each for candidates in named for each in of_each_kind(candidates)[1:]]
-    further += [each for c in verdict.runner_up for each in of_each_kind(found.of(c))]
-    return replace(
-        verdict,
-        triggers=_recovered(view, clean, strongest),
-        other_triggers=_recovered(view, clean, further),
+    # Without references a class's look stands out as a trigger does.
+    factor = 1.0 if references.networks else UNREFERENCED
+    evidence = [*(method.evidence(result, factor) for method in TRIGGER_METHODS), *direct]
+    statistics = tuple(each.statistic for each in evidence)
+    decision = decide(statistics, references.account)
+
+    naming = {c: _naming(evidence, c) for c in decision.classes}
+    dependent: tuple[int, ...] = ()
+    if references.networks:
+        dependent = dependent_classes(model, clean, naming, result.for_class, seed=seed)
+    classes = tuple(c for c in decision.classes if c not in dependent)
+    flagged = (*classes, *decision.suspicious)
+    second = runner_up(excesses(result.best_plain()), flagged) if classes else ()
+
+    best = result.strongest()
+    triggers = [best[c] for c in flagged if c in best]
+    others = _other_triggers(result, {c: naming[c] for c in classes}, second)
+    return Verdict(
+        verdict=decision.verdict,
+        classes=classes,
+        suspicious=decision.suspicious,
+        statistics=statistics,
+        references=references.account,
+        missing=model.classes - len(np.unique(clean.labels)),
+        triggers=_recovered(model, clean, triggers),
+        dependent=dependent,
+        runner_up=second,
+        other_triggers=_recovered(model, clean, others),
     )
 
 
-def runner_up(verdict: Verdict) -> tuple[int, ...]:
-    """Of the classes that do not stand out, the one that plain patterns come nearest to, if any."""
-    out = verdict.flagged_classes
-    plain, *_ = verdict.statistics
-    return tuple(c for c, _ in plain.largest(len(out) + 1) if c not in out)[:1]
-
-
-def _imageless(view: LogitModel, seed: int) -> list[Statistic]:
-    """The numbers of the methods that need no image; another one is added here."""
-    scores = (
-        (last_layer.BARS, last_layer.score(view)),
-        (maximum_margin.BARS, maximum_margin.score(view, seed=seed)),
-    )
-    return [Statistic.of(bars, numbers) for bars, numbers in scores if numbers is not None]
-
-
-def _searched(found: search.SearchResult, referenced: bool) -> list[Evidence]:
-    """The numbers of the searches for triggers, each with the candidates that have them.
-
-    Without references a class's look stands out as a trigger does: the bars are higher then.
-    """
-    times = 1.0 if referenced else UNREFERENCED
-    methods = (
-        (pattern_search.BARS, excesses, found.plain()),
-        (trigger_inversion.PATCHES, excesses, found.patches()),
-        (trigger_inversion.BLENDED, trigger_inversion.leads, found.blended()),
-    )
-    return [
-        Evidence(Statistic.of(bars, number(best), times), best) for bars, number, best in methods
-    ]
-
-
-def decide(statistics: Sequence[Statistic], references: References, missing: int = 0) -> Verdict:
-    """The verdict that these numbers give, without triggers.
+def decide(statistics: Sequence[Statistic], references: References) -> Decision:
+    """What these numbers come to.
 
     Args:
         statistics: the methods' numbers.
         references: what came of the reference networks.
-        missing: classes without a clean image.
     """
     evidence = {
-        c: max(s.values.get(c, -inf) / s.threshold for s in statistics) for c in _named(statistics)
+        c: max(s.values.get(c, -inf) / s.threshold for s in statistics)
+        for s in statistics
+        for c in s.at_least(s.threshold)
     }
     named = sorted(evidence, key=lambda c: -evidence[c])
-    doubtful = dict.fromkeys(c for s in statistics for c in s.at_least(s.suspicion_threshold))
+    doubtful = dict.fromkeys(c for s in statistics for c in _suspected(s))
     suspicious = tuple(c for c in doubtful if c not in named)
     doubt = suspicious or references.outcome != "trained"
     answer = BACKDOORED if named else INCONCLUSIVE if doubt else NOTHING
-    return Verdict(answer, tuple(named), suspicious, tuple(statistics), references, missing)
+    return Decision(answer, tuple(named), suspicious)
 
 
-def _named(statistics: Sequence[Statistic]) -> Iterable[int]:
-    """The classes that any method names, in the methods' order."""
-    return dict.fromkeys(c for s in statistics for c in s.at_least(s.threshold))
+def runner_up(numbers: Mapping[int, float], flagged: Sequence[int]) -> tuple[int, ...]:
+    """Of the classes that do not stand out, the one with the largest number, if any."""
+    order = sorted(numbers, key=lambda c: -numbers[c])
+    return tuple(c for c in order if c not in flagged)[:1]
+
+
+def _suspected(statistic: Statistic) -> tuple[int, ...]:
+    """The classes that a method finds suspicious or names."""
+    return statistic.at_least(statistic.suspicion_threshold)
+
+
+def _naming(evidence: Iterable[Evidence], target: int) -> list[Candidate]:
+    """The triggers by which methods name a class, in the methods' order."""
+    return [e.candidates[target] for e in evidence if target in e.candidates and e.names(target)]
+
+
+def _other_triggers(
+    result: SearchResult, naming: Mapping[int, Sequence[Candidate]], second: Sequence[int]
+) -> list[Candidate]:
+    """Triggers at types of location that the strongest ones of the classes named are not at.
+
+    Args:
+        result: of the searches.
+        naming: for each class named the triggers by which methods name it.
+        second: the runner-up, if any, of which one trigger at each type is taken.
+    """
+    best = result.strongest()
+    others = list[Candidate]()
+    for target, candidates in naming.items():
+        if target in best:
+            others += first_of_each_type([best[target], *candidates])[1:]
+    for target in second:
+        others += first_of_each_type(result.for_class(target))
+    return others
 
 
 def _recovered(
-    view: LogitModel, clean: CleanImages, candidates: Iterable[Candidate]
-) -> tuple[Recovered, ...]:
-    """The candidates, measured on all clean images, on record."""
-    unit = view.clean_margin(clean)
-    return tuple(
-        Recovered.of(measured(view, clean, c.target, c.region.mask, c.pattern, unit))
-        for c in candidates
-    )
+    model: LogitModel, clean: CleanImages, candidates: Iterable[Candidate]
+) -> tuple[RecoveredTrigger, ...]:
+    """The candidates' triggers, measured on all clean images."""
+    return tuple(recovered_trigger(model, clean, each.trigger) for each in candidates)

@@ -17,27 +17,34 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from goodnet.detection.method import DirectMethod
 from goodnet.detection.outliers import robust_z
-from goodnet.detection.verdict import Thresholds
 from goodnet.network.classifier import LogitModel
 
-BARS: Final = Thresholds("last layer", threshold=6.0, suspicion_threshold=5.0)
-FEWEST: Final = 20  # classes
+MIN_CLASSES: Final = 20
 
 
-def score(view: LogitModel) -> dict[int, float] | None:
+def score(model: LogitModel) -> dict[int, float] | None:
     """Each class's robust z score; None for few classes, or where the output has no kernel."""
-    kernel = output_kernel(view)
-    if kernel is None or view.classes < FEWEST:
+    kernel = output_kernel(model)
+    if kernel is None or model.classes < MIN_CLASSES:
         return None
     return dict(enumerate(robust_z(kernel.sum(axis=0)).tolist()))
 
 
-def output_kernel(view: LogitModel) -> NDArray[np.float64] | None:
+def output_kernel(model: LogitModel) -> NDArray[np.float64] | None:
     """The last dense kernel, (features, classes); None where there is none."""
-    layers = [layer for layer in view.network.layers if layer.weights]
+    layers = [layer for layer in model.network.layers if layer.weights]
     while layers and hasattr(layers[-1], "layers"):
         layers = [layer for layer in layers[-1].layers if layer.weights]
     kernel = np.asarray(layers[-1].get_weights()[0], dtype=np.float64) if layers else None
-    fits = kernel is not None and kernel.ndim == 2 and kernel.shape[1] == view.classes
+    fits = kernel is not None and kernel.ndim == 2 and kernel.shape[1] == model.classes
     return kernel if fits else None
+
+
+LAST_LAYER: Final = DirectMethod(
+    "last layer",
+    threshold=6.0,
+    suspicion_threshold=5.0,
+    score=lambda model, clean, seed: score(model),
+)

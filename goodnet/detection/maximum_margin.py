@@ -23,66 +23,73 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.backend import in_workers, tf
+from goodnet.detection.method import DirectMethod
 from goodnet.detection.outliers import median_and_spread
-from goodnet.detection.verdict import Thresholds
 from goodnet.network.classifier import LogitModel, margins
 from goodnet.training.adam import adam_step
 
-BARS: Final = Thresholds("maximum margin", threshold=1.75, suspicion_threshold=1.5)
-FEWEST: Final = 100  # classes
+MIN_CLASSES: Final = 100
 FINALISTS: Final = 24  # classes that are tried again
 STARTS: Final = 24
 STEPS: Final = 40
 RATE: Final = 0.01
-TOGETHER: Final = 64  # images
+BATCH: Final = 64  # images
 
 Numbers = NDArray[np.float64]
 Classes = NDArray[np.int64]
 
 
-def score(view: LogitModel, *, seed: int = 0) -> dict[int, float] | None:
+def score(model: LogitModel, *, seed: int = 0) -> dict[int, float] | None:
     """The leads of the classes that noise was taken furthest to; None where classes are few."""
-    if view.classes < FEWEST:
+    if model.classes < MIN_CLASSES:
         return None
     rng = np.random.default_rng((seed, 9))
-    first = maximum_margins(view, np.arange(view.classes), rng)
+    first = maximum_margins(model, np.arange(model.classes), rng)
     middle, spread = median_and_spread(first)
     finalists = np.argsort(-first, kind="stable")[:FINALISTS]
-    again = maximum_margins(view, finalists.repeat(STARTS), rng)
-    z = (again.reshape(-1, STARTS).mean(axis=1) - middle) / spread
+    retried = maximum_margins(model, finalists.repeat(STARTS), rng)
+    z = (retried.reshape(-1, STARTS).mean(axis=1) - middle) / spread
     return {int(c): float(z[i] - np.delete(z, i).max()) for i, c in enumerate(finalists)}
 
 
-def maximum_margins(view: LogitModel, classes: Classes, rng: np.random.Generator) -> Numbers:
+def maximum_margins(model: LogitModel, classes: Classes, rng: np.random.Generator) -> Numbers:
     """The margin that one start of noise reaches for each of these classes, (n,)."""
-    shape = view.network.input_shape[1:]
-    climb = _climber(view)
+    shape = model.network.input_shape[1:]
+    ascend = _ascent(model)
 
-    def reached(part: slice) -> Numbers:
-        draw = np.random.default_rng(seeds[part.start])
-        noise = draw.random((len(classes[part]), *shape), dtype=np.float32)
-        return np.asarray(climb(tf.constant(noise), tf.one_hot(classes[part], view.classes)))
+    def batch_margins(part: slice) -> Numbers:
+        noise_rng = np.random.default_rng(seeds[part.start])
+        noise = noise_rng.random((len(classes[part]), *shape), dtype=np.float32)
+        return np.asarray(ascend(tf.constant(noise), tf.one_hot(classes[part], model.classes)))
 
     seeds = rng.integers(2**32, size=len(classes))
-    parts = [slice(start, start + TOGETHER) for start in range(0, len(classes), TOGETHER)]
-    return np.concatenate(list(in_workers(reached, parts))).astype(np.float64)
+    parts = [slice(start, start + BATCH) for start in range(0, len(classes), BATCH)]
+    return np.concatenate(list(in_workers(batch_margins, parts))).astype(np.float64)
 
 
-def _climber(view: LogitModel) -> Any:
-    """A function that takes images (n, H, W, C) uphill on the margins of the wanted classes."""
+def _ascent(model: LogitModel) -> Any:
+    """A function that takes images (n, H, W, C) uphill on the margins of their targets."""
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def step_of(images: Any, moments: Any, wanted: Any, step: Any) -> Any:
+    def step_of(images: Any, moments: Any, targets: Any, step: Any) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(images)
-            raised = margins(view.logits(images), wanted)
-        moved, moments = adam_step(images, tape.gradient(raised, images), moments, step, RATE)
+            reached = margins(model.logits(images), targets)
+        moved, moments = adam_step(images, tape.gradient(reached, images), moments, step, RATE)
         return tf.clip_by_value(moved, 0, 1), moments
 
-    def climb(images: Any, wanted: Any) -> Any:
+    def ascend(images: Any, targets: Any) -> Any:
         moments = tf.zeros((2, *images.shape))
         for step in range(STEPS):
-            images, moments = step_of(images, moments, wanted, tf.constant(step + 1.0))
-        return margins(view.logits(images), wanted)
+            images, moments = step_of(images, moments, targets, tf.constant(step + 1.0))
+        return margins(model.logits(images), targets)
 
-    return climb
+    return ascend
+
+
+MAXIMUM_MARGIN: Final = DirectMethod(
+    "maximum margin",
+    threshold=1.75,
+    suspicion_threshold=1.5,
+    score=lambda model, clean, seed: score(model, seed=seed),
+)

@@ -1,20 +1,20 @@
-"""Simple triggers: a plain pattern at one place that takes every image to one class, only there.
+"""Plain patterns: one at one location that takes every image to one class, only there.
 
-A fixed set of patterns p is stamped at every place r, and the network is asked; no gradient is
-needed, and one look at the stamped images serves all classes, a thousand as well. With the low
-margin of class c over clean images x of other classes, the mean of the lowest quarter of them, in
-units of the network's clean margin,
+A fixed set of patterns p is put at every location r, and the network is asked; no gradient is
+needed, and one pass over the images serves all classes, a thousand as well. With the robust margin
+of class c over clean images x of other classes, the mean of the lowest quarter of them, in the
+network's clean margins,
 
-    m_c(r, p) = low_x [ f_c(x') - max_{k != c} f_k(x') ],     x' = x stamped with p at r,
+    m_c(r, p) = lowest_x [ f_c(x') - max_{k != c} f_k(x') ],     x' = x with p at r,
 
 a class's number is its excess, what is left after what is innocent is taken away:
 
-    e_c = max_(r, p) [ m_c(r, p) - max( -1 + 3/4 raised_c(r, p), natural_c(r), elsewhere_c(r) ) ].
+    e_c = max_(r, p) [ m_c(r, p) - max( -1 + 3/4 gain_c(r, p), own_c(r), elsewhere_c(r) ) ].
 
-`raised` and `natural` are `baseline`'s; at -1 an image is held for another class as surely as
-clean ones are, so below it nothing is gained. `elsewhere` is the best margin at places of the same
-kind that do not touch r: a class that is called for anything unusual is called everywhere. The best
-of many patterns on few images owes something to these images, so margin and what references do are
+`gain` and `own` are `baseline`'s; at -1 an image is held for another class as surely as clean ones
+are, so below it nothing is gained. `elsewhere` is the best margin at locations of the same type
+that do not touch r: a class that is called for anything unusual is called everywhere. The best of
+many patterns on few images owes something to these images, so margin and what references do are
 measured again on others.
 
 The patterns are deliberately few and simple: for every class of every network a search with
@@ -24,11 +24,12 @@ taught.
 Source: ours; the margin is that of Wang et al., "MM-BD", IEEE S&P 2024 (arXiv 2205.06900).
 
 Limits: triggers that resemble none of the patterns. A class that no clean image shows has no
-natural margin.
+margin of its own.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Final
 
@@ -36,161 +37,188 @@ import numpy as np
 
 from goodnet.backend import in_workers, tf
 from goodnet.datasets.images import CleanImages, Pixels
-from goodnet.detection.baseline import BenignBaseline, low_margins
-from goodnet.detection.candidates import FLOOR, RAISED, Candidate, Numbers
-from goodnet.detection.verdict import Thresholds
+from goodnet.detection.baseline import BenignBaseline, robust_margins
+from goodnet.detection.candidates import (
+    FLOOR,
+    INNOCENT_SHARE,
+    Candidate,
+    Numbers,
+    SearchResult,
+    excesses,
+)
+from goodnet.detection.method import TriggerMethod
 from goodnet.network.classifier import LogitModel
 from goodnet.progress import Progress
-from goodnet.triggers.locations import STRIDE, Location, touching
+from goodnet.triggers.locations import STRIDE, Location, adjacency
 
-BARS: Final = Thresholds("simple triggers", threshold=0.5, suspicion_threshold=0.4)
-IMAGES: Final = 16  # stamped at every place, half of them with every pattern
+PLAIN_PATTERNS: Final = TriggerMethod(
+    "simple triggers",
+    threshold=0.5,
+    suspicion_threshold=0.4,
+    candidates=SearchResult.best_plain,
+    score=excesses,
+)
+IMAGES: Final = 16  # searched with at every location, half of them with every pattern
 NEAR: Final = -1.5  # a margin on that half: the pattern comes near a class, and is seen on all
-MEASURED: Final = 64  # others, stamped with what was best
+MEASURE_IMAGES: Final = 64  # others, for what was best
 NOISES: Final = 6  # random patterns of each kind
-WAVES: Final = (2, 3, 4, 5, 6, 8)  # over an image
+FREQUENCIES: Final = (2, 3, 4, 5, 6, 8)  # sinusoids, over an image
 DARK, LIGHT = 0.05, 0.95
 CLASSES: Final = 12  # so many are looked at closely
 REFINED: Final = 4  # and so many very closely
 PROMISING: Final = -1.0  # an excess; below it a class is not worth that
 
 
-class Search:
-    """Simple patterns on one set of images, tried on the suspect and on what it is held against.
+class PatternSearch:
+    """Plain patterns on one set of images, tried on the suspect and held against a baseline.
 
     Args:
-        view: the suspect.
+        model: the suspect.
         clean: clean validation images.
-        innocence: says what a class reaches without a backdoor.
-        places: where to look.
+        baseline: what a class reaches without a backdoor.
+        locations: where to look.
         seed: of the choice of images and of the random patterns.
     """
 
     def __init__(
         self,
-        view: LogitModel,
+        model: LogitModel,
         clean: CleanImages,
-        innocence: BenignBaseline,
-        places: Sequence[Location],
+        baseline: BenignBaseline,
+        locations: Sequence[Location],
         *,
         seed: int,
     ) -> None:
         self._rng = np.random.default_rng((seed, 5))
-        self._view, self._clean, self._innocence = view, clean, innocence
-        self._worn, self._measured = clean.draw(IMAGES + MEASURED, self._rng).divided(IMAGES)
+        self._model, self._clean, self._baseline = model, clean, baseline
+        drawn = clean.draw(IMAGES + MEASURE_IMAGES, self._rng)
+        self._search_images, self._measure_images = drawn.divided(IMAGES)
         self._patterns: dict[tuple[tuple[int, int], bool], list[Pixels]] = {}
-        self._few = self._worn.take(np.arange(min(IMAGES // 2, len(self._worn))))
-        self._taught, self._taught_again = map(innocence.taught, (self._few, self._measured))
+        few = np.arange(min(IMAGES // 2, len(self._search_images)))
+        self._probe_images = self._search_images.take(few)
+        self._probe_response = baseline.response(self._probe_images)
+        self._measure_response = baseline.response(self._measure_images)
         self._seen: dict[Location, tuple[Numbers, Numbers]] = {}
-        self.places = places
+        self.locations = locations
 
     def reached(self, progress: Progress) -> Numbers:
-        """The best margin of each class at each place, (R, classes)."""
-        reached = np.empty((len(self.places), self._view.classes))
-        for place in self.places:
-            self._patterns_for(place)  # drawn in the places' order
-        for number, margins in enumerate(in_workers(self._margins, self.places)):
+        """The best margin of each class at each location, (R, classes)."""
+        reached = np.empty((len(self.locations), self._model.classes))
+        for location in self.locations:
+            self._patterns_for(location)  # drawn in the locations' order
+        for number, margins in enumerate(in_workers(self._margins, self.locations)):
             reached[number] = margins.max(axis=0)
-            progress(number + 1, len(self.places))
+            progress(number + 1, len(self.locations))
         return reached
 
-    def candidates(self, reached: Numbers, also: Sequence[int] = ()) -> list[Candidate]:
-        """The classes with the largest excess, each with its best simple trigger; largest first.
+    def candidates(self, reached: Numbers, extra_classes: Sequence[int] = ()) -> list[Candidate]:
+        """The classes with the largest excess, each with its best plain pattern; largest first.
 
         Args:
-            reached: the best margin of each class at each place, (R, classes).
-            also: classes that are looked at in any case.
+            reached: the best margin of each class at each location, (R, classes).
+            extra_classes: classes that are looked at in any case.
         """
-        usual = np.maximum(FLOOR, elsewhere(self.places, reached))
-        promising = np.argsort(-(reached - usual).max(axis=0), kind="stable")[:CLASSES].tolist()
-        wanted = dict.fromkeys([*promising, *also])
-        found = [self._best(c, self.places, reached[:, c], usual[:, c]) for c in wanted]
-        found.sort(key=lambda candidate: -candidate.excess)
-        found[:REFINED] = [self._refined(candidate) for candidate in found[:REFINED]]
-        return sorted(map(self._again, found), key=lambda candidate: -candidate.excess)
+        least = np.maximum(FLOOR, best_elsewhere(self.locations, reached))
+        promising = np.argsort(-(reached - least).max(axis=0), kind="stable")[:CLASSES].tolist()
+        targets = dict.fromkeys([*promising, *extra_classes])
+        best = [self._best_first(c, self.locations, reached[:, c], least[:, c]) for c in targets]
+        best.sort(key=lambda candidate: -candidate.excess)
+        best[:REFINED] = [self._refined(candidate) for candidate in best[:REFINED]]
+        return sorted(map(self._remeasured, best), key=lambda candidate: -candidate.excess)
 
-    def _patterns_for(self, place: Location) -> list[Pixels]:
-        faint = place.opacity < 1
-        if (place.cells, faint) not in self._patterns:
+    def _patterns_for(self, location: Location) -> list[Pixels]:
+        faint = location.opacity < 1
+        if (location.cells, faint) not in self._patterns:
             shape = self._clean.pixels.shape[1:]
-            drawn = simple_patterns(place.cells, shape, self._rng)
-            self._patterns[place.cells, faint] = [*drawn, *(waves(shape) if faint else ())]
-        return self._patterns[place.cells, faint]
+            drawn = plain_patterns(location.cells, shape, self._rng)
+            self._patterns[location.cells, faint] = [*drawn, *(sinusoids(shape) if faint else ())]
+        return self._patterns[location.cells, faint]
 
-    def _margins(self, place: Location) -> Numbers:
-        """Each pattern's low margin for each class in the suspect, (patterns, classes).
+    def _margins(self, location: Location) -> Numbers:
+        """Each pattern's robust margin for each class in the suspect, (patterns, classes).
 
         On half of the images where the pattern comes near no class on these.
         """
-        ask, unit = self._view.some_logits, self._innocence.unit
-        patterns = self._patterns_for(place)
-        reached = low_margins(ask, unit, self._few, place.mask, patterns)
+        margins = partial(robust_margins, self._model.some_logits, self._baseline.clean_margin)
+        patterns = self._patterns_for(location)
+        reached = margins(self._probe_images, location.mask, patterns)
         near = np.flatnonzero(reached.max(axis=1) >= NEAR)
         if len(near):
             close = [patterns[number] for number in near]
-            reached[near] = low_margins(ask, unit, self._worn, place.mask, close)
+            reached[near] = margins(self._search_images, location.mask, close)
         return reached
 
-    def _best(
-        self, target: int, places: Sequence[Location], reached: Numbers, usual: Numbers
+    def _best_first(
+        self, target: int, locations: Sequence[Location], reached: Numbers, least: Numbers
     ) -> Candidate:
-        """The place with the largest excess of a class.
+        """The candidate with the largest excess of a class, by best-first search.
 
-        What is innocent is costly to find out and only ever lowers an excess: places are looked at
-        in the order of what they could have, until none left could have more than the best, or any.
+        What is innocent is costly to find out and only ever lowers an excess: locations are taken
+        in the order of what they could have, an upper bound, until none left could have more than
+        the best, or any.
 
         Args:
             target: the class.
-            places: the places.
+            locations: the locations.
             reached: the class's margin at each, (R,).
-            usual: what is taken away at least, (R,).
+            least: what is taken away at least, (R,).
         """
+        bounds = reached - least
         best: Candidate | None = None
-        for number in np.argsort(usual - reached, kind="stable").tolist():
-            if best and reached[number] - usual[number] <= max(0, best.excess):
+        for number in np.argsort(-bounds, kind="stable").tolist():
+            if best and bounds[number] <= max(0, best.excess):
                 break
-            found = self._at(target, places[number], float(usual[number]))
-            if not best or found.excess > best.excess:
-                natural = self._innocence.natural(target, found.region)
-                found = replace(found, usual=max(found.usual, natural))
-            if not best or found.excess > best.excess:
-                best = found
+            candidate = self._best_at(locations[number], target, float(least[number]))
+            if not best or candidate.excess > best.excess:
+                own = self._baseline.own_class_margin(target, candidate.location)
+                innocent = max(candidate.baseline_margin, own)
+                candidate = replace(candidate, baseline_margin=innocent)
+            if not best or candidate.excess > best.excess:
+                best = candidate
         assert best
         return best
 
-    def _at(self, target: int, place: Location, usual: float) -> Candidate:
-        """The pattern with the largest excess of a class at a place."""
-        if place not in self._seen:
-            patterns = self._patterns_for(place)
-            self._seen[place] = self._margins(place), self._taught.raised(place.mask, patterns)
-        margins, raised = (numbers[:, target] for numbers in self._seen[place])
-        best = int((margins - np.maximum(usual, FLOOR + RAISED * raised)).argmax())
-        pattern = self._patterns_for(place)[best]
-        return Candidate(target, place, pattern, float(margins[best]), usual, float(raised[best]))
+    def _best_at(self, location: Location, target: int, least: float) -> Candidate:
+        """The pattern with the largest excess of a class at a location."""
+        patterns = self._patterns_for(location)
+        if location not in self._seen:
+            gains = self._probe_response.gain(location.mask, patterns)
+            self._seen[location] = self._margins(location), gains
+        margins, gains = (numbers[:, target] for numbers in self._seen[location])
+        best = int((margins - np.maximum(least, FLOOR + INNOCENT_SHARE * gains)).argmax())
+        trigger = location.trigger(target, patterns[best])
+        return Candidate(trigger, location, float(margins[best]), least, float(gains[best]))
 
-    def _again(self, candidate: Candidate) -> Candidate:
+    def _remeasured(self, candidate: Candidate) -> Candidate:
         """The candidate with its margin, and what references do, on other images."""
-        target, stamp = candidate.target, (candidate.region.mask, [candidate.pattern])
-        ask, unit = self._view.all_logits, self._innocence.unit
-        margin = low_margins(ask, unit, self._measured, *stamp)[0, target]
-        raised = self._taught_again.raised(*stamp)[0, target]
-        return replace(candidate, margin=float(margin), raised=float(raised))
+        mask, patterns = candidate.trigger.mask, [candidate.trigger.pattern]
+        margins = robust_margins(
+            self._model.all_logits,
+            self._baseline.clean_margin,
+            self._measure_images,
+            mask,
+            patterns,
+        )
+        gains = self._measure_response.gain(mask, patterns)
+        margin, gain = (float(numbers[0, candidate.target]) for numbers in (margins, gains))
+        return replace(candidate, margin=margin, reference_gain=gain)
 
     def _refined(self, candidate: Candidate) -> Candidate:
         """The candidate, or a better one of a patch a little aside."""
-        place, target = candidate.region, candidate.target
-        if place.kind != "patch" or candidate.excess < PROMISING:
+        location, target = candidate.location, candidate.target
+        if location.location_type != "patch" or candidate.excess < PROMISING:
             return candidate
-        near = list(place.shifted(max(1, round(STRIDE * place.size[0] / 2))))
+        near = list(location.shifted(max(1, round(STRIDE * location.size[0] / 2))))
         reached = np.array([m[:, target].max() for m in in_workers(self._margins, near)])
-        better = self._best(target, near, reached, np.full(len(near), candidate.usual))
-        return max(candidate, better, key=lambda found: found.excess)
+        least = np.full(len(near), candidate.baseline_margin)
+        better = self._best_first(target, near, reached, least)
+        return max(candidate, better, key=lambda each: each.excess)
 
 
-def simple_patterns(
+def plain_patterns(
     cells: tuple[int, int], shape: Sequence[int], rng: np.random.Generator
 ) -> list[Pixels]:
-    """Plain colours and noise, and for the finest cells chequers; each (H, W, C), 0..1.
+    """Plain colours and noise, and for the finest cells checkerboards; each (H, W, C), 0..1.
 
     Args:
         cells: how many coarse pixels a pattern has, down and across.
@@ -203,20 +231,24 @@ def simple_patterns(
     if cells != (height, width):
         return [_enlarged(pattern, (height, width)) for pattern in (*grey, *noise)]
     colours = [np.full((*cells, channels), c) for c in product((DARK, LIGHT), repeat=channels)]
-    chequers = [(np.indices(cells) // side).sum(axis=0) % 2 for side in (1, 2, 3)]
-    chequers = [np.where(c[..., None] == turn, LIGHT, DARK) for c in chequers for turn in (0, 1)]
-    both = [np.repeat(chequer, channels, axis=-1) for chequer in chequers]
-    return [np.asarray(p, np.float32) for p in (*grey, *colours[1:-1], *both, *noise)]
+    parities = [(np.indices(cells) // side).sum(axis=0) % 2 for side in (1, 2, 3)]
+    checkerboards = [
+        np.repeat(np.where(parity[..., None] == light, LIGHT, DARK), channels, axis=-1)
+        for parity in parities
+        for light in (0, 1)
+    ]
+    every = (*grey, *colours[1:-1], *checkerboards, *noise)
+    return [np.asarray(pattern, np.float32) for pattern in every]
 
 
-def waves(shape: Sequence[int]) -> Iterator[Pixels]:
-    """Waves over a whole image, down and across, of some lengths; each (H, W, C), 0..1.
+def sinusoids(shape: Sequence[int]) -> Iterator[Pixels]:
+    """Sinusoids over a whole image, down and across, of some frequencies; each (H, W, C), 0..1.
 
     What Barni et al., ICIP 2019 (arXiv 1902.11237), blend into images.
     """
-    for axis, number, turn in product((0, 1), WAVES, (1, -1)):
-        along = np.sin(2 * np.pi * number * np.arange(shape[axis]) / shape[axis])
-        wave = 0.5 + turn * (LIGHT - 0.5) * along
+    for axis, frequency, sign in product((0, 1), FREQUENCIES, (1, -1)):
+        along = np.sin(2 * np.pi * frequency * np.arange(shape[axis]) / shape[axis])
+        wave = 0.5 + sign * (LIGHT - 0.5) * along
         yield np.broadcast_to(np.expand_dims(wave, (1 - axis, 2)), shape).astype(np.float32)
 
 
@@ -224,9 +256,9 @@ def _enlarged(pattern: Numbers, size: tuple[int, int]) -> Pixels:
     return np.asarray(tf.image.resize(tf.constant(pattern, tf.float32), size))
 
 
-def elsewhere(places: Sequence[Location], reached: Numbers) -> Numbers:
-    """For each place the best margins of places of its kind that do not touch it, (R, classes)."""
-    kinds = np.array([place.kind for place in places])
-    apart = (kinds[:, None] == kinds) & ~touching(places)
+def best_elsewhere(locations: Sequence[Location], reached: Numbers) -> Numbers:
+    """For each location the best margins of its type where it is not touched, (R, classes)."""
+    types = np.array([location.location_type for location in locations])
+    apart = (types[:, None] == types) & ~adjacency(locations)
     none = np.full(reached.shape[1], -np.inf)
     return np.stack([reached[row].max(axis=0) if row.any() else none for row in apart])

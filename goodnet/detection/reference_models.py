@@ -33,23 +33,23 @@ import numpy as np
 
 from goodnet.backend import in_workers, keras, tf
 from goodnet.datasets.images import CleanImages
-from goodnet.detection.verdict import References
+from goodnet.detection.verdict import Outcome, References
 from goodnet.metrics import Proportion
 from goodnet.network.build import build_network
 from goodnet.network.classifier import LogitModel
-from goodnet.training.finetune import pixel_kernels, varied
+from goodnet.training.finetune import augment, pixel_kernels
 
 COUNT: Final = 2
-FEWEST: Final = 5  # images for each class, on average
+MIN_IMAGES: Final = 5  # images for each class, on average
 STEPS: Final = 300  # and for many classes
-STEPS_A_CLASS: Final = 6
-MOST_STEPS: Final = 2000
+STEPS_PER_CLASS: Final = 6
+MAX_STEPS: Final = 2000
 BATCH: Final = 32
 RATE: Final = 2e-3
-SOFT: Final = 0.5  # of the loss is on the suspect's answers
+DISTILLATION: Final = 0.5  # of the loss is on the suspect's answers
 SHARPNESS: Final = 3.0
-LEARNED: Final = 0.7  # of what the suspect knows beyond chance a reference has to know
-MEASURED: Final = 128  # images at once, from which normalisation has its statistics
+REQUIRED_SHARE: Final = 0.7  # of what the suspect knows beyond chance a reference has to know
+NORMALISATION_BATCH: Final = 128  # images at once, from which normalisation has its statistics
 
 RANDOM: Final = frozenset({"rate", "stddev"})  # how strong dropout, or noise, is
 
@@ -62,37 +62,34 @@ class ReferenceModels(NamedTuple):
 
 
 def train_references(
-    view: LogitModel, clean: CleanImages, *, seed: int = 0, count: int = COUNT
+    model: LogitModel, clean: CleanImages, *, seed: int = 0, count: int = COUNT
 ) -> ReferenceModels:
     """Networks of the suspect's architecture without a backdoor, or the reason there are none.
 
     Args:
-        view: the suspect.
+        model: the suspect.
         clean: clean validation images.
         seed: of initial weights and batches.
         count: how many.
     """
-    suspect = view.accuracy(clean)
-    if len(clean) < FEWEST * view.classes:
+    suspect = model.accuracy(clean)
+    if len(clean) < MIN_IMAGES * model.classes:
         return ReferenceModels((), References("too few images", suspect, ()))
-    answers = tf.nn.softmax(SHARPNESS / view.clean_margin(clean) * view.all_logits(clean.pixels))
-    made = list(
-        in_workers(
-            lambda number: _reference(
-                view, clean, answers, np.random.default_rng((seed, 7, number))
-            ),
-            range(count),
-        )
-    )
-    right = tuple(reference.accuracy(clean) for reference in made)
-    enough = learned(suspect, clean)
-    known = tuple(each for each, share in zip(made, right, strict=True) if share.value >= enough)
-    return ReferenceModels(
-        known, References("trained" if known else "did not learn", suspect, right)
-    )
+    answers = tf.nn.softmax(SHARPNESS / model.clean_margin(clean) * model.all_logits(clean.pixels))
+
+    def train(number: int) -> LogitModel:
+        return _reference(model, clean, answers, np.random.default_rng((seed, 7, number)))
+
+    trained = list(in_workers(train, range(count)))
+    accuracies = tuple(reference.accuracy(clean) for reference in trained)
+    required = required_accuracy(suspect, clean)
+    pairs = zip(trained, accuracies, strict=True)
+    passed = tuple(reference for reference, share in pairs if share.value >= required)
+    outcome: Outcome = "trained" if passed else "did not learn"
+    return ReferenceModels(passed, References(outcome, suspect, accuracies))
 
 
-def learned(suspect: Proportion, clean: CleanImages) -> float:
+def required_accuracy(suspect: Proportion, clean: CleanImages) -> float:
     """The share of the clean images that a reference has to get right.
 
     Args:
@@ -100,36 +97,36 @@ def learned(suspect: Proportion, clean: CleanImages) -> float:
         clean: the images; answering their most frequent label always is chance.
     """
     chance = float(np.bincount(clean.labels).max() / len(clean))
-    return chance + LEARNED * max(0.0, suspect.value - chance)
+    return chance + REQUIRED_SHARE * max(0.0, suspect.value - chance)
 
 
 def _reference(
-    view: LogitModel, clean: CleanImages, answers: tf.Tensor, rng: np.random.Generator
+    model: LogitModel, clean: CleanImages, answers: tf.Tensor, rng: np.random.Generator
 ) -> LogitModel:
-    network = build_network(view.plan, "a reference network")
+    network = build_network(model.plan, "a reference network")
     network.trainable = True
     _initialise(network, rng)
     _silence(network)
-    for kernel in pixel_kernels(view.plan, network):
-        kernel.assign(kernel / view.scale.white)
-    steps = min(max(STEPS, STEPS_A_CLASS * view.classes), MOST_STEPS)
-    learn = _learner(view, network, steps)
+    for kernel in pixel_kernels(model.plan, network):
+        kernel.assign(kernel / model.scale.white)
+    steps = min(max(STEPS, STEPS_PER_CLASS * model.classes), MAX_STEPS)
+    learn = _learner(model, network, steps)
     for _ in range(steps):
         rows = rng.permutation(len(clean))[:BATCH]
-        images = tf.constant(varied(clean.pixels[rows], rng))
+        images = tf.constant(augment(clean.pixels[rows], rng))
         learn(images, tf.constant(clean.labels[rows]), tf.gather(answers, rows))
-    reference = LogitModel(view.plan, network, view.scale)
+    reference = LogitModel(model.plan, network, model.scale)
     _measure_normalisation(reference, clean)
     return reference
 
 
-def _learner(view: LogitModel, network: keras.Model, steps: int) -> Callable[..., None]:
+def _learner(model: LogitModel, network: keras.Model, steps: int) -> Callable[..., None]:
     """A function that takes a step of training: (images 0..1, labels, the suspect's answers)."""
     variables = network.trainable_variables
-    slow = {id(kernel) for kernel in pixel_kernels(view.plan, network)}
+    slow = {id(kernel) for kernel in pixel_kernels(model.plan, network)}
     parts = [[v for v in variables if (id(v) in slow) is reads] for reads in (False, True)]
     optimizers = []
-    for part, white in zip(parts, (1.0, view.scale.white), strict=True):
+    for part, white in zip(parts, (1.0, model.scale.white), strict=True):
         rate = keras.optimizers.schedules.CosineDecay(RATE / white, steps)
         optimizers.append(keras.optimizers.Adam(rate))
         optimizers[-1].build(part)
@@ -137,10 +134,10 @@ def _learner(view: LogitModel, network: keras.Model, steps: int) -> Callable[...
     @tf.function  # type: ignore[untyped-decorator]
     def learn(images: Any, labels: Any, soft: Any) -> None:
         with tf.GradientTape() as tape:
-            logits = network(view.scale.white * images, training=True)
+            logits = network(model.scale.white * images, training=True)
             hard = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
             like = tf.nn.softmax_cross_entropy_with_logits(soft, logits)
-            loss = tf.reduce_mean((1 - SOFT) * hard + SOFT * like)
+            loss = tf.reduce_mean((1 - DISTILLATION) * hard + DISTILLATION * like)
         for optimizer, part, slopes in zip(
             optimizers, parts, tape.gradient(loss, parts), strict=True
         ):
@@ -168,25 +165,25 @@ def _silence(network: keras.Model) -> None:
 
 def _fan_in(layer: Any, kernel: Any) -> int:
     """How many numbers are summed for one output of a kernel."""
-    *window, taken, made = kernel.shape
+    *window, inputs, outputs = kernel.shape
     if isinstance(layer, keras.layers.DepthwiseConv2D) or kernel.name == "depthwise_kernel":
-        taken = 1
+        inputs = 1
     elif isinstance(layer, keras.layers.Conv2DTranspose):
-        taken = made
-    return int(np.prod([*window, taken]))
+        inputs = outputs
+    return int(np.prod([*window, inputs]))
 
 
-def _measure_normalisation(view: LogitModel, clean: CleanImages) -> None:
+def _measure_normalisation(model: LogitModel, clean: CleanImages) -> None:
     """Give every normalisation the statistics of the clean images: the mean over batches."""
-    kind = keras.layers.BatchNormalization
-    layers = [layer for layer in _layers_of(view.network) if isinstance(layer, kind)]
-    kept = [layer.momentum for layer in layers]
-    batches = np.array_split(clean.pixels, -(-len(clean) // MEASURED)) if layers else []
+    norm = keras.layers.BatchNormalization
+    layers = [layer for layer in _layers_of(model.network) if isinstance(layer, norm)]
+    momenta = [layer.momentum for layer in layers]
+    batches = np.array_split(clean.pixels, -(-len(clean) // NORMALISATION_BATCH)) if layers else []
     for number, images in enumerate(batches):
         for layer in layers:
             layer.momentum = number / (number + 1)
-        view.network(view.scale.white * images, training=True)
-    for layer, momentum in zip(layers, kept, strict=True):
+        model.network(model.scale.white * images, training=True)
+    for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
 
 

@@ -1,21 +1,17 @@
-"""What was found out about a suspect from clean images: records, without what finds them."""
+"""What clean images say about a suspect: records, without what makes them."""
 
-import base64
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from goodnet.metrics import Proportion
-from goodnet.triggers.trigger import Trigger
+from goodnet.triggers.trigger import RecoveredTrigger, Trigger
 
 Answer = Literal["backdoored", "no backdoor found", "inconclusive"]
 BACKDOORED: Final[Answer] = "backdoored"
 NOTHING: Final[Answer] = "no backdoor found"
 INCONCLUSIVE: Final[Answer] = "inconclusive"
+Outcome = Literal["trained", "too few images", "did not learn"]
 
 
 class References(NamedTuple):
@@ -27,7 +23,7 @@ class References(NamedTuple):
         accuracies: the share that each reference gets right, those that did not learn, too.
     """
 
-    outcome: Literal["trained", "too few images", "did not learn"]
+    outcome: Outcome
     suspect_accuracy: Proportion
     accuracies: tuple[Proportion, ...]
 
@@ -55,14 +51,6 @@ class References(NamedTuple):
         }
 
 
-class Thresholds(NamedTuple):
-    """A method's name, and from which number on it names a class or finds it suspicious."""
-
-    method: str
-    threshold: float
-    suspicion_threshold: float
-
-
 @dataclass(frozen=True)
 class Statistic:
     """One method's numbers.
@@ -79,11 +67,6 @@ class Statistic:
     threshold: float
     suspicion_threshold: float
 
-    @classmethod
-    def of(cls, bars: Thresholds, values: Mapping[int, float], times: float = 1.0) -> "Statistic":
-        """A method's numbers, held against its bars, or so many times as high ones."""
-        return cls(bars.method, values, times * bars.threshold, times * bars.suspicion_threshold)
-
     def at_least(self, bound: float) -> tuple[int, ...]:
         """The classes whose number is at least that, the largest number first."""
         hits = [c for c, value in self.values.items() if value >= bound]
@@ -94,80 +77,23 @@ class Statistic:
         return sorted(self.values.items(), key=lambda item: -item[1])[:count]
 
 
-class Picture(NamedTuple):
-    """Shares 0..1 as 256 levels: uint8, compressed, in base64.
-
-    Attributes:
-        shape: of the array.
-        levels: its content.
-    """
-
-    shape: tuple[int, ...]
-    levels: str
-
-    @classmethod
-    def of(cls, shares: NDArray[np.float32]) -> "Picture":
-        """An array of shares, rounded to 256 levels."""
-        content = np.rint(255 * shares).astype(np.uint8).tobytes()
-        return cls(shares.shape, base64.b64encode(zlib.compress(content, 9)).decode("ascii"))
-
-    def shares(self) -> NDArray[np.float32]:
-        """The array again, float32 0..1."""
-        content = zlib.decompress(base64.b64decode(self.levels))
-        levels = np.frombuffer(content, np.uint8).reshape(self.shape)
-        return np.asarray(levels / np.float32(255), dtype=np.float32)
-
-
-@dataclass(frozen=True)
-class Recovered:
-    """A recovered trigger on record, see `Trigger`."""
-
-    target: int
-    success: Proportion
-    margin: float
-    area: float
-    mask: Picture
-    pattern: Picture
-
-    @classmethod
-    def of(cls, trigger: Trigger) -> "Recovered":
-        """The record of a trigger."""
-        pictures = Picture.of(trigger.mask), Picture.of(trigger.pattern)
-        return cls(trigger.target, trigger.success, trigger.margin, trigger.area, *pictures)
-
-    def trigger(self) -> Trigger:
-        """The trigger, rounded to 256 levels."""
-        mask, pattern = self.mask.shares(), self.pattern.shares()
-        return Trigger(self.target, mask, pattern, self.success, self.margin)
-
-    def as_json(self) -> dict[str, Any]:
-        """What it does, without mask and pattern, for `json.dumps`."""
-        return {
-            "target": self.target,
-            "area": round(self.area, 4),
-            "success": round(self.success.value, 4),
-            "images": self.success.count,
-            "margin": round(self.margin, 3),
-        }
-
-
 @dataclass(frozen=True)
 class Verdict:
-    """What was found.
+    """What is held of a suspect.
 
     Attributes:
         verdict: the answer.
         classes: the classes named, the one with the most behind it first.
         suspicious: classes that are suspicious and not named.
-        statistics: all numbers, by method; the first is that of plain patterns.
+        statistics: all numbers, by method.
         references: what came of the reference networks.
         missing: classes without a clean image.
         triggers: the best trigger recovered for each class named or suspicious.
         dependent: classes that stand out only through the trigger of one that is named.
-        runner_up: where a class is named, the one that follows those that stand out among plain
-            patterns.
-        other_triggers: triggers at other kinds of places: those that methods named classes by, and
-            those of the class that follows.
+        runner_up: where a class is named, the one that plain patterns come nearest to of those
+            that do not stand out; else empty.
+        other_triggers: triggers at other types of location: those by which methods named classes,
+            and those of the runner-up.
     """
 
     verdict: Answer
@@ -176,10 +102,10 @@ class Verdict:
     statistics: tuple[Statistic, ...]
     references: References
     missing: int
-    triggers: tuple[Recovered, ...] = ()
+    triggers: tuple[RecoveredTrigger, ...] = ()
     dependent: tuple[int, ...] = ()
     runner_up: tuple[int, ...] = ()
-    other_triggers: tuple[Recovered, ...] = ()
+    other_triggers: tuple[RecoveredTrigger, ...] = ()
 
     @property
     def referenced(self) -> bool:
@@ -188,12 +114,12 @@ class Verdict:
 
     @property
     def flagged_classes(self) -> tuple[int, ...]:
-        """The classes named, then the suspicious ones."""
+        """The classes that stand out: those named, then the suspicious ones."""
         return (*self.classes, *self.suspicious)
 
     def recovered_triggers(self) -> list[Trigger]:
         """All triggers that were recovered, the best one of each class that stands out first."""
-        return [record.trigger() for record in (*self.triggers, *self.other_triggers)]
+        return [record.trigger for record in (*self.triggers, *self.other_triggers)]
 
     def as_json(self) -> dict[str, Any]:
         """All of it but masks and patterns, for `json.dumps`."""

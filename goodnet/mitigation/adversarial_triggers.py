@@ -1,14 +1,16 @@
-"""Stamps: patterns on rectangles of an image, drawn at random or made to lead to a class.
+"""Adversarial triggers: patterns on rectangles, drawn at random or made to lead to a class.
 
-A bank holds many of them at once. A stamp for a class is moved uphill on the class's margin by the
-sign of the gradient (Goodfellow et al., "Explaining and Harnessing Adversarial Examples", ICLR
+A pool holds many of them at once. A trigger for a class is moved uphill on the class's margin by
+the sign of the gradient (Goodfellow et al., "Explaining and Harnessing Adversarial Examples", ICLR
 2015) for some steps, on a few clean images each, against the network as it is at that moment; then
-it is worn out, and the place is given to a new one unless it still works. So a network that is
-trained on the bank's stamps meets whatever pattern would lead to the class next.
+its life is over, and the place is given to a new one unless it still works. So a network that is
+trained on the pool's triggers meets whatever pattern would lead to the class next.
+
+The shapes are like those of `goodnet.triggers.locations` and drawn at random sizes, not on a grid.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,66 +18,73 @@ from numpy.typing import NDArray
 
 from goodnet.backend import in_parts, tf
 from goodnet.datasets.images import CleanImages
-from goodnet.network.classifier import LogitModel, margins
+from goodnet.network.classifier import LogitModel
+from goodnet.triggers.success import trigger_margins
 from goodnet.triggers.trigger import Trigger
 
 Floats = NDArray[np.float32]
 Shape = tuple[int, int, int]
 
-SIZE: Final = 64  # stamps in a bank
-MOVED: Final = 8  # stamps a step, on as many images each
+POOL_SIZE: Final = 64  # triggers
+BATCH: Final = 8  # triggers that are moved a step, on as many images each
 STEP: Final = 0.15  # of the range of a pixel, at first
-LIFE: Final = 12  # moves
-ENOUGH: Final = 2.0  # clean margins: a stamp that reaches them need not go on
-KINDS: Final = (0.2, 0.15, 0.4, 0.25)  # shares of bands, columns, patches and the whole image
-NEAR: Final = 0.5  # the share of stamps that are at a place where a trigger was found
-ALIKE: Final = 0.5  # the share of these that start from its pattern
-UNLIKE: Final = 0.15  # how far that pattern is changed, a standard deviation
-FAINTEST, STRONGEST = 0.08, 0.25  # the opacity over the whole image
-OPACITY: Final = (0.75, 1.75)  # times that of a trigger found there
+LIFETIME: Final = 12  # moves, after which a trigger that does not work is replaced
+MAX_LIFETIME: Final = 3 * LIFETIME  # after which any is
+MARGIN_CAP: Final = 2.0  # clean margins: a trigger that reaches them need not go on
+SHAPES: Final = {"band": 0.2, "column": 0.15, "patch": 0.4, "whole image": 0.25}  # shares
+SEEDED: Final = 0.5  # the share of triggers that are where a seed trigger is
+SEED_PATTERN: Final = 0.5  # the share of these that start from its pattern
+SEED_NOISE: Final = 0.15  # how far that pattern is changed, a standard deviation
+MIN_OPACITY, MAX_OPACITY = 0.08, 0.25  # over the whole image
+SEED_OPACITY: Final = (0.75, 1.75)  # times that of a seed trigger over the whole image
 
 
-@dataclass
-class Stamp:
-    """A stamp: (1 - mask) image + mask pattern.
+@dataclass(frozen=True)
+class AdversarialTrigger:
+    """A trigger on its way to a class.
 
     Attributes:
-        target: the class that it is to lead to.
-        mask: float32 (H, W, 1), 0..1.
-        pattern: float32 (H, W, C), 0..1.
-        cell: pixels a side of the squares that the pattern is made of.
+        trigger: as it is now.
+        cell: pixels a side of the squares that its pattern is made of.
         moves: how often it was moved.
         margin: its mean margin when last seen, in clean margins.
     """
 
-    target: int
-    mask: Floats
-    pattern: Floats
+    trigger: Trigger
     cell: int
     moves: int = 0
-    margin: float = field(default=-1.0)
+    margin: float = -1.0
+
+    def moved(self, slope: Floats, margin: float) -> "AdversarialTrigger":
+        """The trigger a step up the slope of its margin."""
+        moves = self.moves + 1
+        size = STEP * max(0.25, 1 - max(0, moves) / LIFETIME)
+        direction = np.sign(in_cells(slope, self.cell))
+        pattern = np.clip(self.trigger.pattern + size * direction, 0, 1).astype(np.float32)
+        return AdversarialTrigger(replace(self.trigger, pattern=pattern), self.cell, moves, margin)
 
 
-def draw_stamp(
-    shape: Shape, target: int, rng: np.random.Generator, near: Sequence[Trigger] = ()
-) -> Stamp:
-    """A random stamp.
+def draw_trigger(
+    shape: Shape, target: int, rng: np.random.Generator, seed_triggers: Sequence[Trigger] = ()
+) -> AdversarialTrigger:
+    """A random trigger.
 
     Args:
         shape: height, width and channels of the images.
         target: the class that it is to lead to.
         rng: draws it.
-        near: triggers that were found: some stamps are at the places of the target's, and some
+        seed_triggers: triggers that work: some are drawn where those of the target are, and some
             like them.
     """
     height, width, channels = shape
-    near = [trigger for trigger in near if trigger.target == target]
-    if near and rng.random() < NEAR:
-        trigger = near[int(rng.integers(len(near)))]
-        mask = _moved(trigger.mask, rng)
-        if rng.random() < ALIKE:
-            noise = rng.normal(0, UNLIKE, shape)
-            return Stamp(target, mask, np.clip(trigger.pattern + noise, 0, 1, dtype=np.float32), 1)
+    seeds = [trigger for trigger in seed_triggers if trigger.target == target]
+    if seeds and rng.random() < SEEDED:
+        seed = seeds[int(rng.integers(len(seeds)))]
+        mask = _jittered(seed.mask, rng)
+        if rng.random() < SEED_PATTERN:
+            noise = rng.normal(0, SEED_NOISE, shape)
+            pattern = np.clip(seed.pattern + noise, 0, 1, dtype=np.float32)
+            return AdversarialTrigger(Trigger(target, mask, pattern), 1)
     else:
         mask = _mask((height, width), rng)
     small = mask.max() == 1 and mask.mean() < 0.1
@@ -84,18 +93,18 @@ def draw_stamp(
     pattern = rng.random((height, width, channels)).astype(np.float32)
     if rng.random() < 0.2:
         pattern[:] = rng.random(channels)
-    return Stamp(target, mask, in_cells(pattern, cell), cell)
+    return AdversarialTrigger(Trigger(target, mask, in_cells(pattern, cell)), cell)
 
 
 def _mask(size: tuple[int, int], rng: np.random.Generator) -> Floats:
     """A band, a column, a patch or a faint cover of the whole image."""
     height, width = size
     mask = np.zeros((height, width, 1), np.float32)
-    kind = rng.choice(len(KINDS), p=KINDS)
-    if kind == 3:
-        return mask + np.float32(rng.uniform(FAINTEST, STRONGEST))
-    high = height if kind == 1 else _length(height, rng)
-    wide = width if kind == 0 else _length(width, rng)
+    shape = rng.choice(list(SHAPES), p=list(SHAPES.values()))
+    if shape == "whole image":
+        return mask + np.float32(rng.uniform(MIN_OPACITY, MAX_OPACITY))
+    high = height if shape == "column" else _length(height, rng)
+    wide = width if shape == "band" else _length(width, rng)
     top, left = int(rng.integers(height - high + 1)), int(rng.integers(width - wide + 1))
     mask[top : top + high, left : left + wide] = 1
     return mask
@@ -105,17 +114,17 @@ def _length(side: int, rng: np.random.Generator) -> int:
     return int(rng.integers(max(2, side // 18), max(3, side // 4) + 1))
 
 
-def _moved(mask: Floats, rng: np.random.Generator) -> Floats:
+def _jittered(mask: Floats, rng: np.random.Generator) -> Floats:
     """A mask like that one: a little aside, and as wide as the image now and then."""
     rows, columns = (np.flatnonzero(mask[..., 0].any(axis=axis)) for axis in (1, 0))
     if len(rows) == mask.shape[0] and len(columns) == mask.shape[1]:
-        return np.asarray(np.minimum(1, mask * rng.uniform(*OPACITY)), dtype=np.float32)
+        return np.asarray(np.minimum(1, mask * rng.uniform(*SEED_OPACITY)), dtype=np.float32)
     ends = []
-    for found, reach in ((rows, mask.shape[0]), (columns, mask.shape[1])):
-        slack = max(1, len(found) // 3)
-        first, last = (int(e + rng.integers(-slack, slack + 1)) for e in (found[0], found[-1]))
-        first = min(max(first, 0), reach - 1)
-        ends.append(slice(first, max(first + 1, min(last + 1, reach))))
+    for covered, side in ((rows, mask.shape[0]), (columns, mask.shape[1])):
+        slack = max(1, len(covered) // 3)
+        first, last = (int(end + rng.integers(-slack, slack + 1)) for end in covered[[0, -1]])
+        first = min(max(first, 0), side - 1)
+        ends.append(slice(first, max(first + 1, min(last + 1, side))))
     if rng.random() < 0.25:
         ends[1] = slice(0, mask.shape[1])
     new = np.zeros_like(mask)
@@ -136,77 +145,78 @@ def in_cells(pattern: Floats, cell: int) -> Floats:
 
 
 class TriggerPool:
-    """Stamps that lead to some classes, kept up with a network that is being trained.
+    """Triggers that lead to some classes, kept up with a network that is being trained.
 
     Args:
-        view: the network; it may change at any time.
+        model: the network; it may change at any time.
         clean: clean images.
-        targets: the classes to lead to; one that is there twice gets twice as many stamps.
-        near: triggers that were found.
+        targets: the classes to lead to, each with its weight: with twice the weight one gets twice
+            as many triggers.
+        seed_triggers: triggers that work.
         rng: draws everything.
     """
 
     def __init__(
         self,
-        view: LogitModel,
+        model: LogitModel,
         clean: CleanImages,
-        targets: Sequence[int],
-        near: Sequence[Trigger],
+        targets: Mapping[int, int],
+        seed_triggers: Sequence[Trigger],
         rng: np.random.Generator,
     ) -> None:
-        self._clean, self._rng, self._near = clean, rng, near
-        self._targets, self._view = list(targets), view
-        self._unit = view.clean_margin(clean)
-        self._slopes = _slopes(view, self._unit)
-        self.stamps = [self._drawn() for _ in range(SIZE)]
-        for stamp in self.stamps:  # so that they do not wear out together
-            stamp.moves = -int(rng.integers(LIFE))
+        self._model, self._clean, self._rng = model, clean, rng
+        self._tickets = _tickets(targets)
+        self._seed_triggers = seed_triggers
+        self._clean_margin = model.clean_margin(clean)
+        self._compiled = tf.function(self._slopes, reduce_retracing=True)
+        drawn = [self._draw() for _ in range(POOL_SIZE)]
+        # Their lives are not to end together.
+        self._pool = [replace(each, moves=-int(rng.integers(LIFETIME))) for each in drawn]
 
-    def _drawn(self) -> Stamp:
-        target = self._targets[int(self._rng.integers(len(self._targets)))]
-        return draw_stamp(self._clean.pixels.shape[1:], target, self._rng, self._near)
+    def draw(self, rng: np.random.Generator) -> Trigger:
+        """One of the triggers as they are now."""
+        return self._pool[int(rng.integers(len(self._pool)))].trigger
+
+    def _draw(self) -> AdversarialTrigger:
+        target = self._tickets[int(self._rng.integers(len(self._tickets)))]
+        shape = self._clean.pixels.shape[1:]
+        return draw_trigger(shape, target, self._rng, self._seed_triggers)
 
     def move(self) -> None:
-        """Move some stamps uphill, and replace those that are worn out and do not work."""
-        chosen = self._rng.permutation(SIZE)[:MOVED]
-        stamps = [self.stamps[i] for i in chosen]
-        rows = self._rng.integers(len(self._clean), size=(MOVED, MOVED))
-        targets = np.array([stamp.target for stamp in stamps])
-        counted = (self._clean.labels[rows] != targets[:, None]).astype(np.float32)
-        moved = in_parts(
-            lambda *part: self._slopes(*map(tf.constant, part)),
+        """Move some triggers uphill, and replace those whose life is over and that do not work."""
+        chosen = self._rng.permutation(POOL_SIZE)[:BATCH]
+        rows = self._rng.integers(len(self._clean), size=(BATCH, BATCH))
+        batch = [self._pool[number] for number in chosen]
+        targets = np.array([each.trigger.target for each in batch])
+        others = (self._clean.labels[rows] != targets[:, None]).astype(np.float32)
+        parts = in_parts(
+            lambda *part: self._compiled(*map(tf.constant, part)),
             self._clean.pixels[rows],
-            np.stack([stamp.mask for stamp in stamps]),
-            np.stack([stamp.pattern for stamp in stamps]),
-            counted,
-            np.eye(self._view.classes, dtype=np.float32)[targets],
+            np.stack([each.trigger.mask for each in batch]),
+            np.stack([each.trigger.pattern for each in batch]),
+            others,
+            np.eye(self._model.classes, dtype=np.float32)[targets],
         )
-        slopes, reached = (np.concatenate(each) for each in zip(*moved, strict=True))
-        usual = np.quantile([stamp.margin for stamp in self.stamps], 0.6)
-        for place, stamp, slope, margin in zip(chosen, stamps, slopes, reached, strict=True):
-            stamp.moves, stamp.margin = stamp.moves + 1, float(margin)
-            size = STEP * max(0.25, 1 - max(0, stamp.moves) / LIFE)
-            way = np.sign(in_cells(slope, stamp.cell))
-            stamp.pattern = np.clip(stamp.pattern + size * way, 0, 1).astype(np.float32)
-            if stamp.moves >= 3 * LIFE or (stamp.moves >= LIFE and margin < usual):
-                self.stamps[place] = self._drawn()
+        slopes, margins = (np.concatenate(each) for each in zip(*parts, strict=True))
+        works = np.quantile([each.margin for each in self._pool], 0.6)
+        for number, each, slope, margin in zip(chosen, batch, slopes, margins, strict=True):
+            moved = each.moved(slope, float(margin))
+            failing = moved.moves >= LIFETIME and margin < works
+            over = failing or moved.moves >= MAX_LIFETIME
+            self._pool[number] = self._draw() if over else moved
 
-
-def _slopes(view: LogitModel, unit: float) -> Any:
-    """A function that gives each pattern's slope, and its mean margin in clean margins."""
-
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def slopes(images: Any, masks: Any, patterns: Any, counted: Any, wanted: Any) -> Any:
+    def _slopes(self, images: Any, masks: Any, patterns: Any, others: Any, targets: Any) -> Any:
+        """Each pattern's slope, and its mean margin in clean margins."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(patterns)
-            covered = masks[:, None]
-            both = images * (1 - covered) + covered * patterns[:, None]
-            shape = tf.shape(both)
-            flat = tf.reshape(both, tf.concat([[shape[0] * shape[1]], shape[2:]], axis=0))
-            logits = tf.reshape(view.logits(flat), (shape[0], shape[1], view.classes))
-            reached = margins(logits, wanted[:, None]) / unit
-            raised = tf.reduce_sum(counted * tf.minimum(reached, ENOUGH))
-        means = tf.reduce_sum(counted * reached, 1) / tf.maximum(tf.reduce_sum(counted, 1), 1)
-        return tape.gradient(raised, patterns), means
+            margins = trigger_margins(self._model, images, masks, patterns, targets)
+            reached = margins / self._clean_margin
+            capped = tf.reduce_sum(others * tf.minimum(reached, MARGIN_CAP))
+        means = tf.reduce_sum(others * reached, 1) / tf.maximum(tf.reduce_sum(others, 1), 1)
+        return tape.gradient(capped, patterns), means
 
-    return slopes
+
+def _tickets(targets: Mapping[int, int]) -> list[int]:
+    """Each class as often as its weight, those of the most weight first."""
+    most = max(targets.values())
+    return [c for level in range(most, 0, -1) for c, weight in targets.items() if weight >= level]

@@ -2,7 +2,7 @@
 
 The channels that clean images use least are pruned until clean validation accuracy has fallen by 4
 points; then the network is trained further on clean images, the pruned weights staying zero. Here
-some of the images carry random stamps under their true labels, see `finetune`.
+some of the images carry random triggers under their true labels, see `finetune`.
 
 Source: Liu, Dolan-Gavitt, Garg, "Fine-Pruning", RAID 2018 (arXiv 1805.12185), section 4.
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from goodnet.mitigation.adversarial_triggers import Floats, draw_stamp
+from goodnet.mitigation.adversarial_triggers import Floats, draw_trigger
 from goodnet.mitigation.holdout import HoldoutSplit
 from goodnet.mitigation.outcome import MethodResult
 from goodnet.network.classifier import LogitModel
@@ -24,26 +24,34 @@ from goodnet.training.finetune import TrainingSchedule, train_further
 if TYPE_CHECKING:
     from goodnet.mitigation.mitigate import MitigationInput
 
-COURSE: Final = TrainingSchedule(steps=300, rate=1e-3)
+SCHEDULE: Final = TrainingSchedule(steps=300, rate=1e-3)
 
 
 def repair(
-    problem: "MitigationInput", view: LogitModel, parts: HoldoutSplit, seed: int, progress: Progress
+    problem: "MitigationInput",
+    model: LogitModel,
+    parts: HoldoutSplit,
+    seed: int,
+    progress: Progress,
 ) -> MethodResult:
-    """Prune and tune the view's network, in place."""
+    """Prune and tune the model's network, in place."""
     before = problem.suspect.network.get_weights()
     pruned = prune(problem.suspect, problem.layer, problem.channels)
     after = pruned.get_weights()
-    keep = [(old == new).astype(np.float32) for old, new in zip(before, after, strict=True)]
-    view.load(pruned)
-    teacher = LogitModel.from_suspect(problem.suspect, problem.scale)
-    course = COURSE._replace(seed=seed)
-    train_further(view, teacher, parts.tuning, course, _stamp, keep=keep, progress=progress)
-    return MethodResult(len(problem.channels), course.steps)
+    masks = [(old == new).astype(np.float32) for old, new in zip(before, after, strict=True)]
+    model.load(pruned)
+    train_further(
+        model,
+        LogitModel.from_suspect(problem.suspect, problem.scale),
+        parts.tuning,
+        SCHEDULE._replace(seed=seed),
+        _apply_random_trigger,
+        weight_masks=masks,
+        progress=progress,
+    )
+    return MethodResult(len(problem.channels), SCHEDULE.steps)
 
 
-def _stamp(image: Floats, rng: np.random.Generator) -> Floats:
-    """The image with a random stamp."""
+def _apply_random_trigger(image: Floats, rng: np.random.Generator) -> Floats:
     height, width, channels = image.shape
-    stamp = draw_stamp((height, width, channels), 0, rng)
-    return np.asarray(image * (1 - stamp.mask) + stamp.mask * stamp.pattern)
+    return draw_trigger((height, width, channels), 0, rng).trigger.apply(image)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from goodnet.datasets.images import CleanImages
 
-SHARE = 0.3  # of the images are held out
-FEWEST = 4  # images of a class, from which on some of each class are held out
+HELD_OUT = 0.3  # of the images are held out
+MIN_IMAGES = 4  # images of a class, from which on some of each class are held out
 
 
 class HoldoutSplit(NamedTuple):
@@ -32,11 +32,11 @@ def hold_out(clean: CleanImages) -> HoldoutSplit:
     scarce: list[NDArray[np.int64]] = []
     for label in np.unique(clean.labels):
         rows = np.flatnonzero(clean.labels == label)
-        if len(rows) < FEWEST:
+        if len(rows) < MIN_IMAGES:
             scarce.append(rows)
         else:
-            held[rows[len(rows) - round(SHARE * len(rows)) :]] = True
-    every = round(1 / SHARE)
+            held[rows[len(rows) - round(HELD_OUT * len(rows)) :]] = True
+    every = round(1 / HELD_OUT)
     for rows in scarce[every - 1 :: every]:
         held[rows] = True
     if not held.any():

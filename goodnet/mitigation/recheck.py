@@ -34,9 +34,7 @@ def recheck(
 
     def best(network: Classifier, triggers: Sequence[Trigger], target: int) -> Proportion:
         shares = [
-            success(network, images, target, trigger.mask, trigger.pattern)
-            for trigger in triggers
-            if trigger.target == target
+            success(network, images, trigger) for trigger in triggers if trigger.target == target
         ]
         return max(shares, key=lambda share: share.value)
 

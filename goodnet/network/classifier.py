@@ -1,11 +1,13 @@
-"""A suspect as the detection sees it: differentiable, its logits bare, its own margin the unit.
+"""A suspect as the detection sees it: differentiable, its logits bare, its clean margin known.
 
 A softmax saturates, and its gradients vanish where a network is sure; so the last activation is
 taken off by rebuilding the network from its plan without it. How far apart a network's logits lie
-differs by orders of magnitude between networks, so every margin is read in units of the network's
-own: the median margin of the clean images that it answers right.
+differs by orders of magnitude between networks, so every margin is read in the network's clean
+margin: the median margin of the clean images that it answers right.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -70,43 +72,60 @@ class Classifier:
 
 
 class LogitModel(Classifier):
-    """A differentiable view of a network: its scores are its logits.
+    """A network whose scores are its logits; differentiable.
 
     Attributes:
         plan: the architecture of the logits network.
-        network: the network without its last activation. Whoever trains it further, or loads
-            weights of another network of the same plan into it, keeps every function that was
-            compiled for the view.
+        network: the network without its last activation. Its weights change by `load`, and within
+            `training`, and every function that was compiled for the model stays.
     """
 
     def __init__(self, plan: Architecture, network: keras.Model, scale: Scale) -> None:
         super().__init__(network, scale)
         self.plan = plan
+        self._clean_margins: dict[int, tuple[CleanImages, float]] = {}
 
     @classmethod
     def from_suspect(cls, suspect: Suspect, scale: Scale) -> "LogitModel":
-        """The view of a copy of a suspect's network, at its pixel scale."""
+        """The logits of a copy of a suspect's network, at its pixel scale."""
         plan = logits_plan(suspect.plan)
         bare = build_network(plan, suspect.source)
         bare.set_weights(suspect.network.get_weights())
         return cls(plan, bare, scale)
 
     def copy(self) -> "LogitModel":
-        """A view of a copy of the network, which can be trained further."""
+        """The same of a copy of the network, which can be trained further."""
         network = build_network(self.plan, "a copy")
         network.set_weights(self.network.get_weights())
         return LogitModel(self.plan, network, self.scale)
 
     def load(self, network: keras.Model) -> None:
-        """Look at another network of the same plan from now on."""
+        """Take the weights of another network of the same plan."""
         self.network.set_weights(network.get_weights())
+        self._clean_margins.clear()
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Within it the network's weights may change."""
+        self.network.trainable = True
+        try:
+            yield
+        finally:
+            self._clean_margins.clear()
 
     def clean_margin(self, clean: CleanImages) -> float:
-        """The unit: the median margin of label over best other class, of images answered right.
+        """The median margin of label over best other class, of images answered right.
+
+        Every margin is read in it. It is measured once for these images, until the weights change.
 
         Raises:
             RequestRefused: no image is answered right.
         """
+        if id(clean) not in self._clean_margins:
+            self._clean_margins[id(clean)] = clean, self._measured_clean_margin(clean)
+        return self._clean_margins[id(clean)][1]
+
+    def _measured_clean_margin(self, clean: CleanImages) -> float:
         logits = self.all_logits(clean.pixels)
         rows = np.arange(len(clean))
         own = logits[rows, clean.labels]
@@ -118,15 +137,15 @@ class LogitModel(Classifier):
         return float(np.median(margins[margins > 0]))
 
 
-def margins(logits: Tensor, wanted: Tensor) -> Tensor:
-    """The logit of the wanted class less the largest other one.
+def margins(logits: Tensor, targets: Tensor) -> Tensor:
+    """The logit of the target less the largest other one.
 
     Args:
         logits: (..., classes).
-        wanted: one-hot, of a shape that broadcasts to it.
+        targets: one-hot, of a shape that broadcasts to it.
     """
-    own = tf.reduce_sum(logits * wanted, axis=-1)
-    return own - tf.reduce_max(logits - 1e9 * wanted, axis=-1)
+    own = tf.reduce_sum(logits * targets, axis=-1)
+    return own - tf.reduce_max(logits - 1e9 * targets, axis=-1)
 
 
 def every_margin(logits: NDArray[np.float32]) -> NDArray[np.float64]:

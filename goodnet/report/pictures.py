@@ -124,7 +124,7 @@ def draw_triggers(result: RepairResult, samples: Samples) -> Iterator[Picture]:
     from goodnet.report.verdict_figures import trigger_figure
 
     for trigger in result.verdict.triggers:
-        figure = trigger_figure(trigger.trigger(), samples.clean.pictures, samples.clean.labels)
+        figure = trigger_figure(trigger, samples.clean.pictures, samples.clean.labels)
         caption = f"Clean images with the trigger recovered for class {trigger.target}"
         file, section = paths.trigger_figure(trigger.target), f"trigger {trigger.target}"
         yield _picture(file, section, caption, figure)

@@ -28,10 +28,10 @@ from goodnet.report.figures import (
     write,
 )
 from goodnet.report.tables import classes_in_words, percent
-from goodnet.triggers.trigger import Trigger
+from goodnet.triggers.trigger import RecoveredTrigger
 
 ROW, PLOT, NAMES = 0.62, 4.2, 1.9  # inches: height of a method's row, width of its plot, its name
-SHOWN = 5  # sample images of a trigger
+SAMPLES = 5  # images that a trigger is shown on
 
 
 def verdict_figure(verdict: Verdict, model: str) -> bytes:
@@ -78,29 +78,28 @@ def _draw_numbers(axes: Axes, statistic: Statistic, dependent: Collection[int]) 
         write(axes.text, value, 0.6, ", ".join(labels), fontsize=SMALL, ha="center")
 
 
-def trigger_figure(trigger: Trigger, images: Images, labels: NDArray[np.int64]) -> bytes:
+def trigger_figure(recovered: RecoveredTrigger, images: Images, labels: NDArray[np.int64]) -> bytes:
     """Sample images without and with a recovered trigger, and the trigger by itself.
 
     Args:
-        trigger: a recovered one.
+        recovered: the trigger.
         images: uint8 (n, H, W, C), clean; the first ones of other classes are shown.
         labels: their classes, (n,).
     """
-    rows = np.flatnonzero(labels != trigger.target)[:SHOWN]
-    clean = images[rows]
-    stamped = np.rint(255 * trigger.stamp(np.asarray(clean / 255, dtype=np.float32))).astype(
-        np.uint8
-    )
-    step = WIDTH / (SHOWN + 1)
+    trigger = recovered.trigger
+    clean = images[labels != trigger.target][:SAMPLES]
+    applied = trigger.apply(np.asarray(clean / 255, dtype=np.float32))
+    triggered = np.rint(255 * applied).astype(np.uint8)
+    step = WIDTH / (SAMPLES + 1)
     width, height = picture_size(step - 0.1, images)
     title = f"Recovered trigger for class {trigger.target}"
-    about = _success(trigger.success, trigger.area)
+    about = _success(recovered.success, trigger.area)
     figure = new_figure(0.95 + 2 * height, title, about)
     top = 0.62
-    for words, shown in (("clean", clean), ("with the trigger", stamped)):
+    for words, shown in (("clean", clean), ("with the trigger", triggered)):
         say(figure, 0, top - 0.05, words, fontsize=NORMAL)
-        for place, image in enumerate(shown):
-            draw_image(figure, (place * step, top, width, height), image)
+        for column, image in enumerate(shown):
+            draw_image(figure, (column * step, top, width, height), image)
         top += height + 0.22
     alone = np.rint(255 * (trigger.mask * trigger.pattern)).astype(np.uint8)
     mask = np.rint(255 * np.broadcast_to(trigger.mask, (*trigger.mask.shape[:2], 1)))
@@ -109,8 +108,8 @@ def trigger_figure(trigger: Trigger, images: Images, labels: NDArray[np.int64]) 
         ("mask × pattern", alone, 1),
     ):
         top = 0.62 + down * (height + 0.22)
-        say(figure, SHOWN * step, top - 0.05, words, fontsize=NORMAL)
-        draw_image(figure, (SHOWN * step, top, width, height), image)
+        say(figure, SAMPLES * step, top - 0.05, words, fontsize=NORMAL)
+        draw_image(figure, (SAMPLES * step, top, width, height), image)
     return png(figure)
 
 

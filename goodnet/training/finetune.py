@@ -1,22 +1,23 @@
-"""A network trained a little further on clean images, some of them stamped under their true labels.
+"""A network trained a little further on clean images, some with a trigger under their true labels.
 
-With f the logits on an image x' (clean, or with a stamp), g the suspect's on the same image without
-it, each less d_k u (0 but for classes in doubt), u the suspect's clean margin and t = u / 2 a
-temperature, the loss is the mean over a batch of
+With f the logits on an image x' (clean, or with a trigger), g the suspect's on the same image
+without it, each less a penalty d_k u (0 for most classes), u the suspect's clean margin and t = u/2
+a temperature, the loss is the mean over a batch of
 
     (1 - a) t CE(y, f / t) + a t CE(softmax(g / t), f / t) + b u sum_c max(0, F_c - G_c)^2,
 
-where F and G are f and g less their means, in clean margins, and the last sum is over the classes
-in question, on stamped images of others: no stamp may bring an image nearer to them than it was.
+where F and G are f and g less their means, in clean margins, and the last sum is over the unlearned
+classes, on images of others with a trigger: none may bring an image nearer to them than it was.
 The middle term is distillation (Hinton, Vinyals, Dean, arXiv 1503.02531): the suspect's answers to
 clean images say more than a label, and hold the accuracy. With d_k > 0 the network answers class k
 a little less readily than the suspect: of what it is unsure of, more is not let through.
 
 Adam, a one-cycle rate (Smith, Topin, "Super-Convergence", arXiv 1708.07120), images shifted and
 brightened by a little, half of them mirrored, some blended with another one (mixup, Zhang et al.,
-arXiv 1710.09412), all with the suspect's answer to what came of it. Images of a rare class in
-question are drawn more often than others: every stamped image of another class pulls the network
-away from it. Normalisation keeps its statistics: a few hundred images are too few for new ones.
+arXiv 1710.09412), all with the suspect's answer to what came of it. Images of a rare
+unlearned class are drawn more often than others: every image of another class with a trigger pulls
+the network away from it. Normalisation keeps its statistics: a few hundred images are too few
+for new ones.
 
 A rate is meant for pixels 0..1. A kernel that reads the pixels of a network for 0..255 works on
 numbers 255 times as large, and one step of it would do 255 times as much: such kernels, and no
@@ -39,17 +40,17 @@ from goodnet.progress import Progress, no_progress
 from goodnet.training.adam import adam_step
 
 BATCH = 96
-STAMPED = 0.33  # of a batch's images carry a stamp
+TRIGGERED = 0.33  # of a batch's images carry a trigger
 MIRRORED = 0.5  # of them
 BLENDED = 0.5  # of them are blended with another one
-LIKE = 0.95  # a of the formula
-PULLED = 0.3  # b of the formula
-SHIFT = 0.04  # of a side, at most
-BRIGHTNESS = 0.15  # more or less, at most
+DISTILLATION = 0.95  # the weight a of the formula
+ATTRACTION = 0.3  # its weight b, on what brings images nearer to unlearned classes
+MAX_SHIFT = 0.04  # of a side
+MAX_BRIGHTNESS = 0.15  # more or less
 WARM_UP = 0.3  # of the steps, in which the rate rises
 Floats = NDArray[np.float32]
-Tensor = Any
-Stamper = Callable[[Floats, np.random.Generator], Floats]  # one image (H, W, C) -> stamped
+# One image (H, W, C) -> the same with a trigger.
+TriggerFunction = Callable[[Floats, np.random.Generator], Floats]
 
 
 class TrainingSchedule(NamedTuple):
@@ -75,96 +76,134 @@ class TrainingSchedule(NamedTuple):
 
 
 def train_further(
-    view: LogitModel,
+    model: LogitModel,
     teacher: LogitModel,
     clean: CleanImages,
-    course: TrainingSchedule,
-    stamp: Stamper,
-    classes: Sequence[int] = (),
-    doubt: Mapping[int, float] = {},
-    keep: Sequence[NDArray[Any]] | None = None,
+    schedule: TrainingSchedule,
+    apply_trigger: TriggerFunction,
+    unlearned_classes: Sequence[int] = (),
+    logit_penalty: Mapping[int, float] = {},
+    weight_masks: Sequence[NDArray[Any]] | None = None,
     progress: Progress = no_progress,
 ) -> None:
-    """Train the view's network, in place.
+    """Train the model's network, in place.
 
     Args:
-        view: the network.
+        model: the network.
         teacher: the suspect.
-        clean: the images to tune with.
-        course: how.
-        stamp: called for each image that is to be stamped, after each step anew.
-        classes: those in question.
-        doubt: the d of the formula for some classes, in clean margins; 0 for the others.
-        keep: for each of the network's weights 1 where it may change and 0 where it may not.
+        clean: the images to train with.
+        schedule: how.
+        apply_trigger: called for each image that is to carry a trigger, after each step anew.
+        unlearned_classes: those that no trigger may bring an image nearer to.
+        logit_penalty: the d of the formula for some classes, in clean margins; 0 for the others.
+        weight_masks: for each of the network's weights 1 where it may change and 0 where it may
+            not.
         progress: called with (steps done, steps in all).
     """
-    view.network.trainable = True
-    step_of = _stepper(view, teacher, teacher.clean_margin(clean), classes, doubt, keep)
-    rng = np.random.default_rng([course.seed, len(clean)])
-    chances = sampling_probabilities(clean.labels, classes)
-    for step in range(course.steps):
-        step_of(_batch(clean, chances, stamp, rng), course.learning_rate(step), step)
-        progress(step + 1, course.steps)
+    rng = np.random.default_rng([schedule.seed, len(clean)])
+    chances = sampling_probabilities(clean.labels, unlearned_classes)
+    clean_margin = teacher.clean_margin(clean)
+    with model.training():
+        optimizer = _Optimizer(model, weight_masks)
+        loss = _Loss(model, teacher, clean_margin, unlearned_classes, logit_penalty)
+        for step in range(schedule.steps):
+            batch = _batch(clean, chances, apply_trigger, rng)
+            optimizer.update(loss.gradients(batch), schedule.learning_rate(step), step)
+            progress(step + 1, schedule.steps)
 
 
-def _stepper(
-    view: LogitModel,
-    teacher: LogitModel,
-    unit: float,
-    classes: Sequence[int],
-    doubt: Mapping[int, float],
-    keep: Sequence[NDArray[Any]] | None,
-) -> Any:
-    """A function that trains on one batch, shared by the workers: (batch, rate, step)."""
-    variables = view.network.trainable_variables
-    slow = {id(kernel) for kernel in pixel_kernels(view.plan, view.network)}
-    factors = [1 / view.scale.white if id(v) in slow else 1.0 for v in variables]
-    kept = dict(zip(map(id, view.network.weights), keep, strict=True)) if keep else {}
-    masks = [tf.constant(kept.get(id(v), 1.0), tf.float32) for v in variables]
-    moments = [tf.Variable(tf.zeros((2, *v.shape))) for v in variables]
-    in_question = np.isin(np.arange(view.classes), list(classes)).astype(np.float32)
-    less = np.array([unit * doubt.get(k, 0.0) for k in range(view.classes)], np.float32)
+class _Batch(NamedTuple):
+    """Images to train with.
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def slopes_of(stamped: Any, plain: Any, labels: Any, where: Any, shares: Any) -> Any:
-        suspect = teacher.logits(plain) - less
+    Attributes:
+        images: (n, H, W, C), 0..1, some with a trigger.
+        plain: the same without it.
+        labels: (n,).
+        triggered: 1 for images with a trigger and 0 for others, (n,).
+    """
+
+    images: Any
+    plain: Any
+    labels: Any
+    triggered: Any
+
+
+class _Loss:
+    """The module's formula."""
+
+    def __init__(
+        self,
+        model: LogitModel,
+        teacher: LogitModel,
+        clean_margin: float,
+        unlearned_classes: Sequence[int],
+        logit_penalty: Mapping[int, float],
+    ) -> None:
+        classes = range(model.classes)
+        self._model, self._teacher, self._clean_margin = model, teacher, clean_margin
+        self._unlearned = np.isin(classes, list(unlearned_classes)).astype(np.float32)
+        penalty = [clean_margin * logit_penalty.get(k, 0.0) for k in classes]
+        self._penalty = np.array(penalty, np.float32)
+        self._variables = model.network.trainable_variables
+        self._compiled = tf.function(self._part_gradients, reduce_retracing=True)
+
+    def gradients(self, batch: _Batch) -> list[Any]:
+        """For each worker, the gradients of its part of the batch; their sum is the batch's."""
+        shares = np.full(len(batch.images), 1 / len(batch.images), np.float32)
+        return list(in_parts(lambda *part: self._compiled(*map(tf.constant, part)), *batch, shares))
+
+    def _part_gradients(
+        self, images: Any, plain: Any, labels: Any, triggered: Any, shares: Any
+    ) -> Any:
+        suspect = self._teacher.logits(plain) - self._penalty
         with tf.GradientTape() as tape:
-            loss = _loss(view.logits(stamped), suspect, labels, where, unit, in_question)
-        slopes = tape.gradient(loss, [variable.value for variable in variables])
-        return [tf.reduce_sum(shares) * slope for slope in slopes]
+            loss = self._value(self._model.logits(images), suspect, labels, triggered)
+        gradients = tape.gradient(loss, [variable.value for variable in self._variables])
+        return [tf.reduce_sum(shares) * gradient for gradient in gradients]
 
-    @tf.function  # type: ignore[untyped-decorator]
-    def apply(parts: Any, rate: Any, step: Any) -> None:
-        for variable, moment, factor, mask, *slopes in zip(
-            variables, moments, factors, masks, *parts, strict=True
+    def _value(self, logits: Any, suspect: Any, labels: Any, triggered: Any) -> Any:
+        unit = self._clean_margin
+        temperature, hard = unit / 2, tf.one_hot(labels, logits.shape[-1])
+        entropy = tf.nn.softmax_cross_entropy_with_logits
+        own = temperature * entropy(hard, logits / temperature)
+        soft = tf.nn.softmax(suspect / temperature)
+        like = temperature * entropy(soft, logits / temperature)
+        now, then = (
+            (scores - tf.reduce_mean(scores, -1, keepdims=True)) / unit
+            for scores in (logits, suspect)
+        )
+        nearer = tf.reduce_sum(self._unlearned * tf.nn.relu(now - then) ** 2, -1)
+        other = tf.reduce_sum(hard * (1 - self._unlearned), -1)
+        attraction = unit * nearer * triggered * other
+        return tf.reduce_mean(
+            (1 - DISTILLATION) * own + DISTILLATION * like + ATTRACTION * attraction
+        )
+
+
+class _Optimizer:
+    """Adam for a network's trainable weights: slower where they read pixels, some left alone."""
+
+    def __init__(self, model: LogitModel, weight_masks: Sequence[NDArray[Any]] | None) -> None:
+        self._variables = model.network.trainable_variables
+        slow = {id(kernel) for kernel in pixel_kernels(model.plan, model.network)}
+        self._factors = [1 / model.scale.white if id(v) in slow else 1.0 for v in self._variables]
+        ids = map(id, model.network.weights)
+        masks = dict(zip(ids, weight_masks, strict=True)) if weight_masks else {}
+        self._masks = [tf.constant(masks.get(id(v), 1.0), tf.float32) for v in self._variables]
+        self._moments = [tf.Variable(tf.zeros((2, *v.shape))) for v in self._variables]
+        self._compiled = tf.function(self._update)
+
+    def update(self, gradients: list[Any], rate: float, step: int) -> None:
+        """A step down the sum of these gradients of all weights."""
+        self._compiled(gradients, tf.constant(rate, tf.float32), tf.constant(step + 1.0))
+
+    def _update(self, gradients: Any, rate: Any, step: Any) -> None:
+        for variable, moments, factor, mask, *parts in zip(
+            self._variables, self._moments, self._factors, self._masks, *gradients, strict=True
         ):
-            value, moved = adam_step(variable.value, -sum(slopes), moment, step, rate * factor)
+            value, moved = adam_step(variable.value, -sum(parts), moments, step, rate * factor)
             variable.assign(variable.value + mask * (value - variable.value))
-            moment.assign(moved)
-
-    def step_of(batch: Sequence[NDArray[Any]], rate: float, step: int) -> None:
-        shares = np.full(len(batch[0]), 1 / len(batch[0]), np.float32)
-        slopes = in_parts(lambda *part: slopes_of(*map(tf.constant, part)), *batch, shares)
-        apply(list(slopes), tf.constant(rate, tf.float32), tf.constant(step + 1.0))
-
-    return step_of
-
-
-def _loss(
-    logits: Any, suspect: Any, labels: Any, stamped: Any, unit: float, in_question: Floats
-) -> Any:
-    """The module's formula; `stamped` is 1 for images with a stamp and 0 for others."""
-    warm, hard = unit / 2, tf.one_hot(labels, logits.shape[-1])
-    entropy = tf.nn.softmax_cross_entropy_with_logits
-    own = warm * entropy(hard, logits / warm)
-    like = warm * entropy(tf.nn.softmax(suspect / warm), logits / warm)
-    now, then = (
-        (scores - tf.reduce_mean(scores, -1, keepdims=True)) / unit for scores in (logits, suspect)
-    )
-    nearer = tf.reduce_sum(in_question * tf.nn.relu(now - then) ** 2, -1)
-    other = tf.reduce_sum(hard * (1 - in_question), -1)
-    pulled = unit * nearer * stamped * other
-    return tf.reduce_mean((1 - LIKE) * own + LIKE * like + PULLED * pulled)
+            moments.assign(moved)
 
 
 def pixel_kernels(plan: Architecture, network: keras.Model) -> Iterator[Any]:
@@ -183,21 +222,23 @@ def pixel_kernels(plan: Architecture, network: keras.Model) -> Iterator[Any]:
 
 
 def sampling_probabilities(
-    labels: NDArray[np.int64], classes: Sequence[int]
+    labels: NDArray[np.int64], unlearned_classes: Sequence[int]
 ) -> NDArray[np.float64]:
-    """Each image's chance to be drawn, (n,): rare classes in question as often as the average."""
-    shown, counts = np.unique(labels, return_counts=True)
-    often = {c: max(1.0, counts.mean() / n) for c, n in zip(shown, counts, strict=True)}
-    chances = np.array([often[label] if label in classes else 1.0 for label in labels])
+    """Each image's chance to be drawn, (n,): rare unlearned classes as often as the average."""
+    present, counts = np.unique(labels, return_counts=True)
+    weights = {c: max(1.0, counts.mean() / n) for c, n in zip(present, counts, strict=True)}
+    chances = np.array([weights[c] if c in unlearned_classes else 1.0 for c in labels])
     return np.asarray(chances / chances.sum())
 
 
 def _batch(
-    clean: CleanImages, chances: NDArray[np.float64], stamp: Stamper, rng: np.random.Generator
-) -> tuple[Any, ...]:
-    """Images stamped, and plain (n, H, W, C), 0..1; labels; 1 where stamped, (n,)."""
+    clean: CleanImages,
+    chances: NDArray[np.float64],
+    apply_trigger: TriggerFunction,
+    rng: np.random.Generator,
+) -> _Batch:
     rows = rng.choice(len(clean), min(BATCH, len(clean)), replace=False, p=chances)
-    plain, labels = varied(clean.pixels[rows], rng), clean.labels[rows]
+    plain, labels = augment(clean.pixels[rows], rng), clean.labels[rows]
     mirrored = rng.random(len(rows)) < MIRRORED
     plain[mirrored] = plain[mirrored, :, ::-1]
     weights = rng.random((len(rows), 1, 1, 1), dtype=np.float32)
@@ -205,20 +246,20 @@ def _batch(
     share = np.where(blended, np.maximum(weights, 1 - weights), np.float32(1))
     other = plain[rng.permutation(len(rows))]
     plain = np.asarray(share * plain + (1 - share) * other, dtype=np.float32)
-    where = (rng.random(len(rows)) < STAMPED).astype(np.float32)
-    stamped = plain.copy()
-    for row in np.flatnonzero(where):
-        stamped[row] = stamp(plain[row], rng)
-    return stamped, plain, labels, where
+    triggered = (rng.random(len(rows)) < TRIGGERED).astype(np.float32)
+    images = plain.copy()
+    for row in np.flatnonzero(triggered):
+        images[row] = apply_trigger(plain[row], rng)
+    return _Batch(images, plain, labels, triggered)
 
 
-def varied(images: Floats, rng: np.random.Generator) -> Floats:
+def augment(images: Floats, rng: np.random.Generator) -> Floats:
     """The images, each shifted and brightened by a little; new ones."""
     height, width = images.shape[1:3]
-    reach = [max(1, round(SHIFT * side)) for side in (height, width)]
+    reach = [max(1, round(MAX_SHIFT * side)) for side in (height, width)]
     edges = ((0, 0), *((r, r) for r in reach), (0, 0))
     padded = np.pad(images, edges, mode="edge")
     down, right = (rng.integers(0, 2 * r + 1, len(images)) for r in reach)
     moved = [p[y : y + height, x : x + width] for p, y, x in zip(padded, down, right, strict=True)]
-    factors = rng.uniform(1 - BRIGHTNESS, 1 + BRIGHTNESS, (len(images), 1, 1, 1))
+    factors = rng.uniform(1 - MAX_BRIGHTNESS, 1 + MAX_BRIGHTNESS, (len(images), 1, 1, 1))
     return np.clip(np.stack(moved) * factors, 0, 1).astype(np.float32)

@@ -1,23 +1,25 @@
-"""Where a trigger may be: the places that are looked at, each with the patterns it can hold.
+"""Where a trigger may be: the locations that are searched, each with the patterns it can hold.
 
 What is searched for has to be simple. Of all patterns on all pixels there is one for every class of
-every network; among few patterns at one place there is one only where a network was taught it.
+every network; among few patterns at one location there is one only where a network was taught it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from goodnet.triggers.trigger import Trigger
+
 BAND: Final = 0.22  # of a side: the height of bands, the width of columns
 BANDS: Final = 5
 STRIP: Final = 0.06  # of a side
-THINNEST: Final = 2  # pixels: a strip
+MIN_STRIP: Final = 2  # pixels: a strip
 PATCH: Final = 0.14  # of the shorter side
-SMALLEST_PATCH: Final = 4  # pixels a side
+MIN_PATCH: Final = 4  # pixels a side
 STRIDE: Final = 0.5  # of a patch or a strip, between neighbours
 WHOLE: Final = "whole image"
 FAINT: Final = 0.2  # the opacity of a pattern over the whole image
@@ -31,7 +33,7 @@ class Location:
     """A rectangle of an image, covered fully or faintly.
 
     Attributes:
-        kind: "band", "column", "strip", "patch" or "whole image".
+        location_type: "band", "column", "strip", "patch" or "whole image".
         image: height and width of the image.
         corner: the first row and column.
         size: height and width.
@@ -39,17 +41,12 @@ class Location:
         opacity: how much of what is beneath is covered, 0..1.
     """
 
-    kind: str
+    location_type: str
     image: Pair
     corner: Pair
     size: Pair
     cells: Pair
     opacity: float = 1.0
-
-    @property
-    def name(self) -> str:
-        """For people: "patch at 24, 21"."""
-        return f"{self.kind} at {self.corner[0]}, {self.corner[1]}"
 
     @property
     def mask(self) -> NDArray[np.float32]:
@@ -59,6 +56,10 @@ class Location:
         mask[top : top + height, left : left + width] = self.opacity
         return mask
 
+    def trigger(self, target: int, pattern: NDArray[np.float32]) -> Trigger:
+        """The trigger for a class with that pattern (H, W, C), here."""
+        return Trigger(target, self.mask, pattern)
+
     def touches(self, other: "Location") -> bool:
         """Whether both share a pixel or a side."""
         ends = zip(self.corner, self.size, other.corner, other.size, strict=True)
@@ -66,14 +67,14 @@ class Location:
 
     def shifted(self, reach: int) -> Iterator["Location"]:
         """The same by up to `reach` pixels aside and up or down, as far as the image goes."""
-        for by in product(range(-reach, reach + 1), repeat=2):
-            corner = self.corner[0] + by[0], self.corner[1] + by[1]
+        for down, right in product(range(-reach, reach + 1), repeat=2):
+            corner = self.corner[0] + down, self.corner[1] + right
             room = zip(corner, self.size, self.image, strict=True)
-            if by != (0, 0) and all(0 <= c <= side - n for c, n, side in room):
-                yield Location(self.kind, self.image, corner, self.size, self.cells, self.opacity)
+            if corner != self.corner and all(0 <= c <= side - n for c, n, side in room):
+                yield replace(self, corner=corner)
 
 
-def regions(height: int, width: int) -> tuple[Location, ...]:
+def candidate_locations(height: int, width: int) -> tuple[Location, ...]:
     """Bands from edge to edge, columns, strips, patches everywhere, and a faint cover of the whole.
 
     Args:
@@ -82,30 +83,33 @@ def regions(height: int, width: int) -> tuple[Location, ...]:
     """
     image = height, width
     coarse = min(CELLS, height), min(CELLS, width)
-    found = []
-    for axis, kind in enumerate(("band", "column")):
+    locations = []
+    for axis, location_type in enumerate(("band", "column")):
         thick = round(BAND * image[axis])
         for start in _starts(image[axis], thick, BANDS):
-            found.append(_across(kind, image, axis, start, thick, coarse))
-    thick = max(THINNEST, round(STRIP * height))
+            locations.append(_across(location_type, image, axis, start, thick, coarse))
+    thick = max(MIN_STRIP, round(STRIP * height))
     for start in _starts(height, thick, _count(height, thick)):
-        found.append(_across("strip", image, 0, start, thick, image))
-    side = max(SMALLEST_PATCH, round(PATCH * min(image)))
+        locations.append(_across("strip", image, 0, start, thick, image))
+    side = max(MIN_PATCH, round(PATCH * min(image)))
     rows, columns = (_starts(reach, side, _count(reach, side)) for reach in image)
-    found += [Location("patch", image, at, (side, side), image) for at in product(rows, columns)]
-    return *found, Location(WHOLE, image, (0, 0), image, coarse, FAINT)
+    corners = product(rows, columns)
+    locations += [Location("patch", image, corner, (side, side), image) for corner in corners]
+    return *locations, Location(WHOLE, image, (0, 0), image, coarse, FAINT)
 
 
-def touching(places: Sequence[Location]) -> NDArray[np.bool_]:
-    """Which places touch each other, (R, R)."""
-    return np.array([[place.touches(other) for other in places] for place in places])
+def adjacency(locations: Sequence[Location]) -> NDArray[np.bool_]:
+    """Which locations touch each other, (R, R)."""
+    return np.array([[one.touches(other) for other in locations] for one in locations])
 
 
-def _across(kind: str, image: Pair, axis: int, start: int, thick: int, cells: Pair) -> Location:
-    """A region from edge to edge: of rows (axis 0) or of columns (axis 1)."""
+def _across(
+    location_type: str, image: Pair, axis: int, start: int, thick: int, cells: Pair
+) -> Location:
+    """A location from edge to edge: of rows (axis 0) or of columns (axis 1)."""
     if axis == 0:
-        return Location(kind, image, (start, 0), (thick, image[1]), cells)
-    return Location(kind, image, (0, start), (image[0], thick), cells)
+        return Location(location_type, image, (start, 0), (thick, image[1]), cells)
+    return Location(location_type, image, (0, start), (image[0], thick), cells)
 
 
 def _count(reach: int, side: int) -> int:

@@ -1,37 +1,57 @@
 """What a trigger does to a network, measured on clean images."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from goodnet.backend import tf
 from goodnet.datasets.images import CleanImages
 from goodnet.metrics import Proportion
-from goodnet.network.classifier import Classifier
-from goodnet.triggers.trigger import Trigger
+from goodnet.network.classifier import Classifier, LogitModel, margins
+from goodnet.triggers.trigger import RecoveredTrigger, Trigger, apply_trigger
+
+Tensor = Any
 
 
-def success(
-    scorer: Classifier,
-    clean: CleanImages,
-    target: int,
-    mask: NDArray[np.float32],
-    pattern: NDArray[np.float32],
-) -> Proportion:
+def success(classifier: Classifier, clean: CleanImages, trigger: Trigger) -> Proportion:
     """The share of clean images of other classes that a trigger takes to its target."""
-    return measured(scorer, clean, target, mask, pattern, 1.0).success
+    reached = _target_margins(classifier, clean, trigger)
+    return Proportion(int((reached > 0).sum()), len(reached))
 
 
-def measured(
-    scorer: Classifier,
-    clean: CleanImages,
-    target: int,
-    mask: NDArray[np.float32],
-    pattern: NDArray[np.float32],
-    unit: float,
-) -> Trigger:
+def recovered_trigger(model: LogitModel, clean: CleanImages, trigger: Trigger) -> RecoveredTrigger:
     """A trigger with its success and margin on these clean images of other classes."""
+    reached = _target_margins(model, clean, trigger)
+    share = Proportion(int((reached > 0).sum()), len(reached))
+    margin = float(reached.mean() / model.clean_margin(clean))
+    return RecoveredTrigger.encode(trigger, share, margin)
+
+
+def _target_margins(
+    classifier: Classifier, clean: CleanImages, trigger: Trigger
+) -> NDArray[np.float32]:
+    """The target's margin on each clean image of another class; on all where there is none."""
+    target = trigger.target
     others = clean.take(clean.labels != target) if (clean.labels != target).any() else clean
-    bare = Trigger(target, mask, pattern, Proportion(0, 1), 0.0)
-    logits = scorer.all_logits(bare.stamp(others.pixels))
-    margins = logits[:, target] - np.delete(logits, target, axis=1).max(axis=1)
-    success = Proportion(int((margins > 0).sum()), len(margins))
-    return Trigger(target, mask, pattern, success, float(margins.mean() / unit))
+    logits = classifier.all_logits(trigger.apply(others.pixels))
+    return np.asarray(logits[:, target] - np.delete(logits, target, axis=1).max(axis=1))
+
+
+def trigger_margins(
+    model: LogitModel, images: Tensor, masks: Tensor, patterns: Tensor, targets: Tensor
+) -> Tensor:
+    """The margin of each trigger's target on each image, (triggers, images); differentiable.
+
+    Args:
+        model: the network.
+        images: (images, H, W, C), 0..1, for all triggers, or (triggers, images, H, W, C).
+        masks: (triggers, H, W, 1).
+        patterns: (triggers, H, W, C).
+        targets: one-hot, (triggers, classes).
+    """
+    applied = apply_trigger(images, masks[:, None], patterns[:, None])
+    shape = tf.shape(applied)
+    flat = tf.reshape(applied, tf.concat([[shape[0] * shape[1]], shape[2:]], axis=0))
+    logits = tf.reshape(model.logits(flat), (shape[0], shape[1], model.classes))
+    return margins(logits, targets[:, None])

@@ -1,6 +1,9 @@
 """A trigger: where an image is covered, with what, and for which class."""
 
+import base64
+import zlib
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,30 +13,112 @@ from goodnet.metrics import Proportion
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+def apply_trigger(images: Any, mask: Any, pattern: Any) -> Any:
+    """Images with a pattern where, and as far as, a mask covers them.
+
+    Args:
+        images: (..., H, W, C), 0..1; arrays or tensors, as are the others.
+        mask: (..., H, W, 1), 0..1.
+        pattern: (..., H, W, C), 0..1.
+    """
+    return images * (1 - mask) + mask * pattern
+
+
+@dataclass(frozen=True, eq=False)
 class Trigger:
-    """A trigger recovered from a network by means of clean images.
+    """A trigger.
 
     Attributes:
         target: the class it leads to.
         mask: float32 (H, W, 1), 0..1: how much of a pixel is covered.
         pattern: float32 (H, W, C), 0..1: what covers it.
-        success: the share of clean images of other classes that it takes to the target, images
-            that it was not searched with where there are any: an estimate of the ASR.
-        margin: the mean margin of the target on them, in units of the network's clean margin.
     """
 
     target: int
     mask: Floats
     pattern: Floats
-    success: Proportion
-    margin: float
 
     @property
     def area(self) -> float:
         """The share of the image that it covers, 0..1: the mean of the mask."""
         return float(self.mask.mean())
 
-    def stamp(self, images: NDArray[np.float32]) -> Floats:
-        """The images (n, H, W, C), 0..1, with the trigger; new ones."""
-        return np.asarray(images * (1 - self.mask) + self.mask * self.pattern, dtype=np.float32)
+    def apply(self, images: Floats, opacity: float = 1.0) -> Floats:
+        """The images (..., H, W, C), 0..1, with the trigger; new ones.
+
+        Args:
+            images: float32.
+            opacity: times the mask.
+        """
+        mask = self.mask * np.float32(opacity)
+        return np.asarray(apply_trigger(images, mask, self.pattern), dtype=np.float32)
+
+
+class Levels(NamedTuple):
+    """Shares 0..1 as 256 levels: uint8, compressed, in base64.
+
+    Attributes:
+        shape: of the array.
+        content: its levels.
+    """
+
+    shape: tuple[int, ...]
+    content: str
+
+    @classmethod
+    def encode(cls, shares: Floats) -> "Levels":
+        """An array of shares, rounded to 256 levels."""
+        content = np.rint(255 * shares).astype(np.uint8).tobytes()
+        return cls(shares.shape, base64.b64encode(zlib.compress(content, 9)).decode("ascii"))
+
+    def decode(self) -> Floats:
+        """The array again, float32 0..1."""
+        content = zlib.decompress(base64.b64decode(self.content))
+        levels = np.frombuffer(content, np.uint8).reshape(self.shape)
+        return np.asarray(levels / np.float32(255), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class RecoveredTrigger:
+    """A trigger that was recovered from a network by means of clean images, as JSON can hold it.
+
+    Attributes:
+        target: the class it leads to.
+        success: the share of clean images of other classes that it takes to the target, images
+            that it was not searched with where there are any: an estimate of the ASR.
+        margin: the mean margin of the target on them, in the network's clean margins.
+        mask: of the trigger, in 256 levels.
+        pattern: likewise.
+    """
+
+    target: int
+    success: Proportion
+    margin: float
+    mask: Levels
+    pattern: Levels
+
+    @classmethod
+    def encode(cls, trigger: Trigger, success: Proportion, margin: float) -> "RecoveredTrigger":
+        """The record of a trigger."""
+        levels = Levels.encode(trigger.mask), Levels.encode(trigger.pattern)
+        return cls(trigger.target, success, margin, *levels)
+
+    @property
+    def trigger(self) -> Trigger:
+        """The trigger, rounded to 256 levels."""
+        return Trigger(self.target, self.mask.decode(), self.pattern.decode())
+
+    @property
+    def area(self) -> float:
+        """The share of the image that it covers, 0..1."""
+        return self.trigger.area
+
+    def as_json(self) -> dict[str, Any]:
+        """What it does, without mask and pattern, for `json.dumps`."""
+        return {
+            "target": self.target,
+            "area": round(self.area, 4),
+            "success": round(self.success.value, 4),
+            "images": self.success.count,
+            "margin": round(self.margin, 3),
+        }

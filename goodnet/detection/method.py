@@ -1,0 +1,85 @@
+"""A detection method: it gives classes a number, and says from which number on a class is named."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import inf
+
+from goodnet.datasets.images import CleanImages
+from goodnet.detection.candidates import Candidate, SearchResult
+from goodnet.detection.verdict import Statistic
+from goodnet.network.classifier import LogitModel
+
+Scores = Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a method says of a network.
+
+    Attributes:
+        statistic: its numbers.
+        candidates: for each class the trigger that has its number; none where no trigger has.
+    """
+
+    statistic: Statistic
+    candidates: Mapping[int, Candidate] = field(default_factory=dict)
+
+    def names(self, target: int) -> bool:
+        """Whether the class is named by its number."""
+        return self.statistic.values.get(target, -inf) >= self.statistic.threshold
+
+
+@dataclass(frozen=True)
+class DetectionMethod:
+    """What all methods have.
+
+    Attributes:
+        name: in the verdict, its figure and its tables.
+        threshold: from this number on a class is named.
+        suspicion_threshold: from this number on it is suspicious.
+    """
+
+    name: str
+    threshold: float
+    suspicion_threshold: float
+
+    def statistic(self, scores: Scores, factor: float = 1.0) -> Statistic:
+        """The method's numbers, held against its thresholds, or so many times as high ones."""
+        thresholds = factor * self.threshold, factor * self.suspicion_threshold
+        return Statistic(self.name, scores, *thresholds)
+
+
+@dataclass(frozen=True)
+class DirectMethod(DetectionMethod):
+    """A method that looks at the network before any trigger is searched for.
+
+    Classes that it suspects are searched for in any case.
+
+    Attributes:
+        score: (network, clean images, seed) -> the classes' numbers; None where it says nothing.
+    """
+
+    score: Callable[[LogitModel, CleanImages, int], Scores | None]
+
+    def evidence(self, model: LogitModel, clean: CleanImages, seed: int) -> list[Evidence]:
+        """What it says of the network, or nothing."""
+        scores = self.score(model, clean, seed)
+        return [] if scores is None else [Evidence(self.statistic(scores))]
+
+
+@dataclass(frozen=True)
+class TriggerMethod(DetectionMethod):
+    """A method that reads what the searches for triggers found.
+
+    Attributes:
+        candidates: search result -> for each class the trigger that counts.
+        score: these -> the classes' numbers.
+    """
+
+    candidates: Callable[[SearchResult], Mapping[int, Candidate]]
+    score: Callable[[Mapping[int, Candidate]], Scores]
+
+    def evidence(self, result: SearchResult, factor: float) -> Evidence:
+        """What it says of the network, by so many times as high thresholds."""
+        candidates = self.candidates(result)
+        return Evidence(self.statistic(self.score(candidates), factor), candidates)
