@@ -85,21 +85,9 @@ def detect_with(
     progress: Progress = no_progress,
 ) -> Verdict:
     """The same, held against these references, if there are any."""
-    direct = [e for method in DIRECT_METHODS for e in method.evidence(model, clean, seed)]
-    result = find_triggers(
-        model,
-        clean,
-        references.networks,
-        extra_classes=[c for each in direct for c in _suspected(each.statistic)],
-        seed=seed,
-        progress=progress,
-    )
-    # Without references a class's look stands out as a trigger does.
-    factor = 1.0 if references.networks else UNREFERENCED
-    evidence = [*(method.evidence(result, factor) for method in TRIGGER_METHODS), *direct]
+    result, evidence = _evidence(model, clean, references, seed, progress)
     statistics = tuple(each.statistic for each in evidence)
     decision = decide(statistics, references.account)
-
     naming = {c: _naming(evidence, c) for c in decision.classes}
     dependent: tuple[int, ...] = ()
     if references.networks:
@@ -107,7 +95,6 @@ def detect_with(
     classes = tuple(c for c in decision.classes if c not in dependent)
     flagged = (*classes, *decision.suspicious)
     second = runner_up(excesses(result.best_plain()), flagged) if classes else ()
-
     best = result.strongest()
     triggers = [best[c] for c in flagged if c in best]
     others = _other_triggers(result, {c: naming[c] for c in classes}, second)
@@ -123,6 +110,28 @@ def detect_with(
         runner_up=second,
         other_triggers=_recovered(model, clean, others),
     )
+
+
+def _evidence(
+    model: LogitModel,
+    clean: CleanImages,
+    references: ReferenceModels,
+    seed: int,
+    progress: Progress,
+) -> tuple[SearchResult, list[Evidence]]:
+    """What the searches for triggers found, and what each method says."""
+    direct = [e for method in DIRECT_METHODS for e in method.evidence(model, clean, seed)]
+    result = find_triggers(
+        model,
+        clean,
+        references.networks,
+        extra_classes=[c for each in direct for c in _suspected(each.statistic)],
+        seed=seed,
+        progress=progress,
+    )
+    # Without references a class's look stands out as a trigger does.
+    factor = 1.0 if references.networks else UNREFERENCED
+    return result, [*(method.evidence(result, factor) for method in TRIGGER_METHODS), *direct]
 
 
 def decide(statistics: Sequence[Statistic], references: References) -> Decision:

@@ -6,7 +6,7 @@ the sign of the gradient (Goodfellow et al., "Explaining and Harnessing Adversar
 its life is over, and the place is given to a new one unless it still works. So a network that is
 trained on the pool's triggers meets whatever pattern would lead to the class next.
 
-The shapes are like those of `goodnet.triggers.locations` and drawn at random sizes, not on a grid.
+They lie where those of a search may, see `goodnet.triggers.locations`, but anywhere, of any size.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from goodnet.backend import in_parts, tf
 from goodnet.datasets.images import CleanImages
 from goodnet.network.classifier import LogitModel
+from goodnet.triggers.locations import WHOLE, Location
 from goodnet.triggers.success import trigger_margins
 from goodnet.triggers.trigger import Trigger
 
@@ -31,7 +32,7 @@ STEP: Final = 0.15  # of the range of a pixel, at first
 LIFETIME: Final = 12  # moves, after which a trigger that does not work is replaced
 MAX_LIFETIME: Final = 3 * LIFETIME  # after which any is
 MARGIN_CAP: Final = 2.0  # clean margins: a trigger that reaches them need not go on
-SHAPES: Final = {"band": 0.2, "column": 0.15, "patch": 0.4, "whole image": 0.25}  # shares
+SHAPES: Final = {"band": 0.2, "column": 0.15, "patch": 0.4, WHOLE: 0.25}  # shares
 SEEDED: Final = 0.5  # the share of triggers that are where a seed trigger is
 SEED_PATTERN: Final = 0.5  # the share of these that start from its pattern
 SEED_NOISE: Final = 0.15  # how far that pattern is changed, a standard deviation
@@ -96,18 +97,17 @@ def draw_trigger(
     return AdversarialTrigger(Trigger(target, mask, in_cells(pattern, cell)), cell)
 
 
-def _mask(size: tuple[int, int], rng: np.random.Generator) -> Floats:
+def _mask(image: tuple[int, int], rng: np.random.Generator) -> Floats:
     """A band, a column, a patch or a faint cover of the whole image."""
-    height, width = size
-    mask = np.zeros((height, width, 1), np.float32)
-    shape = rng.choice(list(SHAPES), p=list(SHAPES.values()))
-    if shape == "whole image":
-        return mask + np.float32(rng.uniform(MIN_OPACITY, MAX_OPACITY))
+    height, width = image
+    shape = str(rng.choice(list(SHAPES), p=list(SHAPES.values())))
+    if shape == WHOLE:
+        opacity = rng.uniform(MIN_OPACITY, MAX_OPACITY)
+        return Location(shape, image, (0, 0), image, image, opacity).mask
     high = height if shape == "column" else _length(height, rng)
     wide = width if shape == "band" else _length(width, rng)
-    top, left = int(rng.integers(height - high + 1)), int(rng.integers(width - wide + 1))
-    mask[top : top + high, left : left + wide] = 1
-    return mask
+    corner = int(rng.integers(height - high + 1)), int(rng.integers(width - wide + 1))
+    return Location(shape, image, corner, (high, wide), image).mask
 
 
 def _length(side: int, rng: np.random.Generator) -> int:
