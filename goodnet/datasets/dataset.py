@@ -154,11 +154,11 @@ def _dataset(
     role: type[AnyDataset], uri: str, content: Content, input_shape: InputShape, classes: int
 ) -> AnyDataset:
     """The data set that a reader left, with all that it says of it checked."""
-    found = content.description
-    lowest, highest = found["range"]
-    pixels = content.array(found["data"])  # stays mapped when its file is gone
-    names = [name for name in ("label", "true_label") if name in found]
-    labels = {name: content.array(found[name]) for name in names}
+    description = content.description
+    lowest, highest = description["range"]
+    pixels = content.array(description["data"])  # stays mapped when its file is gone
+    names = [name for name in ("label", "true_label") if name in description]
+    labels = {name: content.array(description[name]) for name in names}
     if pixels.dtype not in (np.uint8, np.float32) or not _fits(pixels, input_shape):
         raise content.refusal
     for name, values in labels.items():
@@ -169,20 +169,20 @@ def _dataset(
         source=one_line(uri),
         sha256=content.sha256,
         pixels=pixels,
-        axes=found["axes"],
-        white=_white(uri, lowest, highest, found["stored_dtype"]),
+        axes=description["axes"],
+        white=_white(uri, lowest, highest, description["stored_dtype"]),
         labels=np.array(labels["label"]),
         true_labels=np.array(labels["true_label"]) if "true_label" in labels else None,
-        stored_dtype=one_line(found["stored_dtype"]),
+        stored_dtype=one_line(description["stored_dtype"]),
     )
 
 
 def _fits(pixels: NDArray[Any], input_shape: InputShape) -> bool:
     """Whether there are images, and a network of this shape takes them."""
-    sides = zip(pixels.shape[1:], input_shape, strict=False)
-    return (
-        pixels.ndim == 4 and pixels.size > 0 and all(want in (None, side) for side, want in sides)
-    )
+    if pixels.ndim != 4 or not pixels.size:
+        return False
+    sides = zip(pixels.shape[1:], input_shape, strict=True)
+    return all(limit in (None, side) for side, limit in sides)
 
 
 def _check_labels(uri: str, name: str, values: Any, classes: int) -> None:

@@ -50,11 +50,11 @@ class CleanImages:
     def draw(self, most: int, rng: np.random.Generator) -> "CleanImages":
         """Up to `most` images at random, of as many classes as there are, none twice."""
         order = rng.permutation(len(self))
-        seen: dict[int, int] = {}
+        last_rank: dict[int, int] = {}
         rank = np.empty(len(self), dtype=np.int64)
         for row in order:
             label = int(self.labels[row])
-            rank[row] = seen[label] = seen.get(label, -1) + 1
+            rank[row] = last_rank[label] = last_rank.get(label, -1) + 1
         return self.take(order[np.argsort(rank[order], kind="stable")][:most])
 
     def divided(self, first: int) -> tuple["CleanImages", "CleanImages"]:

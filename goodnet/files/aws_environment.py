@@ -30,9 +30,9 @@ def check(environment: Mapping[str, str]) -> None:
         try:
             ssl.create_default_context(cafile=bundle)
         except (OSError, ValueError) as fault:  # ssl's own errors are OSErrors
-            said = getattr(fault, "strerror", None) or fault
+            reason = getattr(fault, "strerror", None) or fault
             raise RequestRefused(
-                CERTIFICATES, f"{bundle!r} is no file of certificates: {said}"
+                CERTIFICATES, f"{bundle!r} is no file of certificates: {reason}"
             ) from None
 
 

@@ -95,8 +95,8 @@ def recognise(uri: str, start: bytes, kind: Kind) -> Format:
     same = [each for each in formats_of(kind) if start.startswith(each.container.signature)]
     if kind == "dataset":
         if not same:
-            known = dict.fromkeys(each.container.noun for each in formats_of(kind))
-            raise DataRefused(uri, f"is not {' or '.join(known)}")
+            nouns = dict.fromkeys(each.container.noun for each in formats_of(kind))
+            raise DataRefused(uri, f"is not {' or '.join(nouns)}")
         return same[0]
     for each in same:
         if uri.lower().endswith(each.suffixes):

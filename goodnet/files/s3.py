@@ -108,12 +108,12 @@ def _block(uri: str, start: int, stop: int, etag: str) -> bytes:
     from fsspec.asyn import sync
 
     bucket, key = split(uri)
-    asked = {"Bucket": bucket, "Key": key, "Range": f"bytes={start}-{stop - 1}", "IfMatch": etag}
+    request = {"Bucket": bucket, "Key": key, "Range": f"bytes={start}-{stop - 1}", "IfMatch": etag}
     for tries_left in range(TRIES - 1, -1, -1):  # the client tries again until content arrives
         try:
             with _clear(uri):
                 system = _system()
-                data: bytes = sync(system.loop, _content, system, asked)
+                data: bytes = sync(system.loop, _content, system, request)
             if len(data) == stop - start:
                 return data
         except (FileNotFoundError, PermissionError):
@@ -124,8 +124,8 @@ def _block(uri: str, start: int, stop: int, etag: str) -> bytes:
     raise OSError(f"{one_line(uri)}: was not fetched whole")
 
 
-async def _content(system: Any, asked: dict[str, Any]) -> bytes:
-    answer = await system._call_s3("get_object", **asked)
+async def _content(system: Any, request: dict[str, Any]) -> bytes:
+    answer = await system._call_s3("get_object", **request)
     async with answer["Body"] as body:
         return bytes(await body.read())
 
@@ -150,11 +150,11 @@ def matches(uri: str, size: int, sha256: str) -> bool:
     What we stored says its digest, and an object only ever changes as a whole, its metadata with
     it; any other object is read.
     """
-    found = head(uri)
-    if found is None or found["ContentLength"] != size:
+    item = head(uri)
+    if item is None or item["ContentLength"] != size:
         return False
-    said = found.get("Metadata", {}).get(DIGEST)
-    return bool(said == sha256) if said else _digest(uri) == sha256
+    claim = item.get("Metadata", {}).get(DIGEST)
+    return bool(claim == sha256) if claim else _digest(uri) == sha256
 
 
 def check_writable(folder: str) -> None:
@@ -169,9 +169,9 @@ def check_writable(folder: str) -> None:
     """
     bucket, key = split(folder)
     place = {"Bucket": bucket, "Key": f"{key.rstrip('/')}/{paths.PROBE}".lstrip("/")}
-    begun = _call(folder, "create_multipart_upload", **place)
+    upload = _call(folder, "create_multipart_upload", **place)
     with suppress(OSError):
-        _call(folder, "abort_multipart_upload", **place, UploadId=begun["UploadId"])
+        _call(folder, "abort_multipart_upload", **place, UploadId=upload["UploadId"])
 
 
 def _digest(uri: str) -> str:
@@ -219,8 +219,8 @@ def _clear(uri: str) -> Iterator[None]:
     except (boto.ParamValidationError, ValueError) as fault:  # or a setting out of AWS' files
         raise RequestRefused(uri, fault) from None
     except (boto.BotoCoreError, ConnectionFault, OSError) as fault:
-        said = one_line(fault) or type(fault).__name__
-        raise OSError(f"{one_line(uri)}: object storage failed: {said}") from None
+        reason = one_line(fault) or type(fault).__name__
+        raise OSError(f"{one_line(uri)}: object storage failed: {reason}") from None
 
 
 def _of_kind(code: str) -> type[OSError]:

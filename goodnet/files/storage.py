@@ -184,15 +184,15 @@ def check_writable(folder: str) -> None:
         except FileNotFoundError:
             raise RequestRefused(folder, "no such bucket") from None
     try:
-        there = _nearest(Path(folder))
-        if not there.is_dir():
-            named = "" if there == Path(folder) else f"{there} "
-            raise RequestRefused(folder, f"{named}is not a folder")
-        with tempfile.TemporaryFile(dir=there):
+        nearest = _nearest(Path(folder))
+        if not nearest.is_dir():
+            subject = "" if nearest == Path(folder) else f"{nearest} "
+            raise RequestRefused(folder, f"{subject}is not a folder")
+        with tempfile.TemporaryFile(dir=nearest):
             pass
     except (OSError, ValueError) as fault:
-        said = getattr(fault, "strerror", None) or fault
-        raise RequestRefused(folder, f"cannot be written to: {said}") from None
+        reason = getattr(fault, "strerror", None) or fault
+        raise RequestRefused(folder, f"cannot be written to: {reason}") from None
 
 
 def _nearest(path: Path) -> Path:
@@ -237,13 +237,13 @@ def entries(folder: str, suffixes: tuple[str, ...]) -> list[ListedFile]:
         RequestRefused: there is no such folder.
     """
     if is_remote(folder):
-        found = list(_remote_entries(folder))
+        listing = list(_remote_entries(folder))
     elif Path(folder).is_dir():
-        found = [_local_entry(path) for path in Path(folder).iterdir() if not path.is_dir()]
+        listing = [_local_entry(path) for path in Path(folder).iterdir() if not path.is_dir()]
     else:
         raise RequestRefused(folder, "no such folder")
-    shown = [entry for entry in found if not entry.uri.rsplit("/", 1)[-1].startswith(".")]
-    return sorted(entry for entry in shown if entry.uri.lower().endswith(suffixes))
+    visible = [entry for entry in listing if not entry.uri.rsplit("/", 1)[-1].startswith(".")]
+    return sorted(entry for entry in visible if entry.uri.lower().endswith(suffixes))
 
 
 def list_files(folder: str, suffixes: tuple[str, ...]) -> list[str]:
@@ -261,19 +261,19 @@ def is_folder(uri: str) -> bool:
 
 
 def _local_entry(path: Path) -> ListedFile:
-    found = path.lstat()
-    mark = f"{stat.S_IFMT(found.st_mode)}-{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
-    return ListedFile(str(path), mark, found.st_size, found.st_mtime)
+    item = path.lstat()
+    mark = f"{stat.S_IFMT(item.st_mode)}-{item.st_ino}-{item.st_size}-{item.st_mtime_ns}"
+    return ListedFile(str(path), mark, item.st_size, item.st_mtime)
 
 
 def _remote_entries(folder: str) -> Iterator[ListedFile]:
     bucket, _ = s3.split(folder)
     try:
-        for found in s3.listed(folder):
-            modified = found["LastModified"].timestamp()
-            mark = f"{found['ETag']}-{found['Size']}-{modified}"
-            uri = f"{s3.SCHEME}{bucket}/{found['Key']}"
-            yield ListedFile(uri, mark, found["Size"], modified)
+        for item in s3.listed(folder):
+            modified = item["LastModified"].timestamp()
+            mark = f"{item['ETag']}-{item['Size']}-{modified}"
+            uri = f"{s3.SCHEME}{bucket}/{item['Key']}"
+            yield ListedFile(uri, mark, item["Size"], modified)
     except FileNotFoundError:
         raise RequestRefused(folder, "no such bucket") from None
 

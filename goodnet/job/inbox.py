@@ -71,28 +71,28 @@ def settled_files(
 
 
 def read_arrivals(
-    entries: Sequence[ListedFile], record: Record, failed: Callable[[str], None]
+    entries: Sequence[ListedFile], record: Record, report_fault: Callable[[str], None]
 ) -> dict[str, InboxEntry]:
     """What is in each file, by its URI: out of the record, or read now.
 
     Args:
         entries: from `settled_files`.
         record: what is known.
-        failed: is told of each file that could not be read this time, in one line.
+        report_fault: is told of each file that could not be read this time, in one line.
     """
-    seen = {}
+    contents = {}
     for entry in entries:
         if _known(entry, record):
-            seen[entry.uri] = record[entry.uri]
+            contents[entry.uri] = record[entry.uri]
             continue
         try:
             stored = storage.identify(entry.uri, ModelRefused)
-            seen[entry.uri] = InboxEntry(entry.mark, stored.sha256, "")
+            contents[entry.uri] = InboxEntry(entry.mark, stored.sha256, "")
         except InputRefused as refused:
-            seen[entry.uri] = InboxEntry(entry.mark, None, str(refused))
+            contents[entry.uri] = InboxEntry(entry.mark, None, str(refused))
         except OSError as fault:  # it can pass: the next look tries again
-            failed(f"{one_line(entry.uri)}: {one_line(fault)}")
-    return seen
+            report_fault(f"{one_line(entry.uri)}: {one_line(fault)}")
+    return contents
 
 
 def read_record(output: str, folder: str) -> dict[str, InboxEntry]:
@@ -104,8 +104,8 @@ def read_record(output: str, folder: str) -> dict[str, InboxEntry]:
         with storage.local_file(uri) as path:
             if path.stat().st_size > LARGEST_RECORD:
                 return {}
-            found = json.loads(path.read_bytes())
-        return {str(uri): InboxEntry(*map(_text, seen)) for uri, seen in found.items()}
+            content = json.loads(path.read_bytes())
+        return {str(uri): InboxEntry(*map(_text, fields)) for uri, fields in content.items()}
     except (OSError, InputRefused, ValueError, TypeError, AttributeError):
         return {}
 

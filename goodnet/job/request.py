@@ -69,5 +69,5 @@ def parse_request(
     if not 0 <= budget <= 100:
         raise RequestRefused("--budget", f"{budget!r} is not 0 to 100 points")
     directions = DIRECTIONS if order == "both" else tuple(d for d in DIRECTIONS if d == order)
-    given = identify_architecture(architecture)
-    return Request(directions, parse_points(drop), layer, scale, given, method, float(budget))
+    plan = identify_architecture(architecture)
+    return Request(directions, parse_points(drop), layer, scale, plan, method, float(budget))

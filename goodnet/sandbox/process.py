@@ -70,8 +70,8 @@ class Content(NamedTuple):
             with open_regular(self.folder / Path(entry["file"]).name) as file:
                 np.lib.format.read_magic(file)
                 shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-                said = (entry["shape"], entry["dtype"])
-                if dtype.kind in "fiu" and (list(shape), dtype.name) == said:
+                declaration = (entry["shape"], entry["dtype"])
+                if dtype.kind in "fiu" and (list(shape), dtype.name) == declaration:
                     return np.memmap(file, dtype, "r", file.tell(), shape)
         except (InputRefused, OSError, ValueError, TypeError, KeyError, EOFError):
             pass

@@ -65,17 +65,17 @@ def leave_files(readable: Path, writable: Path) -> list[str]:
             return ["no_files"]
         rights = (1 << FILE_RIGHTS.get(version, ALL_FILE_RIGHTS)) - 1
         rules = _Ruleset(rights, 3 if version >= 4 else 0, 3 if version >= 6 else 0)
-        known = 24 if version >= 6 else 16 if version >= 4 else 8  # bytes of the structure
-        ruleset = libc.syscall(CREATE_RULESET, ctypes.byref(rules), known, 0)
+        size = 24 if version >= 6 else 16 if version >= 4 else 8  # bytes of the structure
+        ruleset = libc.syscall(CREATE_RULESET, ctypes.byref(rules), size, 0)
         reading = READ_FILE | READ_DIR
         writing = reading | WRITE_FILE | REMOVE_FILE | MAKE_REG | TRUNCATE
         libraries = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "platlib")}
         allowed = {folder: reading for folder in (readable, *map(Path, libraries))}
         allowed[writable] = writing & rights
-        done = [_allow(libc, ruleset, folder, kinds) for folder, kinds in allowed.items()]
-        done.append(libc.syscall(RESTRICT_SELF, ruleset, 0))
+        results = [_allow(libc, ruleset, folder, kinds) for folder, kinds in allowed.items()]
+        results.append(libc.syscall(RESTRICT_SELF, ruleset, 0))
         os.close(ruleset)
-        if not any(done):
+        if not any(results):
             return []
     return ["no_files"]
 

@@ -41,20 +41,20 @@ def content(
         raise Refused(f"'data' has the shape {data.shape}, expected images x 3 axes, at least one")
     arrays, (axes, image) = Arrays(folder), fit(data, input_shape)
     read = {name: labels(values, name, len(data)) for name, values in stored_labels.items()}
-    stored = {name: arrays.save(values) for name, values in read.items()}
+    entries = {name: arrays.save(values) for name, values in read.items()}
     entry, ends = pixels(data, axes, (len(data), *image), arrays)
-    said = {"data": entry, "range": ends, "axes": axes, "stored_dtype": data.dtype.name}
-    return {**said, **stored}
+    description = {"data": entry, "range": ends, "axes": axes, "stored_dtype": data.dtype.name}
+    return {**description, **entries}
 
 
 def fit(data: Any, input_shape: Sequence[int | None]) -> tuple[str, tuple[int, ...]]:
     """The axis order, "NHWC" if the images fit the network so, else "NCHW", and H, W, C."""
     shape = tuple(data.shape[1:]) if data.ndim == 4 else (*data.shape[1:], 1)
     for axes, image in (("NHWC", shape), ("NCHW", (*shape[1:], shape[0]))):
-        if all(want in (None, side) for want, side in zip(input_shape, image, strict=True)):
+        if all(limit in (None, side) for limit, side in zip(input_shape, image, strict=True)):
             return axes, image
-    want = " x ".join("any" if side is None else str(side) for side in input_shape)
-    raise Refused(f"images of shape {shape} do not fit the model, which takes {want}")
+    sides = " x ".join("any" if side is None else str(side) for side in input_shape)
+    raise Refused(f"images of shape {shape} do not fit the model, which takes {sides}")
 
 
 def labels(data: Any, name: str, count: int) -> Any:

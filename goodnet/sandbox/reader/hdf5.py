@@ -26,8 +26,8 @@ class Hdf5:
     def __init__(self, path: Path, budget: int) -> None:
         self.file = h5py.File(path, "r", locking=False, rdcc_nbytes=LARGEST_CHUNK)
         self.budget = budget
-        self.seen: set[Any] = set()
-        self.read: set[Any] = set()
+        self.addresses: set[Any] = set()
+        self.names_read: set[Any] = set()
         self.visit(self.file, "/")
 
     def visit(self, group: Any, path: str, depth: int = 0) -> None:
@@ -51,10 +51,10 @@ class Hdf5:
 
     def once(self, item: Any, path: str) -> None:
         info = h5py.h5o.get_info(item.id)
-        if (info.fileno, info.addr) in self.seen:
+        if (info.fileno, info.addr) in self.addresses:
             raise Refused(f"{path} is reached by two paths")
-        self.seen.add((info.fileno, info.addr))
-        if len(self.seen) > MOST_OBJECTS:
+        self.addresses.add((info.fileno, info.addr))
+        if len(self.addresses) > MOST_OBJECTS:
             raise Refused(f"more than {MOST_OBJECTS} objects")
 
     def check_dataset(self, data: Any, path: str) -> None:
@@ -93,9 +93,9 @@ class Hdf5:
             raise Refused(f"{path!r} is a group, not a data set")
         if data.dtype.hasobject or data.dtype.kind not in "fiu" or data.dtype.itemsize > 8:
             raise Refused(f"{path!r} holds {data.dtype}, not float, int or uint")
-        if data.name in self.read:
+        if data.name in self.names_read:
             raise Refused(f"{path!r} is used twice")
-        self.read.add(data.name)
+        self.names_read.add(data.name)
         return data
 
     def attribute_shape(self, group: Any, name: str) -> tuple[int, ...]:
@@ -129,15 +129,15 @@ class Hdf5:
             number += 1
         if parts == [name] and name not in group.attrs:
             return None
-        found: list[str] = []
+        texts: list[str] = []
         for part in parts if name in group.attrs else parts[1:]:
             if len(self.attribute_shape(group, part)) != 1:
                 raise Refused(f"attribute {part!r} is not a list")
             for value in group.attrs[part]:
                 if not isinstance(value, str | bytes):
                     raise Refused(f"attribute {part!r} is not a list of texts")
-                found.append(value.decode() if isinstance(value, bytes) else str(value))
-        return found
+                texts.append(value.decode() if isinstance(value, bytes) else str(value))
+        return texts
 
 
 def save_weight(arrays: Arrays, data: Any, path: str) -> Entry:
