@@ -8,7 +8,8 @@ import numpy as np
 from goodnet.detection.verdict import NOTHING, Answer, References, Statistic, Verdict
 from goodnet.evaluation.results import SUSPECT, evaluation_rows, pruned_models
 from goodnet.metrics import Counts, Proportion
-from goodnet.mitigation.methods import UNLEARNING, Method
+from goodnet.mitigation.method import Method
+from goodnet.mitigation.methods import unlearning
 from goodnet.mitigation.outcome import MitigationResult, TriggerRecheck
 from goodnet.pruning.curve import Curve, find_drop
 from goodnet.pruning.order import Direction, order_channels
@@ -137,7 +138,7 @@ def invented_verdict(
 
 def invented_mitigation(
     *,
-    method: Method = UNLEARNING,
+    method: Method = unlearning.METHOD,
     right: int = 58,
     before: int = 57,
     after: int = 1,

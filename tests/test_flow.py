@@ -23,7 +23,7 @@ from flows.repair import NOTHING_STARTED, SOME_FAILED, main
 from goodnet.datasets.dataset import open_clean_dataset
 from goodnet.detection.verdict import BACKDOORED
 from goodnet.files import storage
-from goodnet.mitigation.methods import Method
+from goodnet.mitigation.method import Method
 from goodnet.mitigation.mitigate import MitigatedNetworks
 from goodnet.network.goodnet import gate_by_suspect, join
 from goodnet.network.save import save_network

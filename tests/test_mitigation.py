@@ -17,19 +17,19 @@ from goodnet.detection.detect import detect
 from goodnet.detection.reference_models import train_references
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE
 from goodnet.metrics import Proportion
-from goodnet.mitigation import unlearning
 from goodnet.mitigation.adversarial_triggers import TriggerPool, draw_trigger, in_cells
 from goodnet.mitigation.holdout import hold_out
-from goodnet.mitigation.methods import FINE_PRUNING, METHODS, UNLEARNING
+from goodnet.mitigation.methods import METHODS, fine_pruning, unlearning
+from goodnet.mitigation.methods.unlearning import schedule_for, unlearn
 from goodnet.mitigation.mitigate import MitigationInput, mitigate
 from goodnet.mitigation.policy import channels_pruned_first, choose_method
-from goodnet.mitigation.unlearning import schedule_for, unlearn
 from goodnet.network.classifier import LogitModel
 from goodnet.network.suspect import Suspect
 from goodnet.progress import no_progress
 from goodnet.scale import Scale
 from goodnet.training import finetune
-from goodnet.training.finetune import TrainingSchedule, pixel_kernels
+from goodnet.training.finetune import pixel_kernels
+from goodnet.training.schedule import TrainingSchedule
 from goodnet.triggers.trigger import RecoveredTrigger, Trigger
 
 
@@ -62,11 +62,13 @@ def test_the_verdict_chooses_unless_a_method_is_asked_for() -> None:
     nothing, doubtful = invented_verdict(), invented_verdict(INCONCLUSIVE, suspicious=[1])
     named = invented_verdict(BACKDOORED, [3])
     chosen = [choose_method("auto", verdict) for verdict in (nothing, doubtful, named)]
-    assert chosen == [None, FINE_PRUNING, UNLEARNING]
+    assert chosen == [None, fine_pruning.METHOD, unlearning.METHOD]
     assert choose_method("pruning", named) is None
-    assert choose_method("finepruning", nothing) == FINE_PRUNING
-    assert choose_method("unlearning", doubtful) == UNLEARNING
-    assert choose_method("unlearning", nothing) == FINE_PRUNING  # there is no class to unlearn
+    assert choose_method("finepruning", nothing) == fine_pruning.METHOD
+    assert choose_method("unlearning", doubtful) == unlearning.METHOD
+    assert (
+        choose_method("unlearning", nothing) == fine_pruning.METHOD
+    )  # there is no class to unlearn
 
 
 def test_fine_pruning_starts_from_the_drop_of_four_points_whatever_drops_are_asked_for() -> None:
@@ -137,7 +139,7 @@ def test_unlearning_starts_from_every_trigger_on_record(monkeypatch: pytest.Monk
     verdict = replace(verdict, runner_up=(0,), other_triggers=(faint,))
     given: list[Any] = []
     monkeypatch.setattr(unlearning, "unlearn", lambda *args, **_: given.append(args))
-    monkeypatch.setattr(unlearning.LogitModel, "from_suspect", lambda *_: None)
+    monkeypatch.setattr(LogitModel, "from_suspect", lambda *_: None)
     clean = CleanImages(np.zeros((4, 2, 2, 1), np.float32), np.arange(4))
     problem: Any = SimpleNamespace(verdict=verdict, suspect=None, scale=Scale.UNIT)
     view: Any = None
@@ -239,7 +241,7 @@ def test_a_corner_is_unlearned_and_its_record_says_so(
     verdict = detect(LogitModel.from_suspect(suspect, Scale.RAW), clean)
     before = suspect.network.get_weights()
     problem = MitigationInput(suspect, Scale.RAW, clean, verdict, "dense", ())
-    network, goodnet, account = mitigate(problem, UNLEARNING)
+    network, goodnet, account = mitigate(problem, unlearning.METHOD)
     for weights, same in zip(suspect.network.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weights, same)
     white = clean.pixels.copy()

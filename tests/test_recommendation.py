@@ -7,7 +7,8 @@ from invented import invented_findings, invented_mitigation, invented_verdict
 
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING
 from goodnet.metrics import Proportion
-from goodnet.mitigation.methods import FINE_PRUNING, METHODS, Method
+from goodnet.mitigation.method import Method
+from goodnet.mitigation.methods import METHODS, fine_pruning
 from goodnet.mitigation.outcome import TriggerRecheck
 from goodnet.report.caveats import caveats
 from goodnet.report.conclusion import conclude, headline, recommended_files
@@ -55,7 +56,7 @@ def test_a_pruned_model_is_recommended_whatever_the_verdict_where_the_poisoned_s
     """Fine-Pruning's own BadNet: nothing stands out, and pruning at the first drop removes all."""
     for verdict in (invented_verdict(INCONCLUSIVE), invented_verdict(NOTHING), None):
         findings = invented_findings(
-            verdict=verdict, mitigation=invented_mitigation(method=FINE_PRUNING, right=50),
+            verdict=verdict, mitigation=invented_mitigation(method=fine_pruning.METHOD, right=50),
             clean=[190, 190, 170, 150, 170, 150, 120, 190], attack=[200, *[0] * 7],
             flagged_clean=0, flagged_poisoned=200,
         )  # fmt: skip

@@ -65,7 +65,7 @@ def test_a_line_of_a_method_changes_the_verdict_and_what_follows_and_not_the_swe
 
 
 def test_a_line_of_unlearning_changes_what_is_unlearned_and_not_the_verdict(change: Change) -> None:
-    name = "goodnet/mitigation/unlearning.py"
+    name = "goodnet/mitigation/methods/unlearning.py"
     assert change(name, "RANDOM: Final = 0.2", "RANDOM: Final = 0.3") == {MITIGATE, REPAIR}
 
 

@@ -28,7 +28,8 @@ from goodnet.datasets.images import CleanImages, Pixels
 from goodnet.detection.baseline import robust_margins
 from goodnet.detection.candidates import Candidate
 from goodnet.network.classifier import LogitModel
-from goodnet.training.finetune import TrainingSchedule, train_further
+from goodnet.training.finetune import train_further
+from goodnet.training.schedule import TrainingSchedule
 
 SCHEDULE: Final = TrainingSchedule(steps=40, rate=1e-3)
 INDEPENDENT: Final = 0.75  # of what its trigger did is left of a target of its own

@@ -7,7 +7,7 @@ from goodnet.datasets.images import CleanImages
 from goodnet.detection.detect import detect
 from goodnet.detection.verdict import Verdict
 from goodnet.mitigation.holdout import hold_out
-from goodnet.mitigation.methods import Method
+from goodnet.mitigation.method import Method
 from goodnet.mitigation.outcome import MitigationResult
 from goodnet.mitigation.recheck import recheck
 from goodnet.network.build import build_network

@@ -3,7 +3,8 @@
 from typing import Final
 
 from goodnet.detection.verdict import BACKDOORED, NOTHING, Verdict
-from goodnet.mitigation.methods import FINE_PRUNING, UNLEARNING, Method, method_named
+from goodnet.mitigation.method import Method
+from goodnet.mitigation.methods import fine_pruning, method_named, unlearning
 from goodnet.pruning.curve import Curve, find_drop
 
 FIRST: Final = "4"  # points: channels are pruned first until this drop is reached
@@ -21,9 +22,9 @@ def choose_method(request: str, verdict: Verdict) -> Method | None:
     if request == "pruning" or (request == "auto" and verdict.verdict == NOTHING):
         return None
     if request == "auto":
-        return UNLEARNING if verdict.verdict == BACKDOORED else FINE_PRUNING
+        return unlearning.METHOD if verdict.verdict == BACKDOORED else fine_pruning.METHOD
     method = method_named(request)
-    return method if verdict.flagged_classes or not method.needs_classes else FINE_PRUNING
+    return method if verdict.flagged_classes or not method.needs_classes else fine_pruning.METHOD
 
 
 def channels_pruned_first(curve: Curve) -> tuple[int, ...]:

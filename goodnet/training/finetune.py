@@ -24,7 +24,6 @@ numbers 255 times as large, and one step of it would do 255 times as much: such 
 others, get a rate 255 times smaller, which is the same as training the network for 0..1.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -38,6 +37,7 @@ from goodnet.network.classifier import LogitModel
 from goodnet.network.graph import Architecture
 from goodnet.progress import Progress, no_progress
 from goodnet.training.adam import adam_step
+from goodnet.training.schedule import TrainingSchedule
 
 BATCH = 96
 TRIGGERED = 0.33  # of a batch's images carry a trigger
@@ -47,32 +47,9 @@ DISTILLATION = 0.95  # the weight a of the formula
 ATTRACTION = 0.3  # its weight b, on what brings images nearer to unlearned classes
 MAX_SHIFT = 0.04  # of a side
 MAX_BRIGHTNESS = 0.15  # more or less
-WARM_UP = 0.3  # of the steps, in which the rate rises
 Floats = NDArray[np.float32]
 # One image (H, W, C) -> the same with a trigger.
 TriggerFunction = Callable[[Floats, np.random.Generator], Floats]
-
-
-class TrainingSchedule(NamedTuple):
-    """How a network is trained further.
-
-    Attributes:
-        steps: batches.
-        rate: the highest rate of Adam, for pixels 0..1.
-        seed: of the batches.
-    """
-
-    steps: int
-    rate: float
-    seed: int = 0
-
-    def learning_rate(self, step: int) -> float:
-        """The rate of a step: up in a straight line, down along a cosine."""
-        rising = max(1, round(WARM_UP * self.steps))
-        if step < rising:
-            return self.rate * (step + 1) / rising
-        done = (step - rising) / max(1, self.steps - rising)
-        return self.rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def train_further(

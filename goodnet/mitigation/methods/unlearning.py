@@ -29,16 +29,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from goodnet.mitigation.adversarial_triggers import Floats, TriggerPool, draw_trigger
 from goodnet.mitigation.holdout import HoldoutSplit
+from goodnet.mitigation.method import Method
 from goodnet.mitigation.outcome import MethodResult
-from goodnet.network.classifier import LogitModel
 from goodnet.progress import Progress, no_progress
-from goodnet.training.finetune import TrainingSchedule, train_further
-from goodnet.triggers.trigger import Trigger
+from goodnet.training.schedule import TrainingSchedule
+from goodnet.triggers.trigger import Floats, Trigger
 
 if TYPE_CHECKING:
     from goodnet.mitigation.mitigate import MitigationInput
+    from goodnet.network.classifier import LogitModel
 
 SCHEDULE: Final = TrainingSchedule(steps=800, rate=2e-3)
 MAX_STEPS: Final = 2000  # for small images
@@ -51,12 +51,14 @@ FLAGGED_WEIGHT: Final = 3  # times as many triggers lead to a flagged class as t
 
 def repair(
     problem: "MitigationInput",
-    model: LogitModel,
+    model: "LogitModel",
     parts: HoldoutSplit,
     seed: int,
     progress: Progress,
 ) -> MethodResult:
     """Unlearn the classes that stand out and the runner-up, in the model's network, in place."""
+    from goodnet.network.classifier import LogitModel
+
     verdict = problem.verdict
     flagged, runner_up = verdict.flagged_classes, verdict.runner_up
     schedule = schedule_for(parts.tuning.pixels.shape[1:], seed)
@@ -83,8 +85,8 @@ def schedule_for(shape: Sequence[int], seed: int) -> TrainingSchedule:
 
 
 def unlearn(
-    model: LogitModel,
-    teacher: LogitModel,
+    model: "LogitModel",
+    teacher: "LogitModel",
     parts: HoldoutSplit,
     targets: Mapping[int, int],
     seed_triggers: Sequence[Trigger] = (),
@@ -106,6 +108,9 @@ def unlearn(
         schedule: how the network is trained.
         progress: called with (steps done, steps in all).
     """
+    from goodnet.mitigation.adversarial_triggers import TriggerPool, draw_trigger
+    from goodnet.training.finetune import train_further
+
     pool_rng = np.random.default_rng((schedule.seed, 11))
     pool = TriggerPool(model, parts.tuning, targets, seed_triggers, pool_rng)
     shape, classes = parts.tuning.pixels.shape[1:], list(targets)
@@ -124,3 +129,8 @@ def unlearn(
     train_further(
         model, teacher, parts.tuning, schedule, apply, classes, logit_penalty, progress=step_done
     )
+
+
+METHOD: Final = Method(
+    "unlearning", "Unlearning", "unlearned", repair, needs_classes=True, gated=True
+)

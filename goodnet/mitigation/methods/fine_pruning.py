@@ -13,28 +13,32 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from goodnet.mitigation.adversarial_triggers import Floats, draw_trigger
 from goodnet.mitigation.holdout import HoldoutSplit
+from goodnet.mitigation.method import Method
 from goodnet.mitigation.outcome import MethodResult
-from goodnet.network.classifier import LogitModel
 from goodnet.progress import Progress
-from goodnet.pruning.zeroing import prune
-from goodnet.training.finetune import TrainingSchedule, train_further
+from goodnet.training.schedule import TrainingSchedule
+from goodnet.triggers.trigger import Floats
 
 if TYPE_CHECKING:
     from goodnet.mitigation.mitigate import MitigationInput
+    from goodnet.network.classifier import LogitModel
 
 SCHEDULE: Final = TrainingSchedule(steps=300, rate=1e-3)
 
 
 def repair(
     problem: "MitigationInput",
-    model: LogitModel,
+    model: "LogitModel",
     parts: HoldoutSplit,
     seed: int,
     progress: Progress,
 ) -> MethodResult:
     """Prune and tune the model's network, in place."""
+    from goodnet.network.classifier import LogitModel
+    from goodnet.pruning.zeroing import prune
+    from goodnet.training.finetune import train_further
+
     before = problem.suspect.network.get_weights()
     pruned = prune(problem.suspect, problem.layer, problem.channels)
     after = pruned.get_weights()
@@ -53,5 +57,10 @@ def repair(
 
 
 def _apply_random_trigger(image: Floats, rng: np.random.Generator) -> Floats:
+    from goodnet.mitigation.adversarial_triggers import draw_trigger
+
     height, width, channels = image.shape
     return draw_trigger((height, width, channels), 0, rng).trigger.apply(image)
+
+
+METHOD: Final = Method("finepruning", "Fine-pruning", "finepruned", repair, prunes_first=True)

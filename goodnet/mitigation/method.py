@@ -1,12 +1,8 @@
-"""The mitigation methods: what is done to a suspect beside pruning.
-
-A method is added by adding its module and its record to METHODS: the option, the folder of its
-models, the tables, the figures and the report follow.
-"""
+"""What a mitigation method is: a record, without what it does."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from goodnet.evaluation.results import RepairedModel
 from goodnet.files import paths
@@ -57,29 +53,3 @@ class Method:
         return RepairedModel(
             self.name, self.title, self.label, None, pruned, model_file, goodnet_file
         )
-
-
-def _unlearn(*inputs: Any) -> "MethodResult":
-    from goodnet.mitigation import unlearning
-
-    return unlearning.repair(*inputs)
-
-
-def _fine_prune(*inputs: Any) -> "MethodResult":
-    from goodnet.mitigation import fine_pruning
-
-    return fine_pruning.repair(*inputs)
-
-
-UNLEARNING: Final = Method(
-    "unlearning", "Unlearning", "unlearned", _unlearn, needs_classes=True, gated=True
-)
-FINE_PRUNING: Final = Method(
-    "finepruning", "Fine-pruning", "finepruned", _fine_prune, prunes_first=True
-)
-METHODS: Final = (UNLEARNING, FINE_PRUNING)
-
-
-def method_named(name: str) -> Method:
-    """The method of that name."""
-    return next(method for method in METHODS if method.name == name)
