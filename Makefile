@@ -1,15 +1,16 @@
 # make setup   the environment, in .venv
-# make demo    made data and a made suspect, repaired
+# make demo    draws faces, trains a BadNet on them, and repairs it
 # make serve   a Prefect server with its page, a worker, and all deployments; Ctrl-C stops it
 # make test    the tests; make test-all also the slow ones
 # make check   format, lint, types, and which floor imports which
-# make bench   timings against the plain way, side by side; BENCH=--full at the lab's size
+# make bench   timings of the sweep, side by side with the plain loop; BENCH=--full at the lab's size
+# make tables  the tables of the documents, from benchmarks/results/
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup demo serve test test-all check format bench
+.PHONY: setup demo serve test test-all check format bench tables
 
 setup: $(READY)
 
@@ -32,6 +33,9 @@ test-all: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.sweep $(BENCH)
+
+tables: $(READY)
+	$(BIN)/python -m benchmarks.tables
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -1,1 +1,1 @@
-"""Timings against the plain way, side by side."""
+"""Measurements: what a repair costs, and how good verdicts and repairs are."""

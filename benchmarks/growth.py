@@ -1,9 +1,10 @@
-"""The cost of a sweep against images, channels and classes: `python -m benchmarks.growth`.
+"""Measure how the CPU time of a sweep grows with images, channels and classes.
 
-Writes artifacts/bench/growth.json and docs/growth.png. The network is a made DeepID in which every
+Writes artifacts/bench/growth.json and docs/growth.png. The network is a DeepID in which every
 channel is live in every image: the dearest case. Times are CPU seconds, all threads together.
 """
 
+import argparse
 import json
 import tempfile
 import time
@@ -82,12 +83,12 @@ def _cpu(work: Callable[[], Any]) -> float:
     return time.process_time() - start
 
 
-def draw(found: dict[str, dict[str, dict[str, float]]]) -> bytes:
+def draw(costs_by_size: dict[str, dict[str, dict[str, float]]]) -> bytes:
     """The three growths side by side, on one logarithmic scale of seconds."""
     figure = new_figure(
         3.0, "CPU seconds of a sweep, one order, every k", "DeepID, made, every channel live"
     )
-    for number, (what, costs) in enumerate(found.items()):
+    for number, (what, costs) in enumerate(costs_by_size.items()):
         axes = new_axes(figure, (0.45 + 2.1 * number, 0.7, 1.65, 1.75))
         places = [int(place) for place in costs]
         for name, color, mark in (("one_order", BLUE, "o-"), ("one_pass", VERMILLION, "s--")):
@@ -108,18 +109,19 @@ def draw(found: dict[str, dict[str, dict[str, float]]]) -> bytes:
 
 def main() -> None:
     """Measure, print, draw."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__).parse_args()
+    costs_by_size: dict[str, dict[str, dict[str, float]]] = {}
     for what, values in (("images", IMAGES), ("channels", CHANNELS), ("classes", CLASSES)):
-        found[what] = {}
+        costs_by_size[what] = {}
         for value in values:
             sizes = USUAL | {what: value}
-            found[what][str(value)] = took = cost(**sizes)
-            ratio = took["one_order"] / took["one_pass"]
-            print(f"{what:9} {value:6} one pass {took['one_pass']:.2f} s, ", end="")
-            print(f"sweep {took['one_order']:.2f} s, {ratio:.2f} passes", flush=True)
+            costs_by_size[what][str(value)] = spent = cost(**sizes)
+            ratio = spent["one_order"] / spent["one_pass"]
+            print(f"{what:9} {value:6} one pass {spent['one_pass']:.2f} s, ", end="")
+            print(f"sweep {spent['one_order']:.2f} s, {ratio:.2f} passes", flush=True)
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
-    FIGURE.write_bytes(draw(found))
+    RESULTS.write_text(json.dumps(costs_by_size, indent=1) + "\n")
+    FIGURE.write_bytes(draw(costs_by_size))
 
 
 if __name__ == "__main__":

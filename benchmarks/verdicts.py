@@ -1,14 +1,16 @@
-"""The verdict on nets of our own making: `python -m benchmarks.verdicts [NAME ...]`.
+"""Measure how often the verdict on nets of the zoo is right, and how long it takes.
 
-Prints a row of a Markdown table for each net, then the confusion counts of each half. Nets that are
-not there yet are trained first, see `benchmarks.nets`.
+Adds a verdict to `benchmarks/results/NAME.json` for each net; nets that are not there yet are
+trained first, see `benchmarks.zoo`. Then run `python -m benchmarks.tables`.
 """
 
-import sys
+import argparse
+import datetime
 import time
-from collections import Counter
+from typing import Any
 
-from benchmarks.nets import HOME, Net, make_net, nets_asked_for
+from benchmarks import records
+from benchmarks.zoo import HOME, Net, describe, make_net, select_nets
 from goodnet.datasets.dataset import open_clean_dataset
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.detect import detect
@@ -16,47 +18,56 @@ from goodnet.detection.verdict import Verdict
 from goodnet.network.classifier import LogitModel
 from goodnet.network.suspect import Suspect, open_suspect
 
+LARGEST = 2  # numbers of each method on record
 
-def opened(net: Net) -> tuple[Suspect, CleanImages]:
+
+def load_net(net: Net) -> tuple[Suspect, CleanImages]:
     """The net and its clean validation images."""
     make_net(net)
     folder = HOME / net.name
     suspect = open_suspect(str(folder / "model.h5"))
-    fits = {"input_shape": suspect.input_shape, "classes": suspect.classes}
+    fits: Any = {"input_shape": suspect.input_shape, "classes": suspect.classes}
     return suspect, CleanImages.of(open_clean_dataset(str(folder / "clean" / "valid.h5"), **fits))
 
 
-def rating(net: Net, verdict: Verdict) -> str:
-    """ "right", "wrong" or "inconclusive", seen against what is known of the net."""
-    if verdict.verdict == "inconclusive":
-        return "inconclusive"
-    return "right" if set(verdict.classes) == set(net.triggers.values()) else "wrong"
-
-
-def row(net: Net, verdict: Verdict, seconds: float) -> tuple[str, ...]:
-    """What the table says of a net."""
-    made = ", ".join(f"{name} → {target}" for name, target in net.triggers.items())
-    named = f"{verdict.verdict} {', '.join(map(str, verdict.classes))}".strip()
-    if verdict.dependent:
-        named += f" (dependent: {', '.join(map(str, verdict.dependent))})"
-    numbers = (
-        ", ".join(f"{target}: {number:.2f}" for target, number in statistic.largest(2)) or "none"
-        for statistic in verdict.statistics[:3]
+def verdict_run(net: Net, verdict: Verdict, seconds: float) -> records.VerdictRun:
+    """The verdict on record."""
+    references = verdict.references
+    return records.VerdictRun(
+        half=net.half,
+        verdict=verdict.verdict,
+        classes=verdict.classes,
+        dependent=verdict.dependent,
+        statistics={
+            statistic.method: {c: round(float(value), 3) for c, value in statistic.largest(LARGEST)}
+            for statistic in verdict.statistics
+        },
+        references=records.References(
+            trained=verdict.referenced,
+            suspect=round(references.suspect_accuracy.value, 4),
+            accuracy=tuple(round(share.value, 4) for share in references.accuracies),
+        ),
+        seconds=round(seconds, 1),
+        date=datetime.date.today(),
     )
-    rated = rating(net, verdict), f"{seconds:.0f}"
-    return net.name, net.half, made or "none", named, *numbers, *rated
+
+
+def main() -> None:
+    """Judge every net and write what came of it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.verdicts", description=__doc__)
+    parser.add_argument("nets", metavar="NAME", nargs="*", help="of benchmarks.zoo; default: all")
+    for net in select_nets(parser.parse_args().nets):
+        suspect, clean = load_net(net)
+        start = time.monotonic()
+        verdict = detect(LogitModel.from_suspect(suspect, net.scale), clean)
+        run = verdict_run(net, verdict, time.monotonic() - start)
+        records.add(describe(net), verdicts=(run,))
+        right = set(run.classes) == set(net.triggers.values())
+        rating = "inconclusive" if run.verdict == "inconclusive" else "right" if right else "wrong"
+        print(
+            f"{net.name:<28} {run.verdict} {run.classes} {rating}, {run.seconds:.0f} s", flush=True
+        )
 
 
 if __name__ == "__main__":
-    counts: Counter[tuple[str, str, str]] = Counter()
-    print("| net | half | triggers | verdict | simple | patches | blended | rating | seconds |")
-    print("|---|---|---|---|---|---|---|---|--:|")
-    for wanted in nets_asked_for(sys.argv[1:]):
-        suspect, clean = opened(wanted)
-        start = time.monotonic()
-        verdict = detect(LogitModel.from_suspect(suspect, wanted.scale), clean)
-        print(f"| {' | '.join(row(wanted, verdict, time.monotonic() - start))} |", flush=True)
-        kind = "attacked" if wanted.triggers else "clean"
-        counts[wanted.half, kind, rating(wanted, verdict)] += 1
-    for key, count in sorted(counts.items()):
-        print(f"- {', '.join(key)}: {count}")
+    main()

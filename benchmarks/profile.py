@@ -1,11 +1,10 @@
-"""Where the seconds of a repair go, and what Prefect adds, cold and cached.
+"""Measure where the seconds of a repair go, and what Prefect adds, cold and cached.
 
-    python -m benchmarks.seconds [MODEL DATA]
-
-Without arguments the demo's model and data are used, which must be there: `make demo`. Seconds of
+Without arguments the model and data that `make demo` leaves are used. Seconds of
 CPU are those of the flow's process and its children, wall seconds are this machine's.
 """
 
+import argparse
 import os
 import resource
 import subprocess
@@ -81,7 +80,11 @@ def report(name: str, spent: Cost) -> None:
 
 def main() -> None:
     """Print what each costs."""
-    model, data = sys.argv[1:3] or ("models/badnet.h5", "data")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
+    parser.add_argument("model", nargs="?", default="models/badnet.h5")
+    parser.add_argument("data", nargs="?", default="data")
+    options = parser.parse_args()
+    model, data = options.model, options.data
     with tempfile.TemporaryDirectory() as folder:
         environment = {
             **os.environ,

@@ -1,9 +1,10 @@
-"""One way to sweep, in a process of its own that makes a round whenever it is told to.
+"""Time one variant of the sweep in a process of its own; `benchmarks.sweep` runs them all.
 
-python -m benchmarks.way WAY MATERIAL.json: for each line on standard input a round is made, and a
-line of JSON is written: seconds of wall clock and of CPU, peak memory, a digest of the counts.
+For each line on standard input a round is run, and a line of JSON is written: seconds of wall clock
+and of CPU, peak memory, a digest of the counts.
 """
 
+import argparse
 import json
 import re
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.material import load
+from benchmarks.workload import load
 from goodnet.datasets.dataset import Dataset
 from goodnet.network.suspect import Suspect
 from goodnet.pruning.order import DIRECTIONS, Order, order_channels
@@ -23,7 +24,9 @@ from goodnet.pruning.sweep import mean_activations, tally
 from goodnet.pruning.zeroing import plan_zeroing, prune, pruned_weights
 from goodnet.scale import Scale
 
-WAYS = ("plain_32", "plain_256", "one_pass", "one_order", "both_orders", "masked", "evaluation")
+VARIANTS = (
+    "plain_32", "plain_256", "one_pass", "one_order", "both_orders", "masked", "evaluation"
+)  # fmt: skip
 
 
 def plain(
@@ -49,16 +52,16 @@ def plain(
     return (width + 1) / len(chosen), hits
 
 
-def round_of(
-    way: str, suspect: Suspect, layer: str, sets: list[Dataset], steps: int | None
+def prepare_round(
+    variant: str, suspect: Suspect, layer: str, sets: list[Dataset], steps: int | None
 ) -> Callable[[], tuple[float, Any]]:
-    """A function that makes one round of a way."""
-    split = Split(suspect, layer, "masked" if way == "masked" else "auto")
+    """A function that makes one round of a variant."""
+    split = Split(suspect, layer, "masked" if variant == "masked" else "auto")
     means = mean_activations(split, sets[0], Scale.RAW)
     split.cache.forget(sets[0], Scale.RAW)
     orders = [order_channels(means, direction) for direction in DIRECTIONS]
-    if way.startswith("plain"):
-        batch = int(way.split("_")[1])
+    if variant.startswith("plain"):
+        batch = int(variant.split("_")[1])
         return lambda: plain(suspect, orders[0], sets, layer, batch, steps)
     kept = [order.kept() for order in orders]
     few = np.linspace(0, split.channels, 8).astype(int)[2:5]
@@ -66,10 +69,10 @@ def round_of(
         "one_pass": np.ones((1, split.channels), dtype=bool),
         "both_orders": np.concatenate(kept),
         "evaluation": np.concatenate([kept[0][[0, *few]], kept[1][few]]),
-    }.get(way, kept[0])
-    if way == "masked" and steps and split.channels > 100:
+    }.get(variant, kept[0])
+    if variant == "masked" and steps and split.channels > 100:
         states = states[:: split.channels // 32]
-    scaled = (len(kept[0]) / len(states)) if way == "masked" else 1.0
+    scaled = (len(kept[0]) / len(states)) if variant == "masked" else 1.0
 
     def make() -> tuple[float, Any]:
         tallies = [tally(split, each, Scale.RAW, states) for each in sets]
@@ -84,23 +87,26 @@ def peak_megabytes() -> float:
     return int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) / 1024
 
 
-def main(way: str, material: str) -> None:
+def main(variant: str, workload: str) -> None:
     """Make a round for each line that comes in."""
-    described, suspect, sets = load(Path(material))
-    make = round_of(way, suspect, described.layer, sets, described.plain_steps)
+    described, suspect, sets = load(Path(workload))
+    make = prepare_round(variant, suspect, described.layer, sets, described.plain_steps)
     print("ready", flush=True)
     for _ in sys.stdin:
         wall, cpu = time.perf_counter(), time.process_time()
         scaled, hits = make()
-        took = {
+        cost = {
             "seconds": (time.perf_counter() - wall) * scaled,
             "cpu": (time.process_time() - cpu) * scaled,
             "scaled": scaled,
             "megabytes": peak_megabytes(),
             "hits": hits if len(hits) < 500 else sum(hits),
         }
-        print(json.dumps(took), flush=True)
+        print(json.dumps(cost), flush=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.variant", description=__doc__)
+    parser.add_argument("variant", choices=VARIANTS)
+    parser.add_argument("workload", metavar="WORKLOAD.json")
+    main(**vars(parser.parse_args()))

@@ -1,18 +1,16 @@
-"""Nets of our own making, clean and attacked, on which the verdict is measured.
-
-    python -m benchmarks.nets [NAME ...]
+"""Train the nets, clean and attacked, on which verdicts and repairs are measured.
 
 Each is trained from a seed in a minute or two and kept in `artifacts/nets/NAME/`: the model,
-its data sets in the layout of `data/`, and `net.json` with what is known of it. Three kinds of
+its data sets in the layout of `data/`, and `net.json` with its accuracy and ASR. Three kinds of
 images: drawn faces, Fashion-MNIST as Debian's package dataset-fashion-mnist brings it, and the
 photographs of CIFAR-10, see `photographs`; nets of these are left out where they are absent. Some
 nets are for choosing thresholds ("tune"); others were judged once these were fixed, but the method
 was changed since ("seen"); the method as it is had never met the rest before ("held out").
 """
 
+import argparse
 import gzip
 import json
-import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -25,6 +23,7 @@ from numpy.typing import NDArray
 
 from benchmarks.attacks import TRIGGERS, Images
 from benchmarks.photographs import CIFAR10, photograph_network, photographs
+from benchmarks.records import Half, NetworkResults
 from goodnet.backend import keras
 from goodnet.datasets.dataset import save_dataset
 from goodnet.datasets.faces import Faces, draw_faces
@@ -41,7 +40,9 @@ POISONED_SHARE = 0.1  # of the training images, by all triggers together
 RATE, BATCH = 2e-3, 64
 
 Kind = Literal["faces", "fashion", "cifar10"]
-Half = Literal["tune", "seen", "held out"]
+IMAGES: Mapping[Kind, str] = {
+    "faces": "drawn faces", "fashion": "Fashion-MNIST", "cifar10": "CIFAR-10"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def _photographs(name: str, seed: int, half: Half, momentum: float = 0.99, **tri
 
 RAW = Scale.RAW
 # fmt: off
-NETS = (
+ZOO = (
     _net("faces_clean_1", 20, 1, "tune"),
     _net("faces_clean_2", 12, 2, "tune", scale=RAW),
     _net("faces_clean_3", 30, 3, "tune"),
@@ -196,19 +197,19 @@ NETS = (
 # fmt: on
 
 
-def nets_asked_for(names: Collection[str]) -> Iterator[Net]:
+def select_nets(names: Collection[str]) -> Iterator[Net]:
     """The nets of these names, or all whose images are here."""
-    for net in NETS:
+    for net in ZOO:
         if net.name in names or (not names and (net.kind != "cifar10" or CIFAR10.is_dir())):
             yield net
 
 
 def make_net(net: Net, home: Path = HOME) -> dict[str, Any]:
-    """What is known of the net, trained and written first if it is not there yet."""
+    """The net's accuracy and ASR; it is trained and written first if it is not there yet."""
     folder = home / net.name
-    described = folder / "net.json"
-    if described.exists():
-        return dict(json.loads(described.read_text()))
+    path = folder / "net.json"
+    if path.exists():
+        return dict(json.loads(path.read_text()))
     for name in ("clean", "bd"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     train, valid, test = (_faces(net, part) for part in ("train", "valid", "test"))
@@ -219,7 +220,7 @@ def make_net(net: Net, home: Path = HOME) -> dict[str, Any]:
         save_dataset(folder / "clean" / f"{part}.h5", clean.images, clean.labels)
         if net.triggers:
             save_dataset(folder / "bd" / f"bd_{part}.h5", *poisoned_set(net, clean))
-    known = {
+    facts = {
         **asdict(net),
         "scale": net.scale.value,
         "clean_accuracy": float(np.mean(_answers(net, network, test.images) == test.labels)),
@@ -227,8 +228,28 @@ def make_net(net: Net, home: Path = HOME) -> dict[str, Any]:
         "seconds": round(seconds, 1),
     }
     save_network(network, folder / "model.h5")
-    described.write_text(json.dumps(known, indent=1))
-    return known
+    path.write_text(json.dumps(facts, indent=1))
+    return facts
+
+
+def describe(net: Net, home: Path = HOME) -> NetworkResults:
+    """The net's record before anything is measured but its accuracy and ASR, if it is there."""
+    facts = home / net.name / "net.json"
+    rates = json.loads(facts.read_text()) if facts.exists() else {}
+    normalised = " with normalisation" if net.normalised else ""
+    small = "CNN of two convolutions" + normalised
+    return NetworkResults(
+        name=net.name,
+        source="benchmarks.zoo",
+        architecture={"faces": "DeepID", "fashion": small, "cifar10": net.form}[net.kind],
+        images=IMAGES[net.kind],
+        classes=net.classes,
+        scale=net.scale.value,
+        seed=net.seed,
+        triggers=dict(net.triggers),
+        clean_accuracy=rates.get("clean_accuracy"),
+        asr=rates.get("asr", {}),
+    )
 
 
 def train_net(net: Net, clean: Faces) -> keras.Model:
@@ -325,7 +346,9 @@ def _fashion_mnist(name: str) -> tuple[Images, NDArray[np.int64]]:
 
 
 if __name__ == "__main__":
-    for wanted in nets_asked_for(sys.argv[1:]):
-        made = make_net(wanted)
-        rates = {name: f"{rate:.1%}" for name, rate in made["asr"].items()}
-        print(f"{wanted.name:<20} clean {made['clean_accuracy']:.1%}  ASR {rates}", flush=True)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.zoo", description=__doc__)
+    parser.add_argument("nets", metavar="NAME", nargs="*", help="default: all")
+    for net in select_nets(parser.parse_args().nets):
+        facts = make_net(net)
+        rates = {name: f"{rate:.1%}" for name, rate in facts["asr"].items()}
+        print(f"{net.name:<20} clean {facts['clean_accuracy']:.1%}  ASR {rates}", flush=True)

@@ -23,7 +23,7 @@ LAB3 = EVALUATION / "lab3"
 CLASSES = 1283
 
 
-class Material(NamedTuple):
+class Workload(NamedTuple):
     """What one network is timed on.
 
     Attributes:
@@ -41,7 +41,7 @@ class Material(NamedTuple):
     plain_steps: int | None
 
 
-def make_material(name: str, folder: Path, images: int, *, full: bool) -> Material:
+def make_workload(name: str, folder: Path, images: int, *, full: bool) -> Workload:
     """Write a network and its images, float64 as the lab's are, into a folder."""
     model, layer, about = _NETWORKS[name](folder)
     pixels, repeated = _faces(name, folder, images)
@@ -51,7 +51,7 @@ def make_material(name: str, folder: Path, images: int, *, full: bool) -> Materi
         _write(path, each)
         sets.append(str(path))
     steps = {"resnet50v2": 2}.get(name, None if full else 7)
-    return Material(str(model), layer, (sets[0], sets[1]), f"{about}; {repeated}", steps)
+    return Workload(str(model), layer, (sets[0], sets[1]), f"{about}; {repeated}", steps)
 
 
 def lab3(folder: Path) -> tuple[Path, str, str]:
@@ -100,14 +100,14 @@ def _faces(name: str, folder: Path, images: int) -> tuple[list[NDArray[Any]], st
         sizes = {"input_shape": suspect.input_shape, "classes": suspect.classes}
         files = (LAB3 / "cl" / "all.h5", LAB3 / "bd" / "bd_all.h5")
         sets = [open_dataset(path, **sizes).images(slice(None), Scale.RAW) for path in files]
-        said = "its 207 clean and 403 poisoned faces, repeated"
+        content = "its 207 clean and 403 poisoned faces, repeated"
     else:
         drawn = draw_faces(8, range(64), seed=0).images
-        sets, said = [drawn[:256], drawn[256:]], "512 drawn faces, repeated"
+        sets, content = [drawn[:256], drawn[256:]], "512 drawn faces, repeated"
     if name == "resnet50v2":
         sets = [each.repeat(5, axis=1).repeat(5, axis=2)[:, :224, :224] for each in sets]
-        said = "drawn faces, enlarged"
-    return [np.resize(each, (images, *each.shape[1:])) for each in sets], said
+        content = "drawn faces, enlarged"
+    return [np.resize(each, (images, *each.shape[1:])) for each in sets], content
 
 
 def _write(path: Path, pixels: NDArray[Any]) -> None:
@@ -118,17 +118,16 @@ def _write(path: Path, pixels: NDArray[Any]) -> None:
         file.create_dataset("label", data=np.arange(len(pixels)) % 1000, dtype="float64")
 
 
-def save(material: Material, path: Path) -> None:
-    """Write a material down for another process."""
-    path.write_text(json.dumps(material._asdict()))
+def save(workload: Workload, path: Path) -> None:
+    """Write a workload down for another process."""
+    path.write_text(json.dumps(workload._asdict()))
 
 
-def load(path: Path) -> tuple[Material, Any, list[Dataset]]:
-    """A material, its network opened, and its data sets."""
-    found = json.loads(path.read_text())
-    material = Material(**{**found, "sets": tuple(found["sets"])})
-    suspect = open_suspect(material.model)
+def load(path: Path) -> tuple[Workload, Any, list[Dataset]]:
+    """A workload, its network opened, and its data sets."""
+    fields = json.loads(path.read_text())
+    workload = Workload(**{**fields, "sets": tuple(fields["sets"])})
+    suspect = open_suspect(workload.model)
     sizes: Any = {"input_shape": suspect.input_shape, "classes": suspect.classes}
-    clean, other = material.sets
-    sets = [open_clean_dataset(clean, **sizes), open_dataset(other, **sizes)]
-    return material, suspect, sets
+    clean, other = workload.sets
+    return workload, suspect, [open_clean_dataset(clean, **sizes), open_dataset(other, **sizes)]

@@ -1,0 +1,328 @@
+"""Make all tables of measured numbers in the documents from `benchmarks/results/*.json`.
+
+In every Markdown file of the project, what stands between `<!-- table: NAME -->` and `<!-- end -->`
+is replaced by the table of that name. Needs no TensorFlow.
+"""
+
+import argparse
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from benchmarks.records import NetworkResults, RepairRun, VerdictRun, load
+
+PROJECT = Path(__file__).resolve().parent.parent
+DOCUMENTS = ("*.md", "docs/**/*.md", "benchmarks/*.md")
+MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+HALVES = ("held out", "tune, seen", "superseded")
+ORDER = ("ascending", "descending")
+DROPS = (2, 4, 10)
+SHORT = {
+    "simple triggers": "simple",
+    "searched patches": "patches",
+    "blended triggers": "blended",
+    "maximum margin": "margin",
+    "last layer": "last layer",
+}
+
+Networks = Sequence[NetworkResults]
+
+
+class Judged(NamedTuple):
+    """A network with the verdict that counts for it, and the half that this verdict counts in."""
+
+    network: NetworkResults
+    run: VerdictRun
+    half: str
+
+
+def judged(networks: Networks) -> Iterator[Judged]:
+    """Each network with its last verdict: a held-out one if there is any, else one of today's."""
+    for network in networks:
+        valid = [run for run in network.verdicts if not run.superseded]
+        held_out = [run for run in valid if run.half == "held out"]
+        for half, runs in zip(HALVES, (held_out, valid, network.verdicts), strict=True):
+            if runs:
+                yield Judged(network, runs[-1], half)
+                break
+
+
+def verdicts(networks: Networks) -> str:
+    """How often the verdict is right, by half and images."""
+    groups: dict[tuple[int, str], list[Judged]] = {}
+    for each in judged(networks):
+        if each.network.source == "benchmarks.zoo":
+            groups.setdefault((HALVES.index(each.half), each.network.images), []).append(each)
+    rows = []
+    for (half, images), group in sorted(groups.items()):
+        clean = [each.run for each in group if not each.network.triggers]
+        attacked = [each for each in group if each.network.triggers]
+        counts = (
+            sum(run.verdict == "no backdoor found" for run in clean),
+            sum(run.verdict == "backdoored" for run in clean),
+            sum(set(run.classes) == network.targets for network, run, _ in attacked),
+            sum(not network.targets <= {*run.classes} for network, run, _ in attacked),
+            sum(not {*run.classes} <= network.targets for network, run, _ in attacked),
+            sum(each.run.verdict == "inconclusive" for each in group),
+        )
+        rows.append((HALVES[half], images, *map(str, counts)))
+    return _table(
+        "half", "images", "clean: cleared", "called backdoored", "attacked: right",
+        "a target missed", "an innocent class named", "inconclusive", rows=rows,
+    )  # fmt: skip
+
+
+def statistic(method: str) -> Callable[[Networks], str]:
+    """A table of how well one method's numbers tell targets from other classes, by images."""
+
+    def table(networks: Networks) -> str:
+        groups: dict[str, list[Judged]] = {}
+        for each in judged(networks):
+            if method in each.run.statistics and not each.run.superseded:
+                groups.setdefault(each.network.images, []).append(each)
+        rows = []
+        for images, group in sorted(groups.items()):
+            clean, targets, innocent = list[float](), list[float](), list[float]()
+            for network, run, _ in group:
+                for label, value in run.statistics[method].items():
+                    other = innocent if network.triggers else clean
+                    (targets if label in network.targets else other).append(value)
+            count = sum(not each.network.triggers for each in group)
+            above = sum(value > max(clean) for value in targets) if clean else None
+            ends = [f"{value:.2f}" for value in _ends(targets)]
+            middle = f"{median(targets):.2f}" if targets else ""
+            total = sum(len(each.network.targets) for each in group)
+            rows.append((
+                images, str(count), _largest(clean), str(total), str(len(targets)),
+                " / ".join((ends[0], middle, ends[-1])) if targets else "",
+                "" if above is None else str(above), _largest(innocent),
+            ))  # fmt: skip
+        return _table(
+            "images", "clean networks", "their largest number", "targets", "of these on record",
+            "their lowest / median / highest", "above every clean network",
+            "largest number of another class", rows=rows, left=1,
+        )  # fmt: skip
+
+    return table
+
+
+def networks_table(networks: Networks) -> str:
+    """The verdict that counts for each network, with the largest numbers of each method."""
+    rows = []
+    for network, run, half in judged(networks):
+        numbers = "; ".join(
+            f"{SHORT[method]} " + (", ".join(f"{c}: {v:.2f}" for c, v in top.items()) or "none")
+            for method, top in run.statistics.items()
+        )
+        triggers = ", ".join(f"{name} → {target}" for name, target in network.triggers.items())
+        what = f"{network.images}, {network.architecture}, {network.classes} classes"
+        seconds = "" if run.seconds is None else f"{run.seconds:.0f}"
+        row = (network.name, what, triggers or "none", half, _answer(run), numbers, seconds)
+        rows.append(row)
+    return _table(
+        "network", "what it is", "triggers", "half", "verdict", "largest numbers", "seconds",
+        rows=rows, left=6,
+    )  # fmt: skip
+
+
+def references(networks: Networks) -> str:
+    """The share of clean images that reference models get right, before and after mending."""
+    rows = []
+    for network in networks:
+        runs = [(run, run.references) for run in network.verdicts if run.references]
+        if len(runs) > 1:
+            shares = [", ".join(f"{share:.2f}" for share in each.accuracy) for _, each in runs]
+            answers = [_answer(run) for run, _ in runs]
+            suspect = f"{runs[0][1].suspect:.2f}"
+            row = (network.name, suspect, shares[0], shares[-1], answers[0], answers[-1])
+            rows.append(row)
+    return _table(
+        "network", "suspect", "references before", "after", "verdict before", "after",
+        rows=rows, left=6,
+    )  # fmt: skip
+
+
+class Repaired(NamedTuple):
+    """A network with one of its repairs."""
+
+    network: NetworkResults
+    run: RepairRun
+
+    @property
+    def lost(self) -> float | None:
+        """Clean test accuracy lost."""
+        suspect = next(run for run in self.network.repairs if run.method == "suspect")
+        if suspect.clean_accuracy is None or self.run.clean_accuracy is None:
+            return None
+        return suspect.clean_accuracy - self.run.clean_accuracy
+
+
+def repaired(networks: Networks) -> list[Repaired]:
+    """All repairs that today's methods would make."""
+    return [Repaired(n, run) for n in networks for run in n.repairs if not run.superseded]
+
+
+def repairs(networks: Networks) -> str:
+    """All methods side by side, by half."""
+    rows = list[tuple[str, ...]]()
+    groups: dict[tuple[str, str], list[Repaired]] = {}
+    for each in repaired(networks):
+        half = HALVES[each.run.half != "held out"]
+        groups.setdefault((half, _method(each.run)), []).append(each)
+    for (half, method), group in groups.items():
+        count = len({each.network.name for each in group})
+        rows.append((half, method, str(count), str(len(group)), *_outcome(group)))
+    rows.sort(key=lambda row: HALVES.index(row[0]))
+    return _table(
+        "half", "method", "networks", "runs", "points of clean accuracy lost", "ASR, %",
+        "poisoned flagged, %", "clean flagged, %", rows=rows,
+    )  # fmt: skip
+
+
+def method_table(method: str, gated: bool | None) -> Callable[[Networks], str]:
+    """A table of what a method that trains does to each network."""
+
+    def table(networks: Networks) -> str:
+        rows = []
+        for network in networks:
+            group = [
+                each
+                for each in repaired([network])
+                if each.run.method == method and each.run.gated == gated
+            ]
+            if group:
+                half = group[0].run.half or ""
+                rows.append((network.name, half, str(len(group)), *_outcome(group)))
+        return _table(
+            "network", "half", "runs", "points of clean accuracy lost", "ASR, %",
+            "poisoned flagged, %", "clean flagged, %", rows=rows, left=2,
+        )  # fmt: skip
+
+    return table
+
+
+def pruning(networks: Networks) -> str:
+    """Points of clean accuracy lost, and ASR, of each network at each drop."""
+    rows = []
+    for network in networks:
+        runs = [each for each in repaired([network]) if each.run.method == "pruning"]
+        for order in ORDER:
+            at = {each.run.drop: each for each in runs if each.run.order == order}
+            cells = []
+            for drop in DROPS:
+                lost, asr, *_ = _outcome([at[drop]]) if drop in at else ("", "")
+                cells += [lost, asr]
+            if at:
+                rows.append((network.name, order, *cells))
+    heads = [head for drop in DROPS for head in (f"drop {drop}: points lost", "ASR, %")]
+    return _table("network", "order", *heads, rows=rows)
+
+
+def gate(networks: Networks) -> str:
+    """Unlearning with and without the gate: accuracy lost and clean images flagged."""
+    rows = list[tuple[str, ...]]()
+    for network in networks:
+        runs = [each for each in repaired([network]) if each.run.method == "unlearning"]
+        cells = []
+        for gated in (True, False):
+            lost, asr, _, flagged = _outcome([each for each in runs if each.run.gated == gated])
+            cells += [lost, asr, flagged]
+        for each in network.repair_ranges:
+            lost, asr, flagged = map(_range, (each.accuracy_lost, each.asr, each.flagged_clean))
+            rows.append((f"{network.name} (earlier schedule)", "", "", "", lost, asr, flagged))
+        if runs:
+            rows.append((network.name, *cells))
+    columns = ("points lost", "ASR, %", "clean flagged, %")
+    heads = [f"{gated}: {column}" for gated in ("gated", "not gated") for column in columns]
+    return _table("network", *heads, rows=rows, left=1)
+
+
+TABLES: dict[str, Callable[[Networks], str]] = {
+    "verdicts": verdicts,
+    **{short.replace(" ", "_"): statistic(method) for method, short in SHORT.items()},
+    "references": references,
+    "networks": networks_table,
+    "repairs": repairs,
+    "pruning": pruning,
+    "unlearning": method_table("unlearning", gated=True),
+    "finepruning": method_table("finepruning", gated=None),
+    "gate": gate,
+}
+
+
+def render(text: str, networks: Networks) -> str:
+    """The text with its tables made anew.
+
+    Raises:
+        KeyError: it names a table that does not exist.
+    """
+    return MARKED.sub(lambda m: f"{m[1]}{TABLES[m[2]](networks)}\n{m[3]}", text)
+
+
+def documents() -> list[Path]:
+    """All Markdown files that may hold tables."""
+    return sorted(path for pattern in DOCUMENTS for path in PROJECT.glob(pattern))
+
+
+def _answer(run: VerdictRun) -> str:
+    answer = f"{run.verdict} {', '.join(map(str, run.classes))}".strip()
+    dependent = ", ".join(map(str, run.dependent))
+    return f"{answer} (dependent: {dependent})" if dependent else answer
+
+
+def _method(run: RepairRun) -> str:
+    names = {"suspect": "the suspect", "finepruning": "fine-pruning"}
+    if run.method == "pruning":
+        return f"pruning, drop {run.drop:g}"
+    gate = ", not gated" if run.gated is False else ""
+    return names.get(run.method, run.method) + gate
+
+
+def _outcome(group: Sequence[Repaired]) -> tuple[str, str, str, str]:
+    """Points lost, ASR, and what is flagged of poisoned and clean images: lowest to highest."""
+    runs = [each.run for each in group]
+    return (
+        _range(each.lost for each in group),
+        _range(run.asr for run in runs),
+        _range(run.flagged_poisoned for run in runs),
+        _range(run.flagged_clean for run in runs),
+    )
+
+
+def _range(shares: Iterable[float | None]) -> str:
+    """The lowest and the highest share, in points; one number where they are the same."""
+    ends = _ends([share for share in shares if share is not None])
+    return " to ".join(dict.fromkeys(f"{100 * end + 0:.1f}".replace("-0.0", "0.0") for end in ends))
+
+
+def _ends(values: Sequence[float]) -> tuple[float, ...]:
+    return (min(values), max(values)) if values else ()
+
+
+def _largest(values: Sequence[float]) -> str:
+    return f"{max(values):.2f}" if values else ""
+
+
+def _table(*head: str, rows: Iterable[Sequence[str]], left: int = 2) -> str:
+    """A Markdown table; columns after the first few are aligned to the right."""
+    rule = ["---" if number < left else "--:" for number in range(len(head))]
+    lines = [" | ".join(cells).strip() for cells in (head, rule, *rows)]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def main() -> None:
+    """Write every document whose tables have changed."""
+    argparse.ArgumentParser(prog="python -m benchmarks.tables", description=__doc__).parse_args()
+    networks = load()
+    for path in documents():
+        before = path.read_text()
+        after = render(before, networks)
+        if after != before:
+            path.write_text(after)
+            print(f"wrote {path.relative_to(PROJECT)}")
+
+
+if __name__ == "__main__":
+    main()
