@@ -74,6 +74,24 @@ def verdicts(networks: Networks) -> str:
     )  # fmt: skip
 
 
+def held_out(networks: Networks) -> str:
+    """The verdicts on held-out networks, by images."""
+    groups: dict[str, list[Judged]] = {}
+    for each in judged(networks):
+        if each.half == HALVES[0]:
+            groups.setdefault(each.network.images, []).append(each)
+    rows = []
+    for images, group in sorted(groups.items()):
+        right = [{*each.run.classes} == each.network.targets for each in group]
+        cells = [images]
+        for attacked in (False, True):
+            part = [r for r, each in zip(right, group, strict=True)
+                    if bool(each.network.triggers) == attacked]  # fmt: skip
+            cells.append(f"{sum(part)} of {len(part)}")
+        rows.append(cells)
+    return _table("images", "clean: cleared", "backdoored: all targets named", rows=rows, left=1)
+
+
 def statistic(method: str) -> Callable[[Networks], str]:
     """A table of how well one method's numbers tell targets from other classes, by images."""
 
@@ -241,6 +259,7 @@ def gate(networks: Networks) -> str:
 
 TABLES: dict[str, Callable[[Networks], str]] = {
     "verdicts": verdicts,
+    "held_out": held_out,
     **{short.replace(" ", "_"): statistic(method) for method, short in SHORT.items()},
     "references": references,
     "networks": networks_table,

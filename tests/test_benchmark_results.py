@@ -16,7 +16,7 @@ FILES = sorted(records.RESULTS.glob("*.json"))
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_result_is_a_record_as_it_is_written(path: Path, tmp_path: Path) -> None:
-    """Each file has known fields of the right types, its network's name, and the form of `write`."""
+    """Each file has known fields of the right types, and its network's name."""
     network = records.read(path)
     records.write(network, tmp_path)
     assert network.name == path.stem

@@ -6,7 +6,7 @@ there is is suspicious. Of several classes named those are left out that stand o
 trigger of another, see `dependence`. A verdict is inconclusive, too, where nothing stands out but
 there are no references, for want of images or because none learned them: what the methods miss then
 is not known. The thresholds were chosen on one half of a set of networks and then tried on the
-other, see docs/methods.md.
+other, see docs/methods/.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
