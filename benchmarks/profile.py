@@ -1,7 +1,7 @@
 """Measure where the seconds of a repair go, and what Prefect adds, cold and cached.
 
-Without arguments the model and data that `make demo` leaves are used. Seconds of
-CPU are those of the flow's process and its children, wall seconds are this machine's.
+Without arguments the model and data that `make demo` leaves are used. Seconds of CPU are those of
+the flow's process and its children, wall seconds are this machine's.
 """
 
 import argparse
@@ -13,42 +13,6 @@ import tempfile
 import time
 from collections.abc import Mapping
 from typing import NamedTuple
-
-PLAIN = """
-import sys, time
-def passed(stage, since=[time.process_time()]):
-    now = time.process_time()
-    print(f"{stage}\\t{now - since[0]:.2f}")
-    since[0] = now
-import goodnet
-passed("import goodnet")
-from goodnet.evaluation.results import repaired_models, states_of
-from goodnet.scale import Scale
-model, data = sys.argv[1:3]
-suspect = goodnet.open_suspect(model)
-passed("import tensorflow, open the suspect (its reader is a process beside)")
-fits = {"input_shape": suspect.input_shape, "classes": suspect.classes}
-sets = {n: goodnet.open_dataset(f"{data}/{n}", **fits) for n in
-        ("clean/test.h5", "bd/bd_valid.h5", "bd/bd_test.h5")}
-valid = goodnet.open_clean_dataset(f"{data}/clean/valid.h5", **fits)
-sets["clean/valid.h5"] = valid
-passed("open four data sets")
-split = goodnet.Split(suspect, goodnet.choose_layer(suspect.plan, "auto", suspect.source))
-scale = goodnet.find_scale(split, valid, source=suspect.source).scale
-passed("trace the functions, find the pixel scale: two looks")
-means = goodnet.mean_activations(split, valid, scale)
-order = goodnet.order_channels(means, "ascending")
-passed("measure activations: from a kept look")
-for name in ("clean/valid.h5", "bd/bd_valid.h5"):
-    swept = goodnet.tally(split, sets[name], scale, order.kept())
-    clean = swept if name.startswith("clean") else clean
-passed("sweep two sets")
-curve = goodnet.make_curve(order, clean, None, goodnet.parse_points([2, 4, 10]))
-models = repaired_models((curve,))
-for name in ("clean/test.h5", "bd/bd_test.h5"):
-    goodnet.tally(split, sets[name], scale, states_of((curve,), models))
-passed("evaluate on two sets")
-"""
 
 
 class Cost(NamedTuple):
@@ -95,7 +59,7 @@ def main() -> None:
         server = start_server(environment)
         try:
             report("import prefect", cost(["-c", "import prefect.flows"], environment))
-            alone = cost(["-c", PLAIN, model, data], environment)
+            alone = cost(["-m", "benchmarks.stages", model, data], environment)
             report("goodnet alone: open, sweep, evaluate", alone)
             for line in alone.printed.splitlines():
                 stage, seconds = line.split("\t")

@@ -85,3 +85,14 @@ def test_tables_are_made_without_tensorflow() -> None:
     """Whoever edits a document need not wait for it."""
     code = "import sys, benchmarks.tables; sys.exit('tensorflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tables.PROJECT)
+
+
+def test_every_benchmark_finds_what_it_imports_and_says_what_it_does() -> None:
+    """A renamed function breaks no benchmark unseen; `--help` begins with one sentence."""
+    code = """
+import importlib, pkgutil, benchmarks
+for each in pkgutil.iter_modules(benchmarks.__path__):
+    module = importlib.import_module(f"benchmarks.{each.name}")
+    assert module.__doc__.splitlines()[0].endswith("."), each.name
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tables.PROJECT)
