@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict
 RESULTS = Path(__file__).parent / "results"
 
 Half = Literal["tune", "seen", "held out"]
-Method = Literal["suspect", "pruning", "unlearning", "finepruning"]
 Range = tuple[float, float]  # lowest, highest
 
 
@@ -78,7 +77,7 @@ class RepairRun(Run):
     """What one repaired model does on test sets that no method has seen.
 
     Attributes:
-        method: "suspect" is the network as it came.
+        method: "pruning", or as `--method` takes it; "suspect" is the network as it came.
         order: of pruning.
         drop: of pruning, in points.
         channels: how many were pruned.
@@ -95,7 +94,7 @@ class RepairRun(Run):
         held_out: accuracy on held-out validation images before and after.
     """
 
-    method: Method
+    method: str
     order: Literal["ascending", "descending"] | None = None
     drop: float | None = None
     channels: int | None = None
@@ -127,7 +126,7 @@ class RepairRange(Record):
         note: what else is known of the runs.
     """
 
-    method: Method
+    method: str
     gated: bool
     seeds: int
     accuracy_lost: Range
