@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from benchmarks import records, tables
 
+DESIGN = tables.PROJECT / "docs" / "design.md"
 FILES = sorted(records.RESULTS.glob("*.json"))
 
 
@@ -74,11 +76,27 @@ def test_every_table_stands_in_a_document() -> None:
     }
 
 
-def test_links_between_documents_lead_somewhere() -> None:
-    """Every relative link of a document is a file of the project."""
-    for path in tables.documents():
-        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
-            assert (path.parent / target).exists(), f"{path.name}: {target}"
+@pytest.mark.parametrize("path", tables.documents(), ids=lambda path: path.name)
+def test_links_and_modules_of_a_document_exist(path: Path) -> None:
+    """Every relative link, and every module of goodnet that is named, is there."""
+    text = path.read_text()
+    links = [path.parent / target for target in re.findall(r"\]\(([^)#:]+)\)", text)]
+    modules = [tables.PROJECT / name for name in re.findall(r"`(goodnet/[\w/]+\.py)`", text)]
+    assert [target for target in links + modules if not target.exists()] == []
+
+
+def test_the_design_page_has_the_floors_that_are_checked() -> None:
+    """The rooms of docs/design.md, from the top floor down, are those of pyproject.toml."""
+    contracts = tomllib.loads((tables.PROJECT / "pyproject.toml").read_text())["tool"][
+        "importlinter"
+    ]
+    declared = [floor.split(" | ") for floor in contracts["contracts"][0]["layers"]]
+    floors = list[list[str]]()
+    for row in re.findall(r"^\|([ \d]+)\| (`.*?`) \|", DESIGN.read_text(), re.MULTILINE):
+        if row[0].strip():
+            floors.append([])
+        floors[-1] += re.findall(r"`(\w+)`", row[1])
+    assert [sorted(floor) for floor in floors] == [sorted(floor) for floor in declared]
 
 
 def test_tables_are_made_without_tensorflow() -> None:
