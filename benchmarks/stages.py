@@ -5,7 +5,6 @@ Writes a line for each stage: its name, a tab, and the seconds of this process.
 
 import argparse
 import time
-from typing import Any
 
 
 def main(model: str, data: str) -> None:
@@ -28,9 +27,10 @@ def main(model: str, data: str) -> None:
     end("import tensorflow, open the suspect (its reader is a process beside)")
     clean = goodnet.load_images(f"{data}/clean/valid.h5", suspect)
     end("open the clean validation set, trace the functions, find the pixel scale: two passes")
-    names = ("clean/test.h5", "bd/bd_valid.h5", "bd/bd_test.h5")
-    test, bd_valid, bd_test = (
-        goodnet.load_images(f"{data}/{name}", suspect, poisoned=True) for name in names
+    test = goodnet.load_images(f"{data}/clean/test.h5", suspect)
+    bd_valid, bd_test = (
+        goodnet.load_images(f"{data}/bd/bd_{name}.h5", suspect, poisoned=True)
+        for name in ("valid", "test")
     )
     end("open three more data sets")
     curve = goodnet.sweep(suspect, clean, poisoned=bd_valid)

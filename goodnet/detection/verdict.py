@@ -121,6 +121,18 @@ class Verdict:
         """All triggers that were recovered, the best one of each class that stands out first."""
         return [record.trigger for record in (*self.triggers, *self.other_triggers)]
 
+    def __str__(self) -> str:
+        """For example "backdoored, class 3 (plain patterns 1.68, named from 0.5)"."""
+        if not self.classes:
+            return self.verdict
+        noun = "class" if len(self.classes) == 1 else "classes"
+        evidence = "; ".join(
+            f"{s.method} {s.largest(1)[0][1]:.2f}, named from {s.threshold:g}"
+            for s in self.statistics
+            if s.at_least(s.threshold)
+        )
+        return f"{self.verdict}, {noun} {', '.join(map(str, self.classes))} ({evidence})"
+
     def as_json(self) -> dict[str, Any]:
         """All of it but masks and patterns, for `json.dumps`."""
         return {

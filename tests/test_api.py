@@ -1,0 +1,106 @@
+"""`import goodnet`: what README shows runs, is typed, and costs nothing until it is used."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, Toy
+
+import goodnet
+from goodnet.errors import RequestRefused
+
+[SNIPPET] = re.findall(r"```python\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings of a few steps: what comes of them is tested elsewhere."""
+    from goodnet.mitigation.methods import unlearning
+    from goodnet.training.schedule import TrainingSchedule
+
+    monkeypatch.setattr(unlearning, "schedule_for", lambda *_: TrainingSchedule(3, 1e-3))
+    monkeypatch.setattr("goodnet.detection.reference_models.MAX_STEPS", 3)
+
+
+def test_the_readme_s_snippet_runs_and_leaves_what_a_repair_leaves(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch, quick: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(toy.folder)
+    toy.model.rename(toy.folder / "models" / "suspect.h5")
+    names: dict[str, object] = {}
+    exec(compile(SNIPPET, "README.md", "exec"), names)
+    verdict, table = names["verdict"], names["table"]
+    assert capsys.readouterr().out.startswith(f"{verdict.verdict}")
+    assert [(row.kind, row.repaired and row.repaired.label) for row in table.rows] == [
+        ("suspect", None),
+        ("repaired", "ascending"),
+        ("repaired", "unlearned"),
+        ("goodnet", "unlearned"),
+    ]
+    assert str(table).splitlines()[0].split()[:2] == ["model", "order"]
+    left = {str(path.relative_to("out")) for path in Path("out").rglob("*") if path.is_file()}
+    assert left >= {
+        *("report.md", "report.html", "curves.csv", "evaluation.csv", "curve_asc.png"),
+        *("evaluation.png", "verdict.png", "clean.png"),
+        *("repaired_models_asc/model_drop_4.h5", "goodnets_asc/goodnet_drop_4.keras"),
+        *("repaired_models_unlearned/model_unlearned.keras",),
+        *("repaired_models_unlearned/goodnet_unlearned.keras",),
+    }
+    gate = goodnet.load_model("out/goodnets_asc/goodnet_drop_4.keras")
+    assert gate.classes == names["model"].classes + 1
+
+
+def test_the_scale_is_not_guessed(toy: Toy) -> None:
+    model = goodnet.load_model(toy.model)
+    poisoned = goodnet.load_images(toy.data / "bd" / "bd_test.h5", model, poisoned=True)
+    with pytest.raises(RequestRefused, match="load clean images first"):
+        goodnet.evaluate(model, [], clean=poisoned)
+    given = goodnet.load_model(toy.model, scale="unit")
+    table = goodnet.evaluate(given, [], clean=poisoned)
+    assert table.rows[0].clean_accuracy.value > 0.8  # each gives the attacker's answer
+
+
+def test_poisoned_images_choose_nothing(toy: Toy) -> None:
+    model = goodnet.load_model(toy.model, scale="unit")
+    poisoned = goodnet.load_images(toy.data / "bd" / "bd_valid.h5", model, poisoned=True)
+    for choose in (goodnet.detect, goodnet.sweep):
+        with pytest.raises(TypeError):
+            choose(model, poisoned)
+
+
+def test_a_drop_that_is_not_reached_is_refused(toy: Toy) -> None:
+    model = goodnet.load_model(toy.model)
+    clean = goodnet.load_images(toy.data / "clean" / "valid.h5", model)
+    curve = goodnet.sweep(model, clean)
+    with pytest.raises(RequestRefused, match="points are never lost"):
+        goodnet.prune(model, curve, drop=100)
+    pruned = goodnet.prune(model, curve, drop=4)
+    assert pruned.channels == curve.order.channels[: len(pruned.channels)]
+
+
+def test_importing_the_package_imports_nothing_of_weight() -> None:
+    code = "import sys, goodnet; dir(goodnet); print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+    assert not {"numpy", "tensorflow", "keras", "h5py", "prefect"} & set(modules.decode().split())
+
+
+def test_every_name_has_a_home() -> None:
+    for name in goodnet.__all__:
+        assert getattr(goodnet, name).__module__.startswith("goodnet.")
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        goodnet.nothing  # noqa: B018
+
+
+@pytest.mark.slow
+def test_the_readme_s_snippet_is_typed(tmp_path: Path) -> None:
+    """By `mypy --strict`, and no name of it is Any."""
+    revealed = [f"reveal_type({name})" for name in re.findall(r"^(\w+) = ", SNIPPET, re.MULTILINE)]
+    (tmp_path / "snippet.py").write_text("\n".join([SNIPPET, *revealed]))
+    command = [sys.executable, "-m", "mypy", "--strict", str(tmp_path / "snippet.py")]
+    checked = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+    types = re.findall(r'Revealed type is "([^"]+)"', checked.stdout)
+    assert len(types) == len(revealed) >= 9
+    assert all(kind.startswith("goodnet.") for kind in types)
