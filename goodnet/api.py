@@ -26,8 +26,9 @@ from goodnet.evaluation.results import (
     evaluation_rows,
     pruned_model,
 )
-from goodnet.files import storage
+from goodnet.files import paths, storage
 from goodnet.job.inputs import CLEAN_TEST, CLEAN_VALID, POISONED_TEST, POISONED_VALID
+from goodnet.job.request import Request
 from goodnet.metrics import Counts
 from goodnet.mitigation.holdout import hold_out
 from goodnet.mitigation.methods import method_named
@@ -50,6 +51,7 @@ from goodnet.report.conclusion import recommended_files
 from goodnet.report.findings import ModelRecheck, RepairResult
 from goodnet.report.folder import report_files
 from goodnet.report.inspection import describe_model, describe_set
+from goodnet.report.manifest import manifest
 from goodnet.report.pictures import FIGURES, Samples
 from goodnet.report.tables import evaluation_table
 from goodnet.scale import PixelScaleInfo, Scale
@@ -437,6 +439,8 @@ def write_report(
 ) -> RepairResult:
     """Leave in a folder what a repair leaves: networks, GoodNets, figures, tables, the report.
 
+    The manifest is written last: a folder without it is unfinished.
+
     Args:
         model: the suspect.
         clean: the clean validation images.
@@ -473,17 +477,32 @@ def write_report(
     )
     samples = Samples(lambda: clean, (lambda: poisoned) if poisoned else None)
     pictures = [picture for draw in FIGURES.values() for picture in draw(findings, samples)]
-    for name, content in report_files(findings, pictures).items():
+    files = [
         storage.put(content, storage.join(str(folder), name))
+        for name, content in report_files(findings, pictures).items()
+    ]
     copies = {source: copy for copy, source in recommended_files(findings).items()}
     with tempfile.TemporaryDirectory(prefix="goodnet-") as local:
         for network in evaluation.repaired:
-            files = network.identity.model_file, network.identity.goodnet_file
-            for name, saved in zip(files, (network.keras, network.joined), strict=True):
+            names = network.identity.model_file, network.identity.goodnet_file
+            for name, saved in zip(names, (network.keras, network.joined), strict=True):
                 path = Path(local) / Path(name).name
                 save_network(saved, path)
                 for place in filter(None, (name, copies.get(name))):
-                    storage.put(path, storage.join(str(folder), place))
+                    files.append(storage.put(path, storage.join(str(folder), place)))
+    inputs = {role: storage.identify(images.source) for role, images in sets.items() if images}
+    request = Request(
+        directions=tuple(curve.order.direction for curve in every),
+        points=findings.points,
+        layer=model.layer_request,
+        scale=findings.scale.scale.value if findings.scale.chosen == "given" else "auto",
+        architecture="auto",
+        method=findings.mitigation.model.method if findings.mitigation else "pruning",
+        budget=budget,
+    )
+    suspect = storage.identify(model.suspect.source)
+    text = manifest(str(folder), suspect, inputs, request, None, findings, files)
+    storage.put(text, storage.join(str(folder), paths.MANIFEST))
     return findings
 
 

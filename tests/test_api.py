@@ -43,7 +43,7 @@ def test_the_readme_s_snippet_runs_and_leaves_what_a_repair_leaves(
     left = {str(path.relative_to("out")) for path in Path("out").rglob("*") if path.is_file()}
     assert left >= {
         *("report.md", "report.html", "curves.csv", "evaluation.csv", "curve_asc.png"),
-        *("evaluation.png", "verdict.png", "clean.png"),
+        *("evaluation.png", "verdict.png", "clean.png", "manifest.json"),
         *("repaired_models_asc/model_drop_4.h5", "goodnets_asc/goodnet_drop_4.keras"),
         *("repaired_models_unlearned/model_unlearned.keras",),
         *("repaired_models_unlearned/goodnet_unlearned.keras",),

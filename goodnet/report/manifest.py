@@ -56,7 +56,7 @@ def manifest(
     model: StoredFile,
     data: Mapping[str, StoredFile],
     request: Request,
-    code: str,
+    code: str | None,
     findings: RepairResult,
     files: Sequence[StoredFile],
 ) -> bytes:
@@ -67,7 +67,7 @@ def manifest(
         model: the suspect's file.
         data: the data sets by role.
         request: what was asked for.
-        code: a digest of the source that the repair computed with.
+        code: a digest of the source that the repair computed with, if that is known.
         findings: what was found.
         files: everything else in the folder.
     """
