@@ -12,42 +12,49 @@ REFUSED = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0, or 2 with one line on standard error."""
-    asked = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
-        if asked.command == "inspect" and asked.verdict:
-            _say_verdict(asked)
-        elif asked.command == "inspect":
+        if options.command == "inspect" and options.verdict:
+            _print_verdict(options)
+        elif options.command == "inspect":
             from goodnet.report.inspection import inspect
 
-            inspect(asked.model, asked.datasets, asked.architecture, asked.layer, print)
+            inspect(options.model, options.datasets, options.architecture, options.layer, print)
         else:
             from goodnet.evaluation.screening import screen
 
-            for answer in screen(asked.goodnet, asked.images):
-                print(json.dumps(answer._asdict()) if asked.json else answer)
+            for answer in screen(options.goodnet, options.images):
+                print(json.dumps(answer._asdict()) if options.json else answer)
     except InputRefused as refused:
         print(refused, file=sys.stderr)
         return REFUSED
     except OSError as fault:
-        print(_said(fault, asked.command), file=sys.stderr)
+        print(_fault_line(fault, options.command), file=sys.stderr)
         return REFUSED
     return 0
 
 
-def _said(fault: OSError, command: str) -> str:
+def _fault_line(fault: OSError, command: str) -> str:
     """The fault in one line; one of ours names its file already."""
     if fault.strerror is None:
         return one_line(fault)
     return one_line(f"{fault.filename or command}: {fault.strerror}")
 
 
-def _say_verdict(asked: argparse.Namespace) -> None:
-    if asked.data is None:
+def _print_verdict(options: argparse.Namespace) -> None:
+    if options.data is None:
         raise RequestRefused("--verdict", "needs --data DIR, a folder with clean/valid.h5")
-    from goodnet.report.inspection import find_verdict, verdict_lines
+    from goodnet.job.inputs import find_clean_valid, glance
 
-    verdict = find_verdict(asked.model, asked.data, asked.architecture, asked.scale)
-    if asked.json:
+    valid = find_clean_valid(options.data)
+    glance(options.model, "model")  # before TensorFlow is imported
+    from goodnet.api import detect, load_images, load_model
+    from goodnet.report.inspection import verdict_lines
+
+    architecture, scale = options.architecture, options.scale
+    model = load_model(options.model, architecture=architecture, layer=options.layer, scale=scale)
+    verdict = detect(model, load_images(valid, model))
+    if options.json:
         print(json.dumps(verdict.as_json()))
     else:
         for line in verdict_lines(verdict):

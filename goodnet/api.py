@@ -97,6 +97,11 @@ class Model:
         return Split(self.suspect, self.layer)
 
     @property
+    def has_scale(self) -> bool:
+        """Whether the pixel scale is known."""
+        return self.scale_info is not None or self._known is not None
+
+    @property
     def scale(self) -> Scale:
         """The pixel scale that the network was trained at.
 
@@ -269,7 +274,8 @@ def load_images(path: str | Path, model: Model, *, poisoned: bool = False) -> Da
     if poisoned:
         return open_dataset(path, **fits)
     clean = open_clean_dataset(path, **fits)
-    model.settle_scale(clean)
+    if not model.has_scale:
+        model.settle_scale(clean)
     return clean
 
 

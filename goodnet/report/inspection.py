@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from goodnet.datasets.dataset import Dataset, open_clean_dataset, open_dataset
+from goodnet.datasets.dataset import Dataset, open_dataset
 from goodnet.detection.verdict import Verdict
 from goodnet.errors import RequestRefused
 from goodnet.files.paths import safe_name
-from goodnet.job.inputs import find_clean_valid
 from goodnet.network.graph import choose_layer, describe_layers
 from goodnet.network.suspect import Suspect, open_suspect
 from goodnet.pruning.channelwise import find_region
@@ -81,58 +80,35 @@ def inspect(
         InputRefused: one of them cannot be used.
     """
     suspect = open_suspect(model, architecture=architecture)
-    found = describe_model(suspect, layer=layer)
-    for line in _model_lines(found):
+    info = describe_model(suspect, layer=layer)
+    for line in _model_lines(info):
         say(line)
     from goodnet.pruning.split import Split
 
-    split = Split(suspect, found.layer)
+    split = Split(suspect, info.layer)
     for path in datasets:
         dataset = open_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
         for line in _set_lines(describe_set(dataset, "data set")):
             say(line)
-        say(f"  scale          {_scale_found(split, dataset)}")
-
-
-def find_verdict(model: str, folder: str, architecture: str, scale: str = "auto") -> Verdict:
-    """Whether a model is backdoored, from the clean validation images of a data folder alone.
-
-    Raises:
-        InputRefused: the model or the images cannot be used.
-    """
-    path = find_clean_valid(folder)
-    suspect = open_suspect(model, architecture=architecture)
-    valid = open_clean_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
-    from goodnet.datasets.images import CleanImages
-    from goodnet.detection.detect import detect
-    from goodnet.network.classifier import LogitModel
-    from goodnet.pruning.split import Split
-    from goodnet.pruning.sweep import find_scale
-
-    if scale == "auto":
-        split = Split(suspect, choose_layer(suspect.plan, "auto", suspect.source))
-        used = find_scale(split, valid, source=suspect.source).scale
-    else:
-        used = Scale(scale)
-    return detect(LogitModel.from_suspect(suspect, used), CleanImages.of(valid))
+        say(f"  scale          {_scale_line(split, dataset)}")
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
     """The verdict in words, and each method's largest numbers."""
-    named = f", {classes_in_words(verdict.classes)}" if verdict.classes else ""
-    yield f"verdict          {verdict.verdict}{named}"
+    classes = f", {classes_in_words(verdict.classes)}" if verdict.classes else ""
+    yield f"verdict          {verdict.verdict}{classes}"
     if verdict.suspicious:
         yield f"  suspicious     {classes_in_words(verdict.suspicious)}"
     if verdict.dependent:
         yield f"  dependent      {classes_in_words(verdict.dependent)}, on the trigger of another"
     for statistic in verdict.statistics:
-        said = ", ".join(f"class {label}: {value:.2f}" for label, value in statistic.largest(3))
-        said = said or "no class came near"
-        yield f"  {statistic.method:<18} {said}; named from {statistic.threshold:g} on"
-    for found in verdict.triggers:
+        largest = ", ".join(f"class {label}: {value:.2f}" for label, value in statistic.largest(3))
+        largest = largest or "no class came near"
+        yield f"  {statistic.method:<18} {largest}; named from {statistic.threshold:g} on"
+    for trigger in verdict.triggers:
         yield (
-            f"  recovered trigger for class {found.target}: covers {found.area:.1%} of the image, "
-            f"takes {found.success} clean images of other classes there"
+            f"  recovered trigger for class {trigger.target}: covers {trigger.area:.1%} of the "
+            f"image, takes {trigger.success} clean images of other classes there"
         )
     if not verdict.referenced:
         yield f"  {verdict.references.lack}: a network cannot be cleared"
@@ -140,37 +116,37 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
         yield f"  {verdict.missing} classes have no clean image in the set"
 
 
-def _scale_found(split: "Split", dataset: Dataset) -> str:
+def _scale_line(split: "Split", dataset: Dataset) -> str:
     from goodnet.pruning.sweep import clean_accuracy
 
-    tried = {scale: clean_accuracy(split, dataset, scale) for scale in Scale}
-    said = ", ".join(f"{scale.value} {share}" for scale, share in tried.items())
+    accuracies = {scale: clean_accuracy(split, dataset, scale) for scale in Scale}
+    shares = ", ".join(f"{scale.value} {share}" for scale, share in accuracies.items())
     try:
-        found = choose_scale(tried, dataset.chance, dataset.source).scale.value
+        choice = choose_scale(accuracies, dataset.chance, dataset.source).scale.value
     except RequestRefused:
-        found = "not found, near chance at both"
-    return f"{found}; answered with its label: {said}"
+        choice = "not found, near chance at both"
+    return f"{choice}; answered with its label: {shares}"
 
 
-def _model_lines(found: ModelInfo) -> Iterator[str]:
-    yield f"{found.uri}"
-    yield f"  sha256         {found.sha256}"
-    yield f"  architecture   {found.described_by}"
-    sides = ("any" if side is None else str(side) for side in found.input_shape)
+def _model_lines(info: ModelInfo) -> Iterator[str]:
+    yield f"{info.uri}"
+    yield f"  sha256         {info.sha256}"
+    yield f"  architecture   {info.described_by}"
+    sides = ("any" if side is None else str(side) for side in info.input_shape)
     yield f"  images         {' x '.join(sides)}"
-    yield f"  classes        {found.classes}"
-    yield f"  parameters     {found.parameters}"
-    yield f"  would prune    {found.layer}, {found.channels} channels, swept {found.swept_by}"
+    yield f"  classes        {info.classes}"
+    yield f"  parameters     {info.parameters}"
+    yield f"  would prune    {info.layer}, {info.channels} channels, swept {info.swept_by}"
     yield "  layers"
-    for name, kind in found.layers:
+    for name, kind in info.layers:
         yield f"    {name:<30} {kind}"
 
 
-def _set_lines(found: DatasetInfo) -> Iterator[str]:
-    yield f"{found.uri}"
-    yield f"  sha256         {found.sha256}"
-    yield f"  images         {found.count}, {found.stored_dtype}, {found.axes}"
+def _set_lines(info: DatasetInfo) -> Iterator[str]:
+    yield f"{info.uri}"
+    yield f"  sha256         {info.sha256}"
+    yield f"  images         {info.count}, {info.stored_dtype}, {info.axes}"
     yield (
-        f"  labels         {found.lowest_label}..{found.highest_label}, "
-        f"{found.labels_present} different ones"
+        f"  labels         {info.lowest_label}..{info.highest_label}, "
+        f"{info.labels_present} different ones"
     )
