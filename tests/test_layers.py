@@ -1,5 +1,6 @@
 """Every layer of the allow-list, with every argument that matters, is rebuilt as Keras has it."""
 
+import ast
 import json
 import re
 from collections.abc import Callable
@@ -148,6 +149,17 @@ def test_every_class_of_the_allow_list_is_tried_and_documented() -> None:
     *_, section = (PROJECT / "docs" / "extending.md").read_text().partition("## A layer\n")
     listed = section.partition("Known layers:")[2].partition("\n\n")[0]
     assert re.findall(r"\w+", listed) == sorted(LAYERS)
+
+
+def test_no_other_module_lists_layer_classes() -> None:
+    """What is known of them follows from the table."""
+    files = [path for path in (PROJECT / "goodnet").rglob("*.py") if path.name != "layers.py"]
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Dict | ast.Set | ast.List | ast.Tuple):
+                items = node.keys if isinstance(node, ast.Dict) else node.elts
+                names = {item.value for item in items if isinstance(item, ast.Constant)}
+                assert len(names & {*LAYERS, "InputLayer"}) < 2, f"{path.name}:{node.lineno}"
 
 
 @pytest.mark.parametrize(
