@@ -123,7 +123,7 @@ def test_only_patterns_that_come_near_a_class_are_seen_on_all_images(
     )
 
     def reached(near: float) -> Any:
-        monkeypatch.setattr(pattern_search, "NEAR", near)
+        monkeypatch.setattr(pattern_search, "CLOSE_MARGIN", near)
         return PatternSearch(view, clean, baseline, locations, seed=0).reached(no_progress)
 
     some, every = reached(1), reached(-np.inf)

@@ -149,8 +149,8 @@ def decide(statistics: Sequence[Statistic], references: References) -> Decision:
     named = sorted(evidence, key=lambda c: -evidence[c])
     doubtful = dict.fromkeys(c for s in statistics for c in _suspected(s))
     suspicious = tuple(c for c in doubtful if c not in named)
-    doubt = suspicious or references.outcome != "trained"
-    answer = BACKDOORED if named else INCONCLUSIVE if doubt else NOTHING
+    cleared = not suspicious and references.outcome == "trained"
+    answer = BACKDOORED if named else NOTHING if cleared else INCONCLUSIVE
     return Decision(answer, tuple(named), suspicious)
 
 

@@ -59,7 +59,7 @@ PLAIN_PATTERNS: Final = TriggerMethod(
     score=excesses,
 )
 IMAGES: Final = 16  # searched with at every location, half of them with every pattern
-NEAR: Final = -1.5  # a margin on that half: the pattern comes near a class, and is seen on all
+CLOSE_MARGIN: Final = -1.5  # on that half, of a class: the pattern is tried on all of them
 MEASURE_IMAGES: Final = 64  # others, for what was best
 NOISES: Final = 6  # random patterns of each kind
 FREQUENCIES: Final = (2, 3, 4, 5, 6, 8)  # sinusoids, over an image
@@ -142,10 +142,10 @@ class PatternSearch:
         margins = partial(robust_margins, self._model.some_logits, self._baseline.clean_margin)
         patterns = self._patterns_for(location)
         reached = margins(self._probe_images, location.mask, patterns)
-        near = np.flatnonzero(reached.max(axis=1) >= NEAR)
-        if len(near):
-            close = [patterns[number] for number in near]
-            reached[near] = margins(self._search_images, location.mask, close)
+        close = np.flatnonzero(reached.max(axis=1) >= CLOSE_MARGIN)
+        if len(close):
+            close_patterns = [patterns[number] for number in close]
+            reached[close] = margins(self._search_images, location.mask, close_patterns)
         return reached
 
     def _best_first(
@@ -208,10 +208,10 @@ class PatternSearch:
         location, target = candidate.location, candidate.target
         if location.location_type != "patch" or candidate.excess < PROMISING:
             return candidate
-        near = list(location.shifted(max(1, round(STRIDE * location.size[0] / 2))))
-        reached = np.array([m[:, target].max() for m in in_workers(self._margins, near)])
-        least = np.full(len(near), candidate.baseline_margin)
-        better = self._best_first(target, near, reached, least)
+        neighbours = list(location.shifted(max(1, round(STRIDE * location.size[0] / 2))))
+        reached = np.array([m[:, target].max() for m in in_workers(self._margins, neighbours)])
+        least = np.full(len(neighbours), candidate.baseline_margin)
+        better = self._best_first(target, neighbours, reached, least)
         return max(candidate, better, key=lambda each: each.excess)
 
 

@@ -61,8 +61,8 @@ def find_triggers(
         suspicious = candidate.excess >= PLAIN_PATTERNS.suspicion_threshold
         if candidate.target in extra_classes or suspicious:
             counts |= LARGE_LOCATIONS
-        near = nearest_locations(locations, reached[:, candidate.target], counts)
-        starts += [(candidate.target, location) for location in near]
+        nearest = nearest_locations(locations, reached[:, candidate.target], counts)
+        starts += [(candidate.target, location) for location in nearest]
     rest = _part(progress, PATTERN_SEARCH_SHARE, 1 - PATTERN_SEARCH_SHARE)
     inverted = invert_triggers(model, clean, baseline, starts, seed=seed, progress=rest)
     return SearchResult(tuple(plain), tuple(inverted))

@@ -139,19 +139,19 @@ class _Loss:
         return [tf.reduce_sum(shares) * gradient for gradient in gradients]
 
     def _value(self, logits: Any, suspect: Any, labels: Any, triggered: Any) -> Any:
-        unit = self._clean_margin
-        temperature, hard = unit / 2, tf.one_hot(labels, logits.shape[-1])
+        margin = self._clean_margin
+        temperature, hard = margin / 2, tf.one_hot(labels, logits.shape[-1])
         entropy = tf.nn.softmax_cross_entropy_with_logits
         own = temperature * entropy(hard, logits / temperature)
         soft = tf.nn.softmax(suspect / temperature)
         like = temperature * entropy(soft, logits / temperature)
         now, then = (
-            (scores - tf.reduce_mean(scores, -1, keepdims=True)) / unit
+            (scores - tf.reduce_mean(scores, -1, keepdims=True)) / margin
             for scores in (logits, suspect)
         )
         nearer = tf.reduce_sum(self._unlearned * tf.nn.relu(now - then) ** 2, -1)
         other = tf.reduce_sum(hard * (1 - self._unlearned), -1)
-        attraction = unit * nearer * triggered * other
+        attraction = margin * nearer * triggered * other
         return tf.reduce_mean(
             (1 - DISTILLATION) * own + DISTILLATION * like + ATTRACTION * attraction
         )
