@@ -69,17 +69,14 @@ class Model:
 
     Attributes:
         suspect: the opened file, with its network.
-        layer: the layer that is pruned.
-
-    Raises:
-        RequestRefused: there is no such layer, or its channels cannot be pruned.
+        layer_request: the layer to prune, or "auto".
+        scale_info: the pixel scale and what it was found by; None before clean images are loaded.
     """
 
     def __init__(self, suspect: Suspect, layer: str = "auto", scale: Scale | None = None) -> None:
         self.suspect, self.layer_request = suspect, layer
-        self.layer = choose_layer(suspect.plan, layer, suspect.source)
-        self._known = scale
         self.scale_info: PixelScaleInfo | None = None
+        self._known = scale
 
     @property
     def keras(self) -> keras.Model:
@@ -90,6 +87,15 @@ class Model:
     def classes(self) -> int:
         """How many classes it tells apart."""
         return self.suspect.classes
+
+    @cached_property
+    def layer(self) -> str:
+        """The layer that is pruned.
+
+        Raises:
+            RequestRefused: there is no such layer, or its channels cannot be pruned.
+        """
+        return choose_layer(self.suspect.plan, self.layer_request, self.suspect.source)
 
     @cached_property
     def split(self) -> Split:
@@ -132,7 +138,7 @@ class Model:
         return self.scale_info
 
     def __repr__(self) -> str:
-        return f"<Model {self.suspect.source}: {self.classes} classes, prunes {self.layer!r}>"
+        return f"<Model {self.suspect.source}: {self.classes} classes>"
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,7 +245,6 @@ def load_model(
 
     Raises:
         ModelRefused: the file is not a classifier that can be opened safely.
-        RequestRefused: there is no such layer, or its channels cannot be pruned.
     """
     suspect = open_suspect(str(path), architecture=architecture)
     return Model(suspect, layer, None if scale == "auto" else Scale(scale))
