@@ -12,7 +12,6 @@ from goodnet.files.paths import safe_name
 from goodnet.network.graph import choose_layer, describe_layers
 from goodnet.network.suspect import Suspect, open_suspect
 from goodnet.pruning.channelwise import find_region
-from goodnet.pruning.zeroing import plan_zeroing
 from goodnet.report.findings import DatasetInfo, ModelInfo
 from goodnet.report.tables import classes_in_words
 from goodnet.scale import Scale, choose_scale
@@ -32,6 +31,8 @@ def describe_model(suspect: Suspect, *, layer: str = "auto", uri: str | None = N
     Raises:
         RequestRefused: the layer's channels cannot be pruned.
     """
+    from goodnet.pruning.zeroing import plan_zeroing
+
     chosen = choose_layer(suspect.plan, layer, suspect.source)
     cut = plan_zeroing(suspect.plan, chosen, suspect.source)
     return ModelInfo(
@@ -83,6 +84,8 @@ def inspect(
     info = describe_model(suspect, layer=layer)
     for line in _model_lines(info):
         say(line)
+    if not datasets:
+        return
     from goodnet.pruning.split import Split
 
     split = Split(suspect, info.layer)
