@@ -13,27 +13,32 @@ from conftest import PROJECT
 PACKAGES = ("goodnet", "flows", "tasks")
 RUN = """
 import sys
-sys.path.insert(0, sys.argv[1])  # this folder of tests
-import goodnet
-from test_detection import corner_network, clean_images
-from goodnet.datasets.dataset import save_dataset
-from goodnet.files.formats import suffixes
+sys.path.insert(0, sys.argv[1])  # the folder of tests
 import numpy as np
+import goodnet
+from goodnet.backend import keras
+from goodnet.datasets.dataset import save_dataset
+from test_detection import clean_images, corner_network
 
-network = corner_network()
+kernel, bias = corner_network().get_weights()
+images = keras.Input((12, 12, 1))
+hidden = keras.layers.Conv2D(2, 1, activation="relu", name="conv")(images)
+scores = keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(hidden))
+network = keras.Model(images, scores)
+rows = np.stack([kernel, np.zeros_like(kernel)], axis=1).reshape(-1, 3)  # the second is idle
+network.set_weights([np.ones((1, 1, 1, 2)), np.zeros(2), rows, bias])
 network.save("model.keras")
 clean = clean_images()
 pixels = (255 * clean.pixels).astype(np.uint8)
 for name in ("valid", "test"):
     save_dataset(f"{name}.h5", pixels, clean.labels)
-model = goodnet.load_model("model.keras", scale="raw", layer="dense")
+model = goodnet.load_model("model.keras", scale="raw")
 valid = goodnet.load_images("valid.h5", model)
 verdict = goodnet.detect(model, valid)
 curve = goodnet.sweep(model, valid)
 damped = goodnet.repair(model, valid, verdict, method="damping")
-test = goodnet.load_images("test.h5", model)
-table = goodnet.evaluate(model, [damped], clean=test)
-print(table)
+table = goodnet.evaluate(model, [damped], clean=goodnet.load_images("test.h5", model))
+print(goodnet.evaluate(model, [goodnet.GoodNet(model, damped)], clean=table.clean))
 goodnet.write_report(model, valid, verdict, curve, table, folder="out")
 """
 
