@@ -157,8 +157,8 @@ def draw_curves(
     clean = swept[CLEAN_VALID].result()
     poisoned = swept[POISONED_VALID].result() if POISONED_VALID in swept else [None] * len(orders)
     return tuple(
-        make_curve(order, *counts, points)
-        for order, *counts in zip(orders, clean, poisoned, strict=True)
+        make_curve(order, counts, attacked, points)
+        for order, counts, attacked in zip(orders, clean, poisoned, strict=True)
     )
 
 

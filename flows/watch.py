@@ -55,8 +55,8 @@ def watch(
     except (InputRefused, OSError) as fault:
         return Failed(message=told(fault))
     refused = [s.refused for uri, s in seen.items() if s.refused and record.get(uri) != s]
-    for fault in refused:
-        log.error("%s", fault)
+    for refusal in refused:
+        log.error("%s", refusal)
     if seen != record:
         inboxes.write_record(output, inbox, seen)
     if started or refused:

@@ -30,7 +30,7 @@ def reporter(what: str, of: str = "images") -> Callable[[int, int], None]:
         if bar is None:
             bar = create_progress_artifact(progress=percent, description=what)
         else:
-            update_progress_artifact(bar, progress=percent)  # type: ignore[arg-type]
+            update_progress_artifact(bar, progress=percent)
 
     return report
 
@@ -45,6 +45,6 @@ def steps(what: str, total: int) -> Callable[[str], None]:
         nonlocal done
         done += 1
         log.info("%s", line)
-        update_progress_artifact(bar, progress=100 * done / total)  # type: ignore[arg-type]
+        update_progress_artifact(bar, progress=100 * done / total)
 
     return report
