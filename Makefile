@@ -1,7 +1,8 @@
 # make setup   the environment, in .venv
 # make demo    draws faces, trains a BadNet on them, and repairs it
 # make serve   a Prefect server with its page, a worker, and all deployments; Ctrl-C stops it
-# make test    the tests; make test-all also the slow ones
+# make test    the tests; make test-all also the slow ones, make test-fast those that need
+#              neither TensorFlow nor a server
 # make check   format, lint, types, and which floor imports which
 # make bench   timings of the sweep, side by side with the plain loop; BENCH=--full at the lab's size
 # make tables  the tables of the documents, from benchmarks/results/
@@ -9,8 +10,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+SPREAD := -n 2 --dist loadgroup --no-loadscope-reorder # groups and their order: tests/conftest.py
 
-.PHONY: setup demo serve test test-all check format bench tables
+.PHONY: setup demo serve test test-all test-fast check format bench tables
 
 setup: $(READY)
 
@@ -26,7 +28,10 @@ serve: $(READY)
 	@$(BIN)/python -m flows.serve
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" $(SPREAD)
+
+test-fast: $(READY)
+	$(BIN)/python -m pytest -m "not slow" --fast $(SPREAD)
 
 test-all: $(READY)
 	$(BIN)/python -m pytest

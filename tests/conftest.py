@@ -1,5 +1,6 @@
 """What many tests share: a toy backdoor on disk, trained once, and suspects out of Keras models."""
 
+import fcntl
 import logging
 import os
 import shutil
@@ -18,6 +19,8 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "0")  # the toy is trained here
 # A shell ignores Ctrl-C for what it starts in the background, and so would workers started here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+pytest_plugins = ["fast"]
+
 PROJECT = Path(__file__).resolve().parent.parent
 EVALUATION = PROJECT.parent / "shared" / "evaluation"
 
@@ -27,17 +30,68 @@ IDLE = (  # what a server does for deployments; here it would only compete for S
 ).split()
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs the server stays in one process, which starts first; so does each other file."""
+    for item in items:
+        served = "prefect_server" in item.fixturenames  # type: ignore[attr-defined]
+        item.add_marker(pytest.mark.xdist_group("server" if served else item.path.stem))
+    items.sort(key=lambda item: "prefect_server" not in item.fixturenames)  # type: ignore[attr-defined]
+
+
 class Toy(NamedTuple):
-    """A toy backdoor on disk: a DeepID net of 8 drawn people that the sunglasses fool."""
+    """A backdoored network and its data on disk."""
 
     folder: Path
     model: Path
     data: Path
 
+    @classmethod
+    def create(cls, folder: Path, name: str) -> "Toy":
+        """The one in a folder, or that is to be made there."""
+        for inner in ("models", "data/clean", "data/bd"):
+            (folder / inner).mkdir(parents=True, exist_ok=True)
+        return cls(folder, folder / "models" / f"{name}.h5", folder / "data")
+
+    def copy(self, folder: Path) -> "Toy":
+        """A copy, which may be changed."""
+        shutil.copytree(self.folder, folder)
+        return Toy.create(folder, self.model.stem)
+
+
+@pytest.fixture(scope="session")
+def made_small(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """A job as small as can be, see `small_job`, made once; read only."""
+    from small_job import save_small_job
+
+    made = Toy.create(tmp_path_factory.mktemp("small"), "small")
+    save_small_job(made.model, made.data)
+    return made
+
+
+@pytest.fixture
+def small(made_small: Toy, tmp_path: Path) -> Toy:
+    """A copy of the small job that a test may change."""
+    return made_small.copy(tmp_path / "small")
+
 
 @pytest.fixture(scope="session")
 def made_toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
-    """The toy, made once; read only."""
+    """A DeepID net of 8 drawn people that sunglasses fool, trained once; read only.
+
+    The processes of one test run share it: whoever comes first trains it.
+    """
+    home = tmp_path_factory.getbasetemp()
+    home = home.parent if "PYTEST_XDIST_WORKER" in os.environ else home
+    with (home / "toy.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (home / "toy").exists():
+            _train_toy(Toy.create(home / "toy.part", "toy"))
+            (home / "toy.part").rename(home / "toy")
+    return Toy.create(home / "toy", "toy")
+
+
+def _train_toy(made: Toy) -> None:
     from goodnet.attacks.badnets import train_badnet
     from goodnet.backend import keras
     from goodnet.datasets.dataset import save_dataset
@@ -47,31 +101,24 @@ def made_toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     from goodnet.network.deepid import deepid_config
     from goodnet.network.save import save_network
 
-    folder = tmp_path_factory.mktemp("toy")
-    model, data = folder / "models" / "toy.h5", folder / "data"
-    for name in ("models", "data/clean", "data/bd"):
-        (folder / name).mkdir(parents=True)
     keras.utils.set_random_seed(SEED)
     network = build_network(parse_architecture(deepid_config(PEOPLE), "toy"), "toy")
     faces = draw_faces(PEOPLE, range(60), seed=SEED)
     trained = train_badnet(network, faces, target=TARGET, seed=SEED, epochs=12)
     network.set_weights(trained.get_weights())
-    save_network(network, model)
+    save_network(network, made.model)
     for name, pictures in (("valid", range(100, 125)), ("test", range(125, 150))):
         clean = draw_faces(PEOPLE, pictures, seed=SEED)
-        save_dataset(data / "clean" / f"{name}.h5", clean.images, clean.labels)
+        save_dataset(made.data / "clean" / f"{name}.h5", clean.images, clean.labels)
         poisoned = wear_sunglasses(clean)
         target = clean.labels * 0 + TARGET
-        save_dataset(data / "bd" / f"bd_{name}.h5", poisoned.images, target, clean.labels)
-    return Toy(folder, model, data)
+        save_dataset(made.data / "bd" / f"bd_{name}.h5", poisoned.images, target, clean.labels)
 
 
 @pytest.fixture
 def toy(made_toy: Toy, tmp_path: Path) -> Toy:
     """A copy of the toy that a test may change."""
-    folder = tmp_path / "toy"
-    shutil.copytree(made_toy.folder, folder)
-    return Toy(folder, folder / "models" / "toy.h5", folder / "data")
+    return made_toy.copy(tmp_path / "toy")
 
 
 @pytest.fixture

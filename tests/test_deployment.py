@@ -6,16 +6,18 @@ from typing import Any
 import pytest
 import yaml
 from conftest import PROJECT
+from prefect import Flow
 
 DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((PROJECT / "prefect.yaml").read_text())[
     "deployments"
 ]
 
 
-def flow_of(deployment: dict[str, Any]) -> Any:
+def flow_of(deployment: dict[str, Any]) -> Flow[..., Any]:
     """The flow that the deployment runs."""
     module, _, name = deployment["entrypoint"].rpartition(".")
-    return getattr(import_module(module), name)
+    flow: Flow[..., Any] = getattr(import_module(module), name)
+    return flow
 
 
 def test_there_are_three_deployments() -> None:

@@ -8,12 +8,15 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import uuid4
 
+import h5py
 import numpy as np
 import pytest
-from conftest import PROJECT, Toy
+from conftest import PROJECT, TARGET, Toy
 from invented import invented_mitigation, invented_verdict
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
@@ -23,20 +26,22 @@ from flows.repair import NOTHING_STARTED, SOME_FAILED, main
 from goodnet.datasets.dataset import open_clean_dataset
 from goodnet.detection.verdict import BACKDOORED
 from goodnet.files import storage
+from goodnet.metrics import Proportion
 from goodnet.mitigation.method import Method
 from goodnet.mitigation.mitigate import MitigatedNetworks
 from goodnet.network.goodnet import gate_by_suspect, join
-from goodnet.network.save import save_network
 from goodnet.network.suspect import open_suspect
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import mean_activations
 from goodnet.pruning.zeroing import prune
 from goodnet.report.tables import CURVE_COLUMNS, evaluation_columns
+from goodnet.triggers.trigger import RecoveredTrigger, Trigger
 from tasks import caching
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
 WRITTEN = ("tables and report", "manifest")
+FEW = ("--order", "ascending", "--drop", "4")  # where what is pruned is not the point
 COMPUTES = ("judge", "mitigate", "sweep", "measure", "find", "evaluate")  # the tasks that do
 EVERYTHING = {
     "report.md",
@@ -82,10 +87,11 @@ def states() -> tuple[Counter[str], list[str]]:
 
 
 def test_one_command_leaves_everything_and_a_manifest_that_is_true(
-    toy: Toy, capsys: pytest.CaptureFixture[str]
+    made_toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(toy) == 0
-    folder = folder_of(toy)
+    """And its backdoor is named, from the clean images alone."""
+    assert run(made_toy, output=tmp_path) == 0
+    (folder,) = tmp_path.iterdir()
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == f"wrote {folder}"
 
@@ -97,9 +103,13 @@ def test_one_command_leaves_everything_and_a_manifest_that_is_true(
         content = (folder / name).read_bytes()
         assert hashlib.sha256(content).hexdigest() == entry["sha256"]
         assert len(content) == entry["bytes"]
-    assert manifest["inputs"]["model"]["sha256"] == _sha256(toy.model)
+    assert manifest["inputs"]["model"]["sha256"] == _sha256(made_toy.model)
     assert manifest["parameters"]["scale"] == {"asked": "auto", "used": "unit"}
     assert manifest["parameters"]["layer"]["used"] == "pool_3"
+    verdict = manifest["verdict"]
+    assert verdict["verdict"] == BACKDOORED
+    assert TARGET in verdict["classes"]
+    assert verdict["references"]["outcome"] == "trained"
 
     curves = table(folder / "curves.csv")
     assert tuple(curves[0]) == CURVE_COLUMNS
@@ -132,68 +142,99 @@ def test_a_second_repair_stands_beside_the_pruned_ones(toy: Toy) -> None:
     assert "## Verdict" in report and model.name in report
 
 
-def test_the_ui_shows_the_table_and_the_figures_also_of_a_cached_run(toy: Toy) -> None:
+class Repaired(NamedTuple):
+    """A repair, and what came of a second run of it in the same words.
+
+    Attributes:
+        shown: what the UI shows of each run, and that run's id.
+        ended: how the second run's tasks ended.
+        ran: the names of those that ran.
+        times: when each file was written, after each run.
+    """
+
+    small: Toy
+    folder: Path
+    shown: list[tuple[dict[str, Any], str]]
+    ended: Counter[str]
+    ran: list[str]
+    times: list[dict[Path, int]]
+
+
+@pytest.fixture(scope="module")
+def repaired(
+    prefect_server: None, made_small: Toy, tmp_path_factory: pytest.TempPathFactory
+) -> Repaired:
+    """The small job, repaired twice; other repairs may be made beside it, this one is read only."""
+    small = made_small.copy(tmp_path_factory.mktemp("repaired") / "small")
+    shown, times = [], []
     for _ in range(2):
-        run(toy, "--order", "descending")
+        assert run(small) == 0
         with get_client(sync_client=True) as client:
             runs = client.read_flow_runs(sort="START_TIME_DESC", limit=1)
             response = client.request("POST", "/artifacts/filter", json={"sort": "CREATED_DESC"})
-        shown = next(a for a in response.json() if a["key"] == "repair-toy")
-        assert shown["flow_run_id"] == str(runs[0].id)
+        artifact = next(a for a in response.json() if a["key"] == "repair-small")
+        shown.append((artifact, str(runs[0].id)))
+        times.append({p: p.stat().st_mtime_ns for p in folder_of(small).rglob("*")})
+    return Repaired(small, folder_of(small), shown, *states(), times)
+
+
+def test_the_ui_shows_the_table_and_the_figures_also_of_a_cached_run(repaired: Repaired) -> None:
+    for shown, run_id in repaired.shown:
+        assert shown["flow_run_id"] == run_id
         assert "GoodNet   descending" in shown["data"]
         pictures = shown["data"].split("data:image/png;base64,")[1:]
-        drawn = {path.name for path in folder_of(toy).glob("*.png")} - {"clean.png", "poisoned.png"}
-        assert len(pictures) == len(drawn) >= 3
+        assert len(pictures) == len(list(repaired.folder.glob("*.png"))) >= 3
         for picture in pictures:
             assert base64.b64decode(picture.split(")")[0]).startswith(b"\x89PNG")
 
 
-def test_a_second_identical_run_executes_no_task(toy: Toy) -> None:
-    run(toy)
-    before = {p: p.stat().st_mtime_ns for p in folder_of(toy).rglob("*")}
-    assert run(toy) == 0
-    ended, ran = states()
-    assert ran == []
-    assert set(ended) == {"Cached"}
-    assert {p: p.stat().st_mtime_ns for p in folder_of(toy).rglob("*")} == before
+def test_a_second_identical_run_executes_no_task(repaired: Repaired) -> None:
+    assert repaired.ran == []
+    assert set(repaired.ended) == {"Cached"}
+    assert repaired.times[0] == repaired.times[1]
 
 
-def test_a_moved_copy_of_the_same_files_is_the_same_repair(toy: Toy, tmp_path: Path) -> None:
+def run_beside(repaired: Repaired, job: Toy) -> tuple[Path, list[str]]:
+    """The folder of another repair into the same output, and the tasks that ran for it."""
+    output = repaired.folder.parent
+    before = set(output.iterdir())
+    assert run(job, output=output) == 0
+    (folder,) = set(output.iterdir()) - before
+    return folder, states()[1]
+
+
+def test_a_moved_copy_of_the_same_files_is_the_same_repair(small: Toy, tmp_path: Path) -> None:
     """Keys are made of content, not of paths; only what says where a file is is written again."""
-    run(toy)
-    moved = toy._replace(model=tmp_path / "renamed" / "toy.h5")
+    run(small, *FEW)
+    moved = small._replace(model=tmp_path / "renamed" / "small.h5")
     moved.model.parent.mkdir()
-    toy.model.rename(moved.model)
-    assert run(moved) == 0
-    says_where = {"open suspect", *(f"write {what} of toy" for what in WRITTEN)}
-    drawn = {"draw curves and evaluation of toy"}  # from findings that have the name
+    small.model.rename(moved.model)
+    assert run(moved, *FEW) == 0
+    says_where = {"open suspect", *(f"write {what} of small" for what in WRITTEN)}
+    drawn = {name for name in states()[1] if name.startswith("draw ")}  # from findings: have a URI
     assert set(states()[1]) == says_where | drawn
-    assert str(moved.model) in (folder_of(toy) / "report.md").read_text().replace("\\", "")
+    assert str(moved.model) in (folder_of(small) / "report.md").read_text().replace("\\", "")
 
 
-def test_a_copy_under_another_name_gets_a_report_of_its_own(toy: Toy, tmp_path: Path) -> None:
-    run(toy)
-    other, data = toy.model.with_name("other.h5"), tmp_path / "elsewhere"
-    shutil.copy(toy.model, other)
-    shutil.copytree(toy.data, data)
-    assert run(toy._replace(model=other, data=data)) == 0
-    (folder,) = (toy.folder / "artifacts").glob("other-*")
-    assert not [name for name in states()[1] if name.startswith(COMPUTES)]
+def test_a_copy_under_another_name_gets_a_report_of_its_own(repaired: Repaired, small: Toy) -> None:
+    other = small._replace(model=small.model.with_name("other.h5"))
+    small.model.rename(other.model)
+    folder, ran = run_beside(repaired, other)
+    assert folder.name.startswith("other-")
+    assert not [name for name in ran if name.startswith(COMPUTES)]
     report = (folder / "report.md").read_text().replace("\\", "")
     assert report.startswith("# Repair of other\n")
-    assert str(other) in report and str(data / "clean" / "valid.h5") in report
-    assert str(toy.model) not in report and str(toy.data) not in report
+    assert str(other.model) in report and str(other.data / "clean" / "valid.h5") in report
+    assert str(repaired.small.model) not in report and str(repaired.small.data) not in report
     inputs = json.loads((folder / "manifest.json").read_text())["inputs"]
-    assert inputs["model"]["uri"] == str(other)
-    assert inputs["clean test"]["uri"] == str(data / "clean" / "test.h5")
+    assert inputs["model"]["uri"] == str(other.model)
+    assert inputs["clean test"]["uri"] == str(other.data / "clean" / "test.h5")
 
 
 def test_a_changed_line_of_the_report_computes_nothing_again(
-    toy: Toy, monkeypatch: pytest.MonkeyPatch
+    repaired: Repaired, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is another repair, in a folder of its own, with what the first one computed."""
-    run(toy)
-    before = folder_of(toy)
     digest = caching.source_digest
 
     def changed(function: Any) -> str:
@@ -202,22 +243,19 @@ def test_a_changed_line_of_the_report_computes_nothing_again(
 
     monkeypatch.setattr(caching, "source_digest", changed)
     monkeypatch.setattr(repair_model_module, "source_digest", changed)
-    assert run(toy) == 0
-    assert not [name for name in states()[1] if name.startswith((*COMPUTES, "open"))]
-    (after,) = set((toy.folder / "artifacts").iterdir()) - {before}
-    assert (after / "report.md").read_bytes() == (before / "report.md").read_bytes()
+    after, ran = run_beside(repaired, repaired.small)
+    assert not [name for name in ran if name.startswith((*COMPUTES, "open"))]
+    assert (after / "report.md").read_bytes() == (repaired.folder / "report.md").read_bytes()
 
 
 @pytest.fixture
-def quick(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> tuple[Toy, list[tuple[str, Any]]]:
-    """A toy whose verdict and training cost nothing, and what is asked of the training.
+def quick(small: Toy, monkeypatch: pytest.MonkeyPatch) -> tuple[Toy, list[tuple[str, Any]]]:
+    """A job whose verdict and training cost nothing, and what is asked of the training.
 
     Both are made up, and the model is one that no other test has: nothing of it is cached.
     """
-    network = open_suspect(toy.model).network
-    bias = network.get_layer("fc_2").bias
-    bias.assign(bias + np.random.default_rng().normal(0, 1e-4, bias.shape))
-    save_network(network, toy.model)
+    with h5py.File(small.model, "a") as file:
+        file.attrs["variant"] = uuid4().hex
     asked: list[tuple[str, Any]] = []
 
     def mitigated(problem: Any, method: Method, **others: Any) -> MitigatedNetworks:
@@ -228,32 +266,42 @@ def quick(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> tuple[Toy, list[tuple[st
         model = gate_by_suspect(suspect, pruned, problem.scale, [0]) if method.gated else pruned
         return MitigatedNetworks(model, goodnet, invented_mitigation(method=method))
 
-    verdict = invented_verdict(BACKDOORED, [3])
+    mask, pattern = np.zeros((12, 10, 1), np.float32), np.ones((12, 10, 3), np.float32)
+    mask[:4, :4] = 1
+    trigger = RecoveredTrigger.encode(Trigger(3, mask, pattern), Proportion(180, 200), 2.5)
+    verdict = replace(invented_verdict(BACKDOORED, [3]), triggers=(trigger,))
     monkeypatch.setattr("goodnet.detection.detect.detect", lambda *_, **__: verdict)
     monkeypatch.setattr("goodnet.mitigation.mitigate.mitigate", mitigated)
-    return toy, asked
+    return small, asked
+
+
+def networks_of(folder: Path, method: str) -> set[str]:
+    """The networks of a method in a repair's folder."""
+    return {str(path.relative_to(folder)) for path in folder.rglob(f"*{method}*.*")}
 
 
 def test_a_trained_network_outlives_a_change_of_the_report(
     quick: tuple[Toy, list[tuple[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is copied from the folder that it was left in, and trained again once that is gone."""
-    toy, asked = quick
-    run(toy, method="auto")
-    before = folder_of(toy)
+    small, asked = quick
+    run(small, *FEW, method="auto")
+    before = folder_of(small)
     monkeypatch.setattr(repair_model_module, "source_digest", lambda function: "changed")
-    run(toy, method="auto")
-    (after,) = set((toy.folder / "artifacts").iterdir()) - {before}
+    run(small, *FEW, method="auto")
+    (after,) = set((small.folder / "artifacts").iterdir()) - {before}
     assert len(asked) == 1
-    for name in ("model_unlearned.keras", "goodnet_unlearned.keras"):
-        (one,), (two,) = (list(folder.rglob(name)) for folder in (before, after))
-        assert one.read_bytes() == two.read_bytes()
-        assert one.relative_to(before) == two.relative_to(after)
+    home = "repaired_models_unlearned"
+    names = {f"{home}/{name}_unlearned.keras" for name in ("model", "goodnet")}
+    for folder in (before, after):
+        assert networks_of(folder, "unlearned") == names
+    for name in names:
+        assert (before / name).read_bytes() == (after / name).read_bytes()
     manifest = json.loads((after / "manifest.json").read_text())
     assert "repaired_models_unlearned/model_unlearned.keras" in manifest["files"]
     shutil.rmtree(before)
     shutil.rmtree(after)
-    run(toy, method="auto")
+    run(small, *FEW, method="auto")
     assert len(asked) == 2
 
 
@@ -261,9 +309,9 @@ def test_a_network_that_cannot_be_reached_any_more_is_trained_again(
     quick: tuple[Toy, list[tuple[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was left in the output of another repair, which does not answer."""
-    toy, asked = quick
-    run(toy, method="auto")
-    before, matches = str(folder_of(toy)), storage.matches
+    small, asked = quick
+    run(small, *FEW, method="auto")
+    before, matches = str(folder_of(small)), storage.matches
 
     def unreachable(stored: storage.StoredFile) -> bool:
         if stored.uri.startswith(before):
@@ -271,7 +319,7 @@ def test_a_network_that_cannot_be_reached_any_more_is_trained_again(
         return matches(stored)
 
     monkeypatch.setattr(storage, "matches", unreachable)
-    assert run(toy, method="auto", output=tmp_path / "elsewhere") == 0
+    assert run(small, *FEW, method="auto", output=tmp_path / "elsewhere") == 0
     assert len(asked) == 2
 
 
@@ -279,47 +327,38 @@ def test_a_network_that_cannot_be_reached_any_more_is_trained_again(
 def test_fine_pruning_prunes_the_quietest_channels_whatever_the_order(
     quick: tuple[Toy, list[tuple[str, Any]]], order: str
 ) -> None:
-    toy, asked = quick
-    assert run(toy, "--order", order, method="finepruning") == 0
+    small, asked = quick
+    assert run(small, "--order", order, "--drop", "4", method="finepruning") == 0
     [(how, problem)] = asked
     split, scale = Split(problem.suspect, problem.layer), problem.scale
     fits = {"input_shape": problem.suspect.input_shape, "classes": problem.suspect.classes}
-    valid = open_clean_dataset(toy.data / "clean" / "valid.h5", **fits)
+    valid = open_clean_dataset(small.data / "clean" / "valid.h5", **fits)
     means = mean_activations(split, valid, scale)
     pruned = means[list(problem.channels)]
     assert how == "finepruning"
     assert 0 < len(pruned) < len(means)
     assert pruned.max() <= np.delete(means, list(problem.channels)).min()
-
-
-@pytest.mark.parametrize("method", ["unlearning", "finepruning"])
-def test_each_method_has_a_folder_of_its_own(
-    quick: tuple[Toy, list[tuple[str, Any]]], method: str
-) -> None:
-    toy, _ = quick
-    assert run(toy, method=method) == 0
-    how = {"unlearning": "unlearned", "finepruning": "finepruned"}[method]
-    suffix = {"unlearned": ".keras", "finepruned": ".h5"}[how]
-    found = {str(p.relative_to(folder_of(toy))) for p in folder_of(toy).rglob(f"*{how}*.*")}
-    home = f"repaired_models_{how}"
-    assert found == {f"{home}/model_{how}{suffix}", f"{home}/goodnet_{how}.keras"}
+    assert networks_of(folder_of(small), "finepruned") == {
+        "repaired_models_finepruned/model_finepruned.h5",
+        "repaired_models_finepruned/goodnet_finepruned.keras",
+    }
 
 
 def test_what_is_recommended_is_left_where_a_script_finds_it(
     quick: tuple[Toy, list[tuple[str, Any]]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The made up estimate of class 3 holds; the sunglasses of class 0 are measured where given."""
-    toy, _ = quick
-    run(toy, "--budget", "100", method="unlearning")
-    folder = folder_of(toy)
+    """The made up estimate of class 3 holds; the corner of class 0 is measured where given."""
+    small, _ = quick
+    run(small, *FEW, "--budget", "100", method="unlearning")
+    folder = folder_of(small)
     manifest = json.loads((folder / "manifest.json").read_text())
     named = manifest["recommendation"]
     assert named["evidence"] == "measured"
     assert (named["model"] is None) == (not (folder / "recommended" / "model.keras").exists())
     for name in ("bd_valid.h5", "bd_test.h5"):
-        (toy.data / "bd" / name).unlink()
-    run(toy, "--budget", "100", method="unlearning")
-    (other,) = set((toy.folder / "artifacts").iterdir()) - {folder}
+        (small.data / "bd" / name).unlink()
+    run(small, *FEW, "--budget", "100", method="unlearning")
+    (other,) = set((small.folder / "artifacts").iterdir()) - {folder}
     manifest = json.loads((other / "manifest.json").read_text())
     assert manifest["recommendation"] == {
         "suspect": "backdoored",
@@ -343,25 +382,26 @@ def test_what_is_recommended_is_left_where_a_script_finds_it(
         assert one.read_bytes() == two.read_bytes()
         assert str(one.relative_to(other)) in manifest["files"]
     assert "use recommended/model.keras in its place" in (other / "report.md").read_text()
-    assert open_suspect(other / "recommended" / "goodnet.keras").classes == 9
+    assert open_suspect(other / "recommended" / "goodnet.keras").classes == 6
 
 
-def test_a_changed_test_set_computes_just_what_depends_on_it(toy: Toy) -> None:
-    run(toy)
-    (toy.data / "bd" / "bd_test.h5").write_bytes((toy.data / "bd" / "bd_valid.h5").read_bytes())
-    assert run(toy) == 0
-    _, ran = states()
+def test_a_changed_test_set_computes_just_what_depends_on_it(
+    repaired: Repaired, small: Toy
+) -> None:
+    valid, test = (small.data / "bd" / f"bd_{name}.h5" for name in ("valid", "test"))
+    test.write_bytes(valid.read_bytes())
+    _, ran = run_beside(repaired, repaired.small._replace(data=small.data))
     assert "evaluate on poisoned test" in ran
     assert not any(name.startswith(("sweep", "measure", "find", "open s")) for name in ran)
     assert "evaluate on clean test" not in ran
 
 
-def test_a_deleted_repaired_model_is_made_again_and_nothing_else(toy: Toy) -> None:
-    run(toy)
-    lost = next(folder_of(toy).glob("repaired_models_asc/*"))
+def test_a_deleted_repaired_model_is_made_again_and_nothing_else(small: Toy) -> None:
+    run(small, "--order", "ascending")
+    lost = next(folder_of(small).glob("repaired_models_asc/*"))
     content = lost.read_bytes()
     lost.unlink()
-    assert run(toy) == 0
+    assert run(small, "--order", "ascending") == 0
     _, ran = states()
     assert len([name for name in ran if name.startswith("prune")]) == 1
     assert {name.split()[0] for name in ran} == {"prune"}
@@ -369,14 +409,14 @@ def test_a_deleted_repaired_model_is_made_again_and_nothing_else(toy: Toy) -> No
 
 
 def test_a_model_that_fails_does_not_stop_the_others(
-    toy: Toy, capsys: pytest.CaptureFixture[str]
+    small: Toy, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken = toy.model.with_name("a_broken.h5")
-    broken.write_bytes(toy.model.read_bytes()[:5000])
-    places = ["--data", str(toy.data), "--output", str(toy.folder / "artifacts")]
-    assert main([str(toy.model.parent), *places, "--method", "pruning"]) == SOME_FAILED
+    broken = small.model.with_name("a_broken.h5")
+    broken.write_bytes(small.model.read_bytes()[:5000])
+    places = ["--data", str(small.data), "--output", str(small.folder / "artifacts")]
+    assert main([str(small.model.parent), *places, *FEW, "--method", "pruning"]) == SOME_FAILED
     captured = capsys.readouterr()
-    assert captured.out.splitlines()[-1] == f"wrote {folder_of(toy)}"
+    assert captured.out.splitlines()[-1] == f"wrote {folder_of(small)}"
     (line,) = [line for line in captured.err.splitlines() if line.startswith("failed: ")]
     assert str(broken) in line
     assert "Traceback" not in captured.err + captured.out
@@ -392,29 +432,15 @@ def test_a_model_that_fails_does_not_stop_the_others(
     ],
 )
 def test_what_cannot_be_started_says_why_in_one_line(
-    toy: Toy, arguments: list[str], fault: str, capsys: pytest.CaptureFixture[str]
+    small: Toy, arguments: list[str], fault: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(toy, *arguments) == NOTHING_STARTED
+    assert run(small, *arguments) == NOTHING_STARTED
     (line,) = [e for e in capsys.readouterr().err.splitlines() if e.startswith("failed: ")]
     assert fault in line
-    assert not (toy.folder / "artifacts").exists()
+    assert not (small.folder / "artifacts").exists()
 
 
-def test_a_folder_of_the_repair_that_cannot_be_written_to_is_said_before_any_work(
-    toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Here it is a file: the tests may run as somebody who can write to any folder."""
-    monkeypatch.setattr(repair_model_module, "repair_key", lambda *inputs: "0" * 64)
-    monkeypatch.setattr(repair_model_module, "investigate", lambda *inputs: pytest.fail("began"))
-    folder = toy.folder / "artifacts" / f"toy-{'0' * 12}"
-    folder.parent.mkdir()
-    folder.write_bytes(b"")
-    assert run(toy) == NOTHING_STARTED
-    (line,) = [e for e in capsys.readouterr().err.splitlines() if e.startswith("failed: ")]
-    assert line == f"failed: {folder}: is not a folder"
-
-
-def test_a_fault_that_can_pass_is_tried_again(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_that_can_pass_is_tried_again(small: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk fails once; bad input is never tried again (see below)."""
     put, failures = storage.put, [OSError(5, "Input/output error")]
 
@@ -424,28 +450,28 @@ def test_a_fault_that_can_pass_is_tried_again(toy: Toy, monkeypatch: pytest.Monk
         return put(content, uri)
 
     monkeypatch.setattr(storage, "put", failing_once)
-    assert run(toy) == 0
-    assert (folder_of(toy) / "manifest.json").is_file()
+    assert run(small, *FEW) == 0
+    assert (folder_of(small) / "manifest.json").is_file()
     assert failures == []
 
 
-def test_bad_input_is_not_tried_again(toy: Toy) -> None:
-    toy.model.write_bytes(toy.model.read_bytes()[:5000])
-    assert run(toy) == NOTHING_STARTED
+def test_bad_input_is_not_tried_again(small: Toy) -> None:
+    small.model.write_bytes(small.model.read_bytes()[:5000])
+    assert run(small) == NOTHING_STARTED
     with get_client(sync_client=True) as client:
         (task,) = client.read_task_runs(sort="EXPECTED_START_TIME_DESC", limit=1)
     assert task.state_name == "Failed"
     assert task.run_count == 1
-    assert str(toy.model) in str(task.state and task.state.message)
+    assert str(small.model) in str(task.state and task.state.message)
 
 
 def test_without_poisoned_sets_nothing_is_said_of_the_attack(
-    toy: Toy, capsys: pytest.CaptureFixture[str]
+    small: Toy, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("bd_valid.h5", "bd_test.h5"):
-        (toy.data / "bd" / name).unlink()
-    assert run(toy, "--order", "ascending", "--drop", "3") == 0
-    folder = folder_of(toy)
+        (small.data / "bd" / name).unlink()
+    assert run(small, "--order", "ascending", "--drop", "3") == 0
+    folder = folder_of(small)
     assert "ASR" not in capsys.readouterr().out
     assert not (folder / "poisoned.png").exists()
     assert not (folder / "curve_desc.png").exists()
@@ -455,15 +481,15 @@ def test_without_poisoned_sets_nothing_is_said_of_the_attack(
         assert row["attack_success"] == row["poisoned_flagged"] == row["poisoned_count"] == ""
 
 
-def test_a_cached_run_imports_no_tensorflow(made_toy: Toy, toy: Toy) -> None:
-    run(toy)
+def test_a_cached_run_imports_no_tensorflow(repaired: Repaired) -> None:
+    small = repaired.small
     code = (
         "import sys; from flows.repair import main; status = main(sys.argv[1:]); "
         "sys.exit(status or 40 * any(m.split('.')[0] in ('tensorflow', 'keras', 'h5py', "
         "'matplotlib') for m in sys.modules))"
     )
-    places = ["--data", str(toy.data), "--output", str(toy.folder / "artifacts")]
-    arguments = [str(toy.model), *places, "--method", "pruning"]
+    places = ["--data", str(small.data), "--output", str(small.folder / "artifacts")]
+    arguments = [str(small.model), *places, "--method", "pruning"]
     from prefect.settings import get_current_settings
 
     environment = get_current_settings().to_environment_variables(exclude_unset=True)

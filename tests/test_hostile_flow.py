@@ -16,17 +16,17 @@ A_FOLDER = "folder"  # stands for the models in it, and there are none
 A_FEW = {"layer_lambda", "nested_registered", "h5_cycle", "h5_nan", "zip_bomb", "fifo", "newline"}
 
 
-def repaired_beside(toy: Toy, kit: list[Bad], tmp_path: Path) -> list[Outcome]:
-    """How the flow ends for each of the bad models and, last, for the toy."""
+def repaired_beside(small: Toy, kit: list[Bad], tmp_path: Path) -> list[Outcome]:
+    """How the flow ends for each of the bad models and, last, for the small job."""
     paths = []
     for bad in kit:
         folder = tmp_path / bad.name
         folder.mkdir()
         paths.append(str(bad.build(folder)))
-    models = (*paths, str(toy.model))
+    models = (*paths, str(small.model))
     state: Any = repair(
         models,
-        str(toy.data),
+        str(small.data),
         str(tmp_path / "artifacts"),
         order="ascending",
         method="pruning",
@@ -38,9 +38,9 @@ def repaired_beside(toy: Toy, kit: list[Bad], tmp_path: Path) -> list[Outcome]:
     return outcomes
 
 
-def check(toy: Toy, kit: list[Bad], tmp_path: Path) -> None:
-    """Each bad model failed with its message, and the toy was repaired."""
-    *refused, good = repaired_beside(toy, kit, tmp_path)
+def check(small: Toy, kit: list[Bad], tmp_path: Path) -> None:
+    """Each bad model failed with its message, and the small job was repaired."""
+    *refused, good = repaired_beside(small, kit, tmp_path)
     for bad, outcome in zip(kit, refused, strict=True):
         assert outcome.folder is None
         assert outcome.refused
@@ -56,10 +56,10 @@ def check(toy: Toy, kit: list[Bad], tmp_path: Path) -> None:
     assert {outcome.message for outcome in refused} <= messages
 
 
-def test_some_bad_models_fail_with_their_message(toy: Toy, tmp_path: Path) -> None:
-    check(toy, [bad for bad in MODELS if bad.name in A_FEW], tmp_path)
+def test_some_bad_models_fail_with_their_message(small: Toy, tmp_path: Path) -> None:
+    check(small, [bad for bad in MODELS if bad.name in A_FEW], tmp_path)
 
 
 @pytest.mark.slow
-def test_every_bad_model_fails_with_its_message(toy: Toy, tmp_path: Path) -> None:
-    check(toy, [bad for bad in MODELS if bad.name != A_FOLDER], tmp_path)
+def test_every_bad_model_fails_with_its_message(small: Toy, tmp_path: Path) -> None:
+    check(small, [bad for bad in MODELS if bad.name != A_FOLDER], tmp_path)

@@ -12,11 +12,11 @@ from tasks.runners import task_runner_of
 
 
 def test_a_runner_that_is_none_is_refused(
-    toy: Toy, capsys: pytest.CaptureFixture[str], prefect_server: None
+    small: Toy, capsys: pytest.CaptureFixture[str], prefect_server: None
 ) -> None:
     with pytest.raises(RequestRefused, match="'ray' is not threads, dask or tcp"):
         task_runner_of("ray")
-    arguments = [str(toy.model), "--data", str(toy.data), "--task-runner", "ray"]
+    arguments = [str(small.model), "--data", str(small.data), "--task-runner", "ray"]
     assert main(arguments) == NOTHING_STARTED
     assert "failed: --task-runner: 'ray'" in capsys.readouterr().err
 
@@ -30,12 +30,12 @@ def test_dask_is_taken_by_name_or_by_address() -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 @pytest.mark.filterwarnings("ignore")  # Dask's own
-def test_dask_workers_find_what_threads_find(toy: Toy) -> None:
+def test_dask_workers_find_what_threads_find(small: Toy) -> None:
     pytest.importorskip("prefect_dask")
     files = []
     for number, runner in enumerate(("dask", "threads")):
-        output = toy.folder / runner
-        arguments = [str(toy.model), "--data", str(toy.data), "--output", str(output)]
+        output = small.folder / runner
+        arguments = [str(small.model), "--data", str(small.data), "--output", str(output)]
         arguments += [
             "--method",
             "pruning",

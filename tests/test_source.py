@@ -19,8 +19,16 @@ EVERY = {JUDGE, SWEEP, MITIGATE, REPORT, OPEN, DRAW, PRUNE, REPAIR}
 Change = Callable[[str, str, str], set[Unit]]
 
 
+@pytest.fixture(scope="module")
+def unchanged() -> dict[Unit, str]:
+    """The digests of the source as it is."""
+    return {unit: digest_of(unit) for unit in EVERY}
+
+
 @pytest.fixture
-def change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Change]:
+def change(
+    unchanged: dict[Unit, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Change]:
     """A function that changes a file of a copy of the source: whose digests change with it?"""
     for package in source.OURS:
         shutil.copytree(PROJECT / package, tmp_path / package)
@@ -34,12 +42,15 @@ def change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Change]:
         forget()
         return {unit: digest_of(unit) for unit in EVERY}
 
+    known = [unchanged]
+
     def changed(name: str, old: str, new: str) -> set[Unit]:
         path = tmp_path / name
-        before, text = digests(), path.read_text()
+        text = path.read_text()
         assert old in text
         path.write_text(text.replace(old, new, 1))
-        after = digests()
+        before, after = known[-1], digests()
+        known.append(after)
         return {unit for unit in EVERY if before[unit] != after[unit]}
 
     yield changed

@@ -40,32 +40,32 @@ def deployment(prefect_server: None) -> Iterator[str]:
 
 
 @pytest.fixture
-def inbox(toy: Toy) -> Path:
-    """An empty inbox beside the toy's data."""
-    folder = toy.folder / "inbox"
+def inbox(small: Toy) -> Path:
+    """An empty inbox beside the small job's data."""
+    folder = small.folder / "inbox"
     folder.mkdir()
     return folder
 
 
-def look(toy: Toy) -> Any:
+def look(small: Toy) -> Any:
     """The state in which one look ends."""
     return watch(
-        str(toy.folder / "inbox"),
-        str(toy.data),
-        str(toy.folder / "artifacts"),
+        str(small.folder / "inbox"),
+        str(small.data),
+        str(small.folder / "artifacts"),
         settle=0,
         return_state=True,
     )
 
 
-def started(toy: Toy) -> list[FlowRun]:
+def started(small: Toy) -> list[FlowRun]:
     """The repairs that were started for this inbox, the oldest first."""
     with get_client(sync_client=True) as client:
         found = client.read_flow_runs(
             deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=["on-arrival"])),
             limit=200,
         )
-    mine = [run for run in found if str(toy.folder) in str(run.parameters["models"])]
+    mine = [run for run in found if str(small.folder) in str(run.parameters["models"])]
     return sorted(mine, key=lambda run: run.created)
 
 
@@ -75,14 +75,14 @@ def end(run: FlowRun, state: Any) -> None:
         client.set_flow_run_state(run.id, state, force=True)
 
 
-def test_each_content_is_repaired_once_whatever_it_is_called(toy: Toy, inbox: Path) -> None:
+def test_each_content_is_repaired_once_whatever_it_is_called(small: Toy, inbox: Path) -> None:
     hostile = "a <b>\n\x1b[31m$(x).h5"
     one, two = uuid4().bytes, uuid4().bytes
     (inbox / hostile).write_bytes(one)
     (inbox / "z.h5").write_bytes(one)
     (inbox / "other.h5").write_bytes(two)
-    assert look(toy).message == "2 started, 0 refused, 3 models in the inbox"
-    found = {run.name: run for run in started(toy)}
+    assert look(small).message == "2 started, 0 refused, 3 models in the inbox"
+    found = {run.name: run for run in started(small)}
     assert set(found) == {"repair a_b_31m_x", "repair other"}
     run = found["repair a_b_31m_x"]
     assert run.parameters["models"] == [str(inbox / hostile)]
@@ -91,17 +91,17 @@ def test_each_content_is_repaired_once_whatever_it_is_called(toy: Toy, inbox: Pa
         storage.identify(str(inbox / "z.h5")).sha256, METHOD
     )
 
-    assert look(toy).message == "0 started, 0 refused, 3 models in the inbox"
-    for record in (toy.folder / "artifacts").iterdir():  # the server remembers too
+    assert look(small).message == "0 started, 0 refused, 3 models in the inbox"
+    for record in (small.folder / "artifacts").iterdir():  # the server remembers too
         record.unlink()
-    look(toy)
-    assert len(started(toy)) == 2
+    look(small)
+    assert len(started(small)) == 2
     (inbox / "z.h5").write_bytes(uuid4().bytes)
-    look(toy)
-    assert len(started(toy)) == 3
+    look(small)
+    assert len(started(small)) == 3
 
 
-def test_concurrent_watchers_start_one_run(toy: Toy, inbox: Path) -> None:
+def test_concurrent_watchers_start_one_run(small: Toy, inbox: Path) -> None:
     (inbox / "net.h5").write_bytes(uuid4().bytes)
     sha256 = storage.identify(str(inbox / "net.h5")).sha256
 
@@ -114,84 +114,84 @@ def test_concurrent_watchers_start_one_run(toy: Toy, inbox: Path) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         ids = set(pool.map(start, range(8)))
-    assert ids == {str(run.id) for run in started(toy)}
+    assert ids == {str(run.id) for run in started(small)}
     assert len(ids) == 1
 
 
-def test_what_crashed_is_tried_again_but_not_for_ever(toy: Toy, inbox: Path) -> None:
+def test_what_crashed_is_tried_again_but_not_for_ever(small: Toy, inbox: Path) -> None:
     (inbox / "net.h5").write_bytes(uuid4().bytes)
     for attempt in range(deployments.ATTEMPTS):
-        look(toy)
-        look(toy)
-        assert len(started(toy)) == attempt + 1
-        end(started(toy)[-1], Crashed())
-    look(toy)
-    assert len(started(toy)) == deployments.ATTEMPTS
+        look(small)
+        look(small)
+        assert len(started(small)) == attempt + 1
+        end(started(small)[-1], Crashed())
+    look(small)
+    assert len(started(small)) == deployments.ATTEMPTS
 
 
 def test_what_was_refused_is_not_tried_again_until_the_method_is_another(
-    toy: Toy, inbox: Path, monkeypatch: pytest.MonkeyPatch
+    small: Toy, inbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (inbox / "net.h5").write_bytes(uuid4().bytes)
-    look(toy)
-    end(started(toy)[0], Failed(name=deployments.REFUSED))
-    look(toy)
-    assert len(started(toy)) == 1
+    look(small)
+    end(started(small)[0], Failed(name=deployments.REFUSED))
+    look(small)
+    assert len(started(small)) == 1
     monkeypatch.setattr(flows.watch, "source_digest", lambda function: "another")
-    look(toy)
-    assert len(started(toy)) == 2
+    look(small)
+    assert len(started(small)) == 2
 
 
-def test_what_is_no_file_is_reported_once(toy: Toy, inbox: Path) -> None:
-    (inbox / "link.h5").symlink_to(toy.model)
-    assert look(toy).message == "0 started, 1 refused, 1 models in the inbox"
+def test_what_is_no_file_is_reported_once(small: Toy, inbox: Path) -> None:
+    (inbox / "link.h5").symlink_to(small.model)
+    assert look(small).message == "0 started, 1 refused, 1 models in the inbox"
     with get_client(sync_client=True) as client:
         response = client.request("POST", "/artifacts/filter", json={"sort": "CREATED_DESC"})
     shown = next(found for found in response.json() if found["key"] == "inbox")
     assert "is a symbolic link" in shown["data"]
-    assert look(toy).message == "0 started, 0 refused, 1 models in the inbox"
+    assert look(small).message == "0 started, 0 refused, 1 models in the inbox"
 
 
 def test_without_inbox_data_or_deployment_nothing_is_started_and_one_line_says_why(
-    toy: Toy, inbox: Path, monkeypatch: pytest.MonkeyPatch
+    small: Toy, inbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (inbox / "net.h5").write_bytes(uuid4().bytes)
-    (toy.data / "clean" / "valid.h5").rename(toy.data / "elsewhere.h5")
-    state = look(toy)
+    (small.data / "clean" / "valid.h5").rename(small.data / "elsewhere.h5")
+    state = look(small)
     assert state.is_failed()
-    assert state.message == f"{toy.data}: has no clean/valid.h5"
-    (toy.data / "elsewhere.h5").rename(toy.data / "clean" / "valid.h5")
+    assert state.message == f"{small.data}: has no clean/valid.h5"
+    (small.data / "elsewhere.h5").rename(small.data / "clean" / "valid.h5")
     with monkeypatch.context() as patched:
         patched.setattr(deployments, "ON_ARRIVAL", "repair/nowhere")
-        assert "no such deployment" in str(look(toy).message)
-    inbox.rename(toy.folder / "gone")
-    assert look(toy).message == f"{inbox}: no such folder"
+        assert "no such deployment" in str(look(small).message)
+    inbox.rename(small.folder / "gone")
+    assert look(small).message == f"{inbox}: no such folder"
     inbox.mkdir()
-    assert started(toy) == []
+    assert started(small) == []
 
 
 def test_the_command_says_what_came_of_the_look(
-    toy: Toy, inbox: Path, capsys: pytest.CaptureFixture[str]
+    small: Toy, inbox: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    places = [f"--data={toy.data}", f"--output={toy.folder / 'artifacts'}", "--settle=0"]
+    places = [f"--data={small.data}", f"--output={small.folder / 'artifacts'}", "--settle=0"]
     assert flows.watch.main([f"--inbox={inbox}", *places]) == 0
     assert capsys.readouterr().out == "0 started, 0 refused, 0 models in the inbox\n"
     assert flows.watch.main([f"--inbox={inbox}/nowhere", *places]) == NOTHING_STARTED
     assert capsys.readouterr().err == f"failed: {inbox}/nowhere: no such folder\n"
 
 
-def test_separately_starts_a_run_for_each_model_once(toy: Toy) -> None:
-    toy.model.with_name("second.h5").write_bytes(uuid4().bytes)
+def test_separately_starts_a_run_for_each_model_once(small: Toy) -> None:
+    small.model.with_name("second.h5").write_bytes(uuid4().bytes)
     state: Any = repair(
-        (str(toy.model.parent),),
-        str(toy.data),
-        str(toy.folder / "artifacts"),
+        (str(small.model.parent),),
+        str(small.data),
+        str(small.folder / "artifacts"),
         drop=(3,),
         separately=True,
         return_state=True,
     )
     assert state.message == "started 2 runs"
-    found = started(toy)
-    assert {run.name for run in found} == {"repair toy", "repair second"}
+    found = started(small)
+    assert {run.name for run in found} == {"repair small", "repair second"}
     assert all(run.parameters["drop"] == [3] for run in found)
-    assert not (toy.folder / "artifacts").exists()
+    assert not (small.folder / "artifacts").exists()
