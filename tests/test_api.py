@@ -16,19 +16,18 @@ from goodnet.errors import RequestRefused
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainings of a few steps: what comes of them is tested elsewhere."""
+    """Unlearning takes a few steps: what comes of it is tested elsewhere."""
     from goodnet.mitigation.methods import unlearning
     from goodnet.training.schedule import TrainingSchedule
 
     monkeypatch.setattr(unlearning, "schedule_for", lambda *_: TrainingSchedule(3, 1e-3))
-    monkeypatch.setattr("goodnet.detection.reference_models.MAX_STEPS", 3)
 
 
 def test_the_readme_s_snippet_runs_and_leaves_what_a_repair_leaves(
-    toy: Toy, monkeypatch: pytest.MonkeyPatch, quick: None, capsys: pytest.CaptureFixture[str]
+    small: Toy, monkeypatch: pytest.MonkeyPatch, quick: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(toy.folder)
-    toy.model.rename(toy.folder / "models" / "suspect.h5")
+    monkeypatch.chdir(small.folder)
+    small.model.rename(small.folder / "models" / "suspect.h5")
     names: dict[str, object] = {}
     exec(compile(SNIPPET, "README.md", "exec"), names)
     verdict, table = names["verdict"], names["table"]
@@ -52,27 +51,27 @@ def test_the_readme_s_snippet_runs_and_leaves_what_a_repair_leaves(
     assert gate.classes == names["model"].classes + 1
 
 
-def test_the_scale_is_not_guessed(toy: Toy) -> None:
-    model = goodnet.load_model(toy.model)
-    poisoned = goodnet.load_images(toy.data / "bd" / "bd_test.h5", model, poisoned=True)
+def test_the_scale_is_not_guessed(small: Toy) -> None:
+    model = goodnet.load_model(small.model)
+    poisoned = goodnet.load_images(small.data / "bd" / "bd_test.h5", model, poisoned=True)
     with pytest.raises(RequestRefused, match="load clean images first"):
         goodnet.evaluate(model, [], clean=poisoned)
-    given = goodnet.load_model(toy.model, scale="unit")
+    given = goodnet.load_model(small.model, scale="unit")
     table = goodnet.evaluate(given, [], clean=poisoned)
     assert table.rows[0].clean_accuracy.value > 0.8  # each gives the attacker's answer
 
 
-def test_poisoned_images_choose_nothing(toy: Toy) -> None:
-    model = goodnet.load_model(toy.model, scale="unit")
-    poisoned = goodnet.load_images(toy.data / "bd" / "bd_valid.h5", model, poisoned=True)
+def test_poisoned_images_choose_nothing(small: Toy) -> None:
+    model = goodnet.load_model(small.model, scale="unit")
+    poisoned = goodnet.load_images(small.data / "bd" / "bd_valid.h5", model, poisoned=True)
     for choose in (goodnet.detect, goodnet.sweep):
         with pytest.raises(TypeError):
             choose(model, poisoned)
 
 
-def test_a_drop_that_is_not_reached_is_refused(toy: Toy) -> None:
-    model = goodnet.load_model(toy.model)
-    clean = goodnet.load_images(toy.data / "clean" / "valid.h5", model)
+def test_a_drop_that_is_not_reached_is_refused(small: Toy) -> None:
+    model = goodnet.load_model(small.model)
+    clean = goodnet.load_images(small.data / "clean" / "valid.h5", model)
     curve = goodnet.sweep(model, clean)
     with pytest.raises(RequestRefused, match="points are never lost"):
         goodnet.prune(model, curve, drop=100)
