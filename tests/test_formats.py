@@ -49,13 +49,14 @@ def read_lists(path, folder):
 """
 PROGRAM = """
 import json, sys
-import goodnet
+from goodnet.datasets.dataset import open_dataset
 from goodnet.job.inputs import find_models, glance
+from goodnet.network.suspect import open_suspect
 (model,) = find_models(["."])
 glance(model, "model")
-suspect = goodnet.open_suspect(model)
+suspect = open_suspect(model)
 fits = {"input_shape": suspect.input_shape, "classes": suspect.classes}
-data = goodnet.open_dataset("faces.rows", **fits)
+data = open_dataset("faces.rows", **fits)
 print(json.dumps({
     "weights": [array.tolist() for array in suspect.network.get_weights()],
     "format": suspect.format,
