@@ -30,12 +30,8 @@ IDLE = (  # what a server does for deployments; here it would only compete for S
 ).split()
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs the server stays in one process, which starts first; so does each other file."""
-    for item in items:
-        served = "prefect_server" in item.fixturenames  # type: ignore[attr-defined]
-        item.add_marker(pytest.mark.xdist_group("server" if served else item.path.stem))
+    """What needs the server, and takes longest, comes first: no process is left alone with it."""
     items.sort(key=lambda item: "prefect_server" not in item.fixturenames)  # type: ignore[attr-defined]
 
 
