@@ -193,7 +193,7 @@ def serving(
     clone, home = folder / "clone", folder / "home"
     home.mkdir(parents=True)
     copy_project(clone)
-    leave_second_repairs_out(clone / "prefect.yaml")
+    leave_mitigations_out(clone / "prefect.yaml")
     shutil.copytree(toy.data, clone / "data", dirs_exist_ok=True)
     service = Service(home, clone, free_port(), more or {})
     service.start(at_once)
@@ -204,7 +204,7 @@ def serving(
             service.stop()
 
 
-def leave_second_repairs_out(deployments: Path) -> None:
+def leave_mitigations_out(deployments: Path) -> None:
     """Let the deployments of `repair` prune and judge only: what else there is takes minutes."""
     text = deployments.read_text()
     for known, more in (

@@ -21,7 +21,7 @@ from service import Service, serving, variant, wait_for, whole
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 FINISHED = re.compile(r"Task run '(.+)' - Finished in state Completed\(\)")
-ONLY = ["--method", "pruning"]  # a second repair takes minutes
+ONLY = ["--method", "pruning"]  # a mitigation takes minutes
 KILLS, LIFE = 20, 16  # how often, and at most so many seconds after a run was taken
 SILENT_WITHIN = 300  # seconds until a run whose process is gone is no longer "Running"
 
