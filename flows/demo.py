@@ -13,7 +13,7 @@ from typing import Any
 from prefect import flow
 
 from flows.preconditions import check_prefect, check_results, refuse
-from flows.repair import Outcome, failed, repair, report_state
+from flows.repair import Outcome, failure_state, repair, report_state
 from goodnet.datasets.faces import (
     MOST_PEOPLE,
     PEOPLE,
@@ -22,7 +22,7 @@ from goodnet.datasets.faces import (
     TRAIN_PICTURES,
     VALID_PICTURES,
 )
-from goodnet.errors import InputRefused, RequestRefused, told
+from goodnet.errors import InputRefused, RequestRefused, fault_line
 from goodnet.files import paths, storage
 from goodnet.job.inputs import find_output
 from goodnet.job.request import METHOD_CHOICES, MethodChoice
@@ -58,9 +58,9 @@ def demo(
     try:
         check(data, models, output, people, seed)
     except (InputRefused, OSError) as fault:
-        return failed(told(fault), [Outcome("", None, None, True, told(fault))])
+        return failure_state(fault_line(fault), [Outcome("", None, None, True, fault_line(fault))])
     suspect = storage.join(models, "badnet.h5")
-    drawn = [
+    faces = [
         store_faces.start(
             people=people,
             first=pictures.start,
@@ -73,13 +73,13 @@ def demo(
     ]
     try:
         store_badnet(people=people, pictures=len(TRAIN_PICTURES), seed=seed, uri=suspect)
-        for data_set in drawn:
+        for data_set in faces:
             data_set.result()
     except InputRefused as refused:
-        return failed(str(refused), [Outcome("", None, None, True, str(refused))])
+        return failure_state(str(refused), [Outcome("", None, None, True, str(refused))])
     state = repair((suspect,), data, output, method=method, return_state=True)
     outcomes = state.result(raise_on_failure=False)
-    return outcomes if state.is_completed() else failed(str(state.message), list(outcomes))
+    return outcomes if state.is_completed() else failure_state(str(state.message), list(outcomes))
 
 
 def check(data: str, models: str, output: str, people: int, seed: int) -> None:
@@ -106,14 +106,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--people", type=int, default=PEOPLE, help="2 to 1283")
     parser.add_argument("--seed", type=int, default=SEED, help="which people")
     parser.add_argument("--method", choices=METHOD_CHOICES, default="auto", help="beside pruning")
-    asked = vars(parser.parse_args(arguments))
+    options = vars(parser.parse_args(arguments))
     try:
-        check(**{name: value for name, value in asked.items() if name != "method"})
+        check(**{name: value for name, value in options.items() if name != "method"})
         check_prefect()
         check_results()
     except (InputRefused, OSError) as fault:
         return refuse(fault)
-    return report_state(demo(**asked, return_state=True))
+    return report_state(demo(**options, return_state=True))
 
 
 if __name__ == "__main__":

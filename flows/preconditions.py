@@ -14,7 +14,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from goodnet.errors import RequestRefused, told
+from goodnet.errors import RequestRefused, fault_line
 from goodnet.files import storage
 
 NOTHING_STARTED = 2  # the exit status of whatever is refused beforehand
@@ -25,7 +25,7 @@ API, HOME = "PREFECT_API_URL", "PREFECT_HOME"
 def refuse(*faults: Exception) -> int:
     """The exit status, once each fault has been said in a line."""
     for fault in faults:
-        print(f"failed: {told(fault)}", file=sys.stderr)
+        print(f"failed: {fault_line(fault)}", file=sys.stderr)
     return NOTHING_STARTED
 
 

@@ -15,7 +15,7 @@ from prefect.task_runners import TaskRunner
 
 from flows.preconditions import NOTHING_STARTED, check_prefect, check_results, refuse
 from flows.repair_model import repair_model
-from goodnet.errors import InputRefused, one_line, told
+from goodnet.errors import InputRefused, fault_line, one_line
 from goodnet.files import paths, storage
 from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import find_data, find_models, find_output, glance, locate_data
@@ -59,7 +59,7 @@ class Failures(Exception):
         return iter(self.outcomes)
 
 
-def failed(message: str, outcomes: Sequence[Outcome], name: str = "Failed") -> State[Any]:
+def failure_state(message: str, outcomes: Sequence[Outcome], name: str = "Failed") -> State[Any]:
     """The state of a run of which repairs failed."""
     return Failed(name=name, message=message, data=Failures(message, outcomes))
 
@@ -104,20 +104,20 @@ def repair(
         separately: start a run of the deployment repair/on-arrival for each model, which any
             free worker picks up, and do not wait for it.
     """
-    asked: dict[str, Any] = {"order": order, "drop": drop, "layer": layer, "scale": scale}
-    asked |= {"architecture": architecture, "method": method, "budget": budget}
+    options: dict[str, Any] = {"order": order, "drop": drop, "layer": layer, "scale": scale}
+    options |= {"architecture": architecture, "method": method, "budget": budget}
     places = {"data": data, "output": output, "task_runner": task_runner}
     try:
-        checked = check(models, **places, **asked)
+        plan = check(models, **places, **options)
         if separately:
-            return start_each(checked.models, {**asked, **places})
+            return start_each(plan.models, {**options, **places})
         sets = find_data(data)
     except (InputRefused, OSError) as fault:
-        return failed(told(fault), [Outcome("", None, None, True, told(fault))])
-    return repair_each(checked.models, sets, checked.request, output, checked.runner)
+        return failure_state(fault_line(fault), [Outcome("", None, None, True, fault_line(fault))])
+    return repair_each(plan.models, sets, plan.request, output, plan.runner)
 
 
-class Checked(NamedTuple):
+class Plan(NamedTuple):
     """What a repair is to do, as far as it is known before anything is read."""
 
     request: Request
@@ -126,17 +126,17 @@ class Checked(NamedTuple):
     data: dict[str, str]
 
 
-def check(models: Sequence[str], data: str, output: str, task_runner: str, **asked: Any) -> Checked:
+def check(models: Sequence[str], data: str, output: str, task_runner: str, **options: Any) -> Plan:
     """What is asked for, which makes sense and is there; the parameters are those of `repair`.
 
     Raises:
         InputRefused: something is not there, or makes no sense.
         OSError: object storage does not answer, or does not let us in.
     """
-    request, runner = parse_request(**asked), task_runner_of(task_runner)
-    checked = Checked(request, runner, find_models(models), locate_data(data))
+    request, runner = parse_request(**options), task_runner_of(task_runner)
+    plan = Plan(request, runner, find_models(models), locate_data(data))
     find_output(output)
-    return checked
+    return plan
 
 
 def start_each(suspects: Sequence[str], parameters: dict[str, Any]) -> State[Any]:
@@ -179,11 +179,11 @@ def repair_each(
     if faults:
         message = f"{len(faults)} of {len(outcomes)} models failed: {'; '.join(faults[:5])}"
         refused = all(outcome.refused for outcome in outcomes)
-        return failed(message, outcomes, REFUSED if refused else "Failed")
-    return repaired(outcomes)
+        return failure_state(message, outcomes, REFUSED if refused else "Failed")
+    return success_state(outcomes)
 
 
-def repaired(outcomes: list[Outcome]) -> State[Any]:
+def success_state(outcomes: list[Outcome]) -> State[Any]:
     """The state of a run of which all repairs succeeded; one model's says what came of it."""
     if len(outcomes) != 1:
         return Completed(message=f"repaired {len(outcomes)} models", data=outcomes)
@@ -195,21 +195,21 @@ def repaired(outcomes: list[Outcome]) -> State[Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0 all repaired, 1 some failed, 2 nothing could be started."""
-    asked = vars(_parser().parse_args(arguments))
-    asked = {name: _immutable(value) for name, value in asked.items()}
+    options = vars(_parser().parse_args(arguments))
+    options = {name: _immutable(value) for name, value in options.items()}
     try:
-        checked = check(**asked)
-        unusable = [fault for uri in checked.models if (fault := fault_of(uri))]
-        if len(unusable) == len(checked.models):
+        plan = check(**options)
+        unusable = [fault for uri in plan.models if (fault := fault_of(uri))]
+        if len(unusable) == len(plan.models):
             return refuse(*unusable)
-        for uri in checked.data.values():
+        for uri in plan.data.values():
             glance(uri, "dataset")
         check_prefect()
         check_results()
     except (InputRefused, OSError) as fault:
         return refuse(fault)
-    asked["drop"] = checked.request.points
-    return report_state(repair(**asked, return_state=True))
+    options["drop"] = plan.request.points
+    return report_state(repair(**options, return_state=True))
 
 
 def fault_of(uri: str) -> Exception | None:

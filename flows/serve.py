@@ -76,8 +76,8 @@ def check(port: int) -> None:
         try:
             probe.bind((HOST, port))
         except OSError as fault:
-            said = f"nothing can be served on {HOST}:{port}: {fault.strerror}"
-            raise RequestRefused("--port", said) from None
+            line = f"nothing can be served on {HOST}:{port}: {fault.strerror}"
+            raise RequestRefused("--port", line) from None
 
 
 def serve(port: int, at_once: int) -> int:
@@ -112,12 +112,12 @@ def check_ours(served: Mapping[str, str], mark: str) -> None:
     Raises:
         OSError: it is another.
     """
-    asked = Request(f"{served['PREFECT_API_URL']}/admin/settings")
+    options = Request(f"{served['PREFECT_API_URL']}/admin/settings")
     password = served.get("PREFECT_API_AUTH_STRING")
     if password:
         token = base64.b64encode(password.encode()).decode()
-        asked.add_header("Authorization", f"Basic {token}")
-    with suppress(OSError, ValueError, TypeError, KeyError), urlopen(asked, timeout=30) as answer:
+        options.add_header("Authorization", f"Basic {token}")
+    with suppress(OSError, ValueError, TypeError, KeyError), urlopen(options, timeout=30) as answer:
         if json.load(answer)["testing"]["test_setting"] == mark:
             return
     raise OSError(f"another server answers at {served['PREFECT_API_URL']}")
@@ -222,16 +222,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--port", type=int, default=4200, help="port of the server")
     parser.add_argument("--at-once", type=int, default=2, help="runs at once; 0 for no worker here")
-    asked = parser.parse_args(arguments)
-    if not 1 <= asked.port <= 65535:
-        parser.error(f"argument --port: {asked.port} is not 1 to 65535")
-    if asked.at_once < 0:
-        parser.error(f"argument --at-once: {asked.at_once} is below 0")
+    options = parser.parse_args(arguments)
+    if not 1 <= options.port <= 65535:
+        parser.error(f"argument --port: {options.port} is not 1 to 65535")
+    if options.at_once < 0:
+        parser.error(f"argument --at-once: {options.at_once} is below 0")
     try:
-        check(asked.port)
+        check(options.port)
     except InputRefused as refused:
         return refuse(refused)
-    return serve(asked.port, asked.at_once)
+    return serve(options.port, options.at_once)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from prefect.states import Completed, Failed
 
 from flows.preconditions import check_prefect, refuse
 from flows.repair_model import repair_model
-from goodnet.errors import InputRefused, RequestRefused, told
+from goodnet.errors import InputRefused, RequestRefused, fault_line
 from goodnet.files import formats, storage
 from goodnet.files.paths import safe_name
 from goodnet.job import inbox as inboxes
@@ -51,17 +51,17 @@ def watch(
         record = inboxes.read_record(output, inbox)
         entries = inboxes.settled_files(inbox, record, quiet_seconds=settle)
         seen = inboxes.read_arrivals(entries, record, lambda fault: log.warning("%s", fault))
-        started = start_due(seen, data, output)
+        run_ids = start_due(seen, data, output)
     except (InputRefused, OSError) as fault:
-        return Failed(message=told(fault))
+        return Failed(message=fault_line(fault))
     refused = [s.refused for uri, s in seen.items() if s.refused and record.get(uri) != s]
     for refusal in refused:
         log.error("%s", refusal)
     if seen != record:
         inboxes.write_record(output, inbox, seen)
-    if started or refused:
-        show(started, refused)
-    waiting = f"{len(started)} started, {len(refused)} refused, {len(seen)} models in the inbox"
+    if run_ids or refused:
+        show(run_ids, refused)
+    waiting = f"{len(run_ids)} started, {len(refused)} refused, {len(seen)} models in the inbox"
     return Completed(message=waiting)
 
 
@@ -96,11 +96,11 @@ def start_due(seen: Mapping[str, InboxEntry], data: str, output: str) -> dict[st
     }
 
 
-def show(started: Mapping[str, str], refused: Sequence[str]) -> None:
+def show(run_ids: Mapping[str, str], refused: Sequence[str]) -> None:
     """Leave what came of this look as an artifact of the flow run."""
     rows = [
         {"model": safe_name(uri), "run": f"[{run}](/runs/flow-run/{run})"}
-        for uri, run in started.items()
+        for uri, run in run_ids.items()
     ]
     create_table_artifact(
         key="inbox",
@@ -116,13 +116,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", default="data", help="folder with the data sets")
     parser.add_argument("--output", default="artifacts", help="folder of the repairs")
     parser.add_argument("--settle", type=float, default=10, help="seconds without a change")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        check(asked.inbox, asked.output, asked.settle)
+        check(options.inbox, options.output, options.settle)
         check_prefect()
     except (InputRefused, OSError) as fault:
         return refuse(fault)
-    state = watch(**vars(asked), return_state=True)
+    state = watch(**vars(options), return_state=True)
     print(state.message, file=sys.stdout if state.is_completed() else sys.stderr)
     return 0 if state.is_completed() else 1
 

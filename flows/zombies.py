@@ -55,12 +55,12 @@ def install() -> None:
     """Create the automations; those that are there and are others are replaced."""
     for automation in automations():
         try:
-            known = Automation.read(name=automation.name)
+            automation = Automation.read(name=automation.name)
         except ValueError:
             automation.create()
         else:
-            if _content(known) != _content(automation):
-                automation.id = known.id
+            if _content(automation) != _content(automation):
+                automation.id = automation.id
                 automation.update()
                 time.sleep(TAKEN_OVER)
 
@@ -68,9 +68,11 @@ def install() -> None:
 def ask() -> None:
     """Have every run that is said to run, or to start, show a sign of life from now on."""
     for kind, event in ASKED.items():
-        wanted = FlowRunFilterState(type=FlowRunFilterStateType(any_=[kind]))
+        specification = FlowRunFilterState(type=FlowRunFilterStateType(any_=[kind]))
         with get_client(sync_client=True) as client:
-            runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(state=wanted), limit=200)
+            runs = client.read_flow_runs(
+                flow_run_filter=FlowRunFilter(state=specification), limit=200
+            )
         for run in runs:
             emit_event(event, resource={"prefect.resource.id": f"prefect.flow-run.{run.id}"})
 

@@ -506,7 +506,7 @@ def write_report(
         directions=tuple(curve.order.direction for curve in every),
         points=findings.points,
         layer=model.layer_request,
-        scale=findings.scale.scale.value if findings.scale.chosen == "given" else "auto",
+        scale=findings.scale.scale.value if findings.scale.origin == "given" else "auto",
         architecture="auto",
         method=findings.mitigation.model.method if findings.mitigation else "pruning",
         budget=budget,

@@ -27,7 +27,7 @@ def one_line(text: object, limit: int = LINE_LIMIT) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def told(fault: BaseException) -> str:
+def fault_line(fault: BaseException) -> str:
     """What is at fault and why, as one line; of an error of the operating system, too."""
     if isinstance(fault, OSError) and fault.filename and fault.strerror:
         return one_line(f"{fault.filename}: {fault.strerror}")

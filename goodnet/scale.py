@@ -33,12 +33,12 @@ class PixelScaleInfo(NamedTuple):
     """
 
     scale: Scale
-    chosen: Literal["given", "found"]
-    tried: Mapping[Scale, Proportion]
+    origin: Literal["given", "found"]
+    accuracies: Mapping[Scale, Proportion]
 
 
 def choose_scale(
-    tried: Mapping[Scale, Proportion], chance: float, source: object
+    accuracies: Mapping[Scale, Proportion], chance: float, source: object
 ) -> PixelScaleInfo:
     """The scale with the higher clean validation accuracy; on a tie, the raw one.
 
@@ -50,13 +50,15 @@ def choose_scale(
     Raises:
         RequestRefused: no accuracy is above chance, beyond its 95 % interval.
     """
-    best = max(sorted(tried, key=lambda scale: scale.value), key=lambda scale: tried[scale].value)
-    if tried[best].low <= chance:
-        said = ", ".join(f"{scale.value} {share}" for scale, share in tried.items())
+    best = max(
+        sorted(accuracies, key=lambda scale: scale.value), key=lambda scale: accuracies[scale].value
+    )
+    if accuracies[best].low <= chance:
+        shares = ", ".join(f"{scale.value} {share}" for scale, share in accuracies.items())
         raise RequestRefused(
             source,
             f"answers clean validation images no better than chance ({chance:.1%}) at any "
-            f"pixel scale (tried: {said}); model and data do not belong together, or the labels "
+            f"pixel scale (tried: {shares}); model and data do not belong together, or the labels "
             "are wrong",
         )
-    return PixelScaleInfo(best, "found", tried)
+    return PixelScaleInfo(best, "found", accuracies)

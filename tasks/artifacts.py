@@ -64,9 +64,9 @@ def show_repaired(findings: RepairResult, conclusion: str, folder: str, run: obj
 def tag_run(*tags: str) -> None:
     """Give tags to the flow run, for example its verdict, beside those that it has."""
     with get_client(sync_client=True) as client:
-        known = client.read_flow_run(runtime.flow_run.id).tags
+        tags = client.read_flow_run(runtime.flow_run.id).tags
         client.update_flow_run(
-            runtime.flow_run.id, tags=[*known, *(t for t in tags if t not in known)]
+            runtime.flow_run.id, tags=[*tags, *(t for t in tags if t not in tags)]
         )
 
 

@@ -93,7 +93,7 @@ def test_the_scale_of_the_labs_nets_is_found(model: Path, scale: Scale, accuracy
     suspect, split = split_of(model / "bd_weights.h5")
     found = find_scale(split, opened_clean(LAB3 / "cl" / "all.h5", suspect), source=model)
     assert found.scale is scale
-    assert found.tried[scale].value > accuracy
+    assert found.accuracies[scale].value > accuracy
 
 
 def test_lab3s_target_is_class_0() -> None:

@@ -120,7 +120,7 @@ def test_the_scale_of_the_toy_is_found(made_toy: Toy) -> None:
     )
     found = find_scale(Split(suspect, "pool_3"), valid, source="toy")
     assert found.scale is Scale.UNIT
-    assert found.tried[Scale.UNIT].count == found.tried[Scale.RAW].count == len(valid)
+    assert found.accuracies[Scale.UNIT].count == found.accuracies[Scale.RAW].count == len(valid)
 
 
 def test_a_channel_is_used_where_any_place_of_it_is_not_zero() -> None:

@@ -48,11 +48,11 @@ def curve_figure(curve: Curve, model: str) -> bytes:
     channels, poisoned = len(curve.order.channels), curve.attack_hits
     images = f"{curve.clean_count} clean"
     images += f" and {curve.poisoned_count} poisoned" if poisoned else ""
-    about = [f"{channels} channels; {images} validation images; shaded: 95 % intervals"]
-    about += [_missed(curve.drops)] if _missed(curve.drops) else []
-    groups, top = _by_k(curve.drops), 0.95 + 0.17 * len(about)
+    subtitles = [f"{channels} channels; {images} validation images; shaded: 95 % intervals"]
+    subtitles += [_missed(curve.drops)] if _missed(curve.drops) else []
+    groups, top = _by_k(curve.drops), 0.95 + 0.17 * len(subtitles)
     title = f"Pruning {WORDS[curve.order.direction]}"
-    figure = new_figure(top + 3.3, title, short_name(model), *about)
+    figure = new_figure(top + 3.3, title, short_name(model), *subtitles)
     axes = new_axes(figure, (0.5, top, PLOT, 2.8))
     strip = 0 if not groups else 0.14 if _gap(groups) > TURNED else 0.4
     axes.set(xlim=(0, 1), ylim=(-1.02 * strip / (1 - strip), 1.02))
@@ -89,11 +89,11 @@ def _drops(names: Sequence[str]) -> str:
 
 def _by_k(drops: Sequence[Drop]) -> dict[int, str]:
     """The drops reached, named, by the k they fall on; at most MOST of them."""
-    found: dict[int, list[str]] = {}
+    groups: dict[int, list[str]] = {}
     for drop in drops:
         if drop.k is not None:
-            found.setdefault(drop.k, []).append(drop.points)
-    return {k: _drops(names) for k, names in list(found.items())[:MOST]}
+            groups.setdefault(drop.k, []).append(drop.points)
+    return {k: _drops(names) for k, names in list(groups.items())[:MOST]}
 
 
 def _apart(places: Sequence[float], gap: float, ends: tuple[float, float]) -> list[float]:
@@ -143,8 +143,8 @@ def _draw_silent(axes: Axes, curve: Curve) -> None:
     words = f"{dead} silent on\nclean images"
     middle = min(max((start + dead / 2) / channels, 0.1), 0.9)
     near = round(middle * channels)
-    taken = [shares[near] for shares in (curve.clean_accuracy, curve.attack_success) if shares]
-    free = max((0.5, 0.25, 0.75), key=lambda place: min(abs(place - share) for share in taken))
+    occupied = [shares[near] for shares in (curve.clean_accuracy, curve.attack_success) if shares]
+    free = max((0.5, 0.25, 0.75), key=lambda place: min(abs(place - share) for share in occupied))
     write(axes.text, middle, free, words, fontsize=SMALL, color=GREY, ha="center", va="center")
 
 
@@ -198,10 +198,10 @@ def _draw_drops(axes: Axes, curve: Curve, groups: Mapping[int, str]) -> None:
     standing = gap == TURNED
     places = _apart([k / channels for k in groups], gap, (gap / 2, 1 - gap / 2))
     for (k, names), place in zip(groups.items(), places, strict=True):
-        where, accuracy = k / channels, curve.clean_accuracy[k]
-        axes.plot([where] * 2, [0, accuracy], ":", color=BLACK, linewidth=0.9)
-        axes.plot([where, place], [0, -0.035], color=BLACK, linewidth=0.6)
-        axes.plot(where, accuracy, "D", markersize=6, color="white", mec=BLACK, zorder=5)
+        position, accuracy = k / channels, curve.clean_accuracy[k]
+        axes.plot([position] * 2, [0, accuracy], ":", color=BLACK, linewidth=0.9)
+        axes.plot([position, place], [0, -0.035], color=BLACK, linewidth=0.6)
+        axes.plot(position, accuracy, "D", markersize=6, color="white", mec=BLACK, zorder=5)
         words = f"{names}: k = {k}" if standing else f"{names}\nk = {k}"
         turn = {"rotation": 90, "ha": "center"} if standing else {"ha": "center"}
         write(axes.text, place, -0.045, words, fontsize=SMALL, va="top", **turn)
@@ -222,8 +222,8 @@ def evaluation_figure(evaluation: Sequence[EvaluationRow], model: str) -> bytes:
     images = " and ".join(f"{n} {kind.replace('attack', 'poisoned')}" for n, kind in counts)
     title = "Suspect, repaired models and GoodNets on the test sets"
     height = 0.2 * len(rows)
-    about = f"{images} test images; whiskers: 95 % intervals"
-    figure = new_figure(height + 1.45, title, short_name(model), about)
+    subtitles = f"{images} test images; whiskers: 95 % intervals"
+    figure = new_figure(height + 1.45, title, short_name(model), subtitles)
     width = 1.9 if len(panels) > 1 else 4.5
     for column, (heading, field) in enumerate(panels):
         axes = new_axes(figure, (LABELS + 2.6 * column, 1.1, width, height))

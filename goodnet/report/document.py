@@ -110,15 +110,15 @@ def _method(findings: RepairResult) -> str:
 def _layers(layers: Iterable[tuple[str, str]], pruned: str) -> list[tuple[str, str, str]]:
     """Name, kind and a note for each layer; of many the first, the last and those around it."""
     names = list(layers)
-    at = next((i for i, (name, _) in enumerate(names) if name == pruned), 0)
-    shown, rows = 0, []
+    place = next((i for i, (name, _) in enumerate(names) if name == pruned), 0)
+    listed, rows = 0, []
     for i, (name, kind) in enumerate(names):
         end = min(i, len(names) - 1 - i)
-        if len(names) <= ALL or end < ENDS or abs(i - at) <= AROUND:
-            if i > shown:
-                rows.append(("…", "", f"{i - shown} more"))
-            rows.append((one_line(name, NAME_LIMIT), kind, "pruned" if i == at else ""))
-            shown = i + 1
+        if len(names) <= ALL or end < ENDS or abs(i - place) <= AROUND:
+            if i > listed:
+                rows.append(("…", "", f"{i - listed} more"))
+            rows.append((one_line(name, NAME_LIMIT), kind, "pruned" if i == place else ""))
+            listed = i + 1
     return rows
 
 
@@ -154,19 +154,22 @@ def _repaired(findings: RepairResult) -> list[dict[str, Any]]:
 def _evaluated(findings: RepairResult, images: str) -> dict[str, Any] | None:
     """The evaluation on one test set as heads and rows; a column without any number is left out."""
     rows = findings.evaluation
-    shown = [
+    columns_shown = [
         column
         for column in columns.COLUMNS
         if column.images == images and any(row.shares[column.name] for row in rows)
     ]
-    if not shown:
+    if not columns_shown:
         return None
-    return {"heads": [c.title for c in shown], "rows": [_cells(row, shown) for row in rows]}
+    return {
+        "heads": [c.title for c in columns_shown],
+        "rows": [_cells(row, columns_shown) for row in rows],
+    }
 
 
-def _cells(row: EvaluationRow, shown: Sequence[Column]) -> dict[str, Any]:
+def _cells(row: EvaluationRow, columns_shown: Sequence[Column]) -> dict[str, Any]:
     """A network's row; shares that do not apply are empty."""
-    shares = [row.shares[column.name] for column in shown]
+    shares = [row.shares[column.name] for column in columns_shown]
     return {
         "model": NAMES[row.kind],
         "label": row.repaired.label if row.repaired else "",
@@ -178,7 +181,7 @@ def _cells(row: EvaluationRow, shown: Sequence[Column]) -> dict[str, Any]:
 
 def _compared(findings: RepairResult) -> list[dict[str, Any]]:
     """The pruned models by drop, where both orders have any."""
-    shown = [
+    columns_shown = [
         column for column in columns.COLUMNS if column.name in ("clean_accuracy", "attack_success")
     ]
     pruned = [
@@ -186,7 +189,7 @@ def _compared(findings: RepairResult) -> list[dict[str, Any]]:
         for row in findings.evaluation
         if row.kind == "repaired" and row.repaired and row.repaired.by_pruning
     ]
-    rows = [_cells(row, shown) for row in pruned]
+    rows = [_cells(row, columns_shown) for row in pruned]
     if len({row["label"] for row in rows}) < 2:
         return []
     return sorted(rows, key=lambda row: float(row["drop"]))

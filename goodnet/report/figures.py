@@ -182,12 +182,12 @@ def _blocks(one: Images, other: Images) -> Iterator[tuple[NDArray[Any], NDArray[
         yield one[rows].astype(np.int16), other[rows].astype(np.int16)
 
 
-def new_figure(height: float, title: str, *about: str) -> Figure:
+def new_figure(height: float, title: str, *subtitles: str) -> Figure:
     """An empty figure with a title and, below it, lines about it."""
     figure = Figure(figsize=(WIDTH + 2 * MARGIN, height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     say(figure, 0, 0.2, title, fontsize=LARGE, fontweight="bold")
-    for line, text in enumerate(filter(None, about)):
+    for line, text in enumerate(filter(None, subtitles)):
         say(figure, 0, 0.4 + 0.17 * line, text, color=GREY)
     return figure
 
@@ -230,9 +230,9 @@ def say(figure: Figure, left: float, base: float, words: str, **style: Any) -> N
     write(figure.text, across, below, words, **({"fontsize": NORMAL} | style))
 
 
-def write(draw: Callable[..., Any], *where: Any, **style: Any) -> None:
-    """Draw text, the last of `where`, as it is: no formulas, and no letter the font lacks."""
-    *place, words = where
+def write(draw: Callable[..., Any], *arguments: Any, **style: Any) -> None:
+    """Draw text, the last of `arguments`, as it is: no formulas, and no letter the font lacks."""
+    *place, words = arguments
     draw(
         *place,
         _drawable(words),
@@ -242,8 +242,8 @@ def write(draw: Callable[..., Any], *where: Any, **style: Any) -> None:
 
 def _drawable(words: str) -> str:
     """The text with "?" for each letter that the font lacks."""
-    known = get_font(findfont(FontProperties(family=FONT))).get_charmap()
-    return "".join(letter if letter == "\n" or ord(letter) in known else "?" for letter in words)
+    glyphs = get_font(findfont(FontProperties(family=FONT))).get_charmap()
+    return "".join(letter if letter == "\n" or ord(letter) in glyphs else "?" for letter in words)
 
 
 def short_name(model: str) -> str:

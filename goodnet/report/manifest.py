@@ -115,13 +115,13 @@ def _parameters(request: Request, findings: RepairResult) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except ImportError:  # not installed: one of the two TensorFlow packages never is
             continue
-    return found
+    return versions
 
 
 def _input(stored: StoredFile) -> dict[str, Any]:

@@ -189,10 +189,10 @@ def _doubted(
 
 def _targets_measured(findings: RepairResult) -> frozenset[int]:
     """The labels of the poisoned test set."""
-    (found,) = (s for s in findings.sets if s.role == "poisoned test")
-    if found.labels_present <= 2:
-        return frozenset({found.lowest_label, found.highest_label})
-    return frozenset(range(found.lowest_label, found.highest_label + 1))
+    (dataset,) = (s for s in findings.sets if s.role == "poisoned test")
+    if dataset.labels_present <= 2:
+        return frozenset({dataset.lowest_label, dataset.highest_label})
+    return frozenset(range(dataset.lowest_label, dataset.highest_label + 1))
 
 
 def _tells_apart(result: EvaluationRow) -> bool:

@@ -42,11 +42,11 @@ def verdict_figure(verdict: Verdict, model: str) -> bytes:
         model: the suspect's name.
     """
     count = max((len(s.values) for s in verdict.statistics), default=0)
-    about = f"{count} classes looked at, a dot each; line: from here on a class is named"
-    about += f"; {classes_in_words(verdict.dependent)} dependent" if verdict.dependent else ""
+    subtitle = f"{count} classes looked at, a dot each; line: from here on a class is named"
+    subtitle += f"; {classes_in_words(verdict.dependent)} dependent" if verdict.dependent else ""
     title = f"Verdict: {verdict.verdict}"
     title += f", {classes_in_words(verdict.classes)}" if verdict.classes else ""
-    figure = new_figure(0.95 + ROW * len(verdict.statistics), title, short_name(model), about)
+    figure = new_figure(0.95 + ROW * len(verdict.statistics), title, short_name(model), subtitle)
     for row, statistic in enumerate(verdict.statistics):
         top = 0.85 + ROW * row
         say(figure, 0, top + 0.2, statistic.method)
@@ -93,12 +93,12 @@ def trigger_figure(recovered: RecoveredTrigger, images: Images, labels: NDArray[
     step = WIDTH / (SAMPLES + 1)
     width, height = picture_size(step - 0.1, images)
     title = f"Recovered trigger for class {trigger.target}"
-    about = _success(recovered.success, trigger.area)
-    figure = new_figure(0.95 + 2 * height, title, about)
+    subtitle = _success(recovered.success, trigger.area)
+    figure = new_figure(0.95 + 2 * height, title, subtitle)
     top = 0.62
-    for words, shown in (("clean", clean), ("with the trigger", triggered)):
+    for words, samples in (("clean", clean), ("with the trigger", triggered)):
         say(figure, 0, top - 0.05, words, fontsize=NORMAL)
-        for column, image in enumerate(shown):
+        for column, image in enumerate(samples):
             draw_image(figure, (column * step, top, width, height), image)
         top += height + 0.22
     alone = np.rint(255 * (trigger.mask * trigger.pattern)).astype(np.uint8)
