@@ -86,11 +86,24 @@ def states() -> tuple[Counter[str], list[str]]:
     return ended, sorted(task.name for task in tasks if task.state_name == "Completed")
 
 
+@pytest.mark.parametrize(
+    ("job", "layer", "channels"),
+    [
+        ("made_small", "pool", 10),
+        pytest.param("made_toy", "pool_3", 60, marks=pytest.mark.slow),
+    ],
+)
 def test_one_command_leaves_everything_and_a_manifest_that_is_true(
-    made_toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    job: str,
+    layer: str,
+    channels: int,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """And its backdoor is named, from the clean images alone."""
-    assert run(made_toy, output=tmp_path) == 0
+    suspect: Toy = request.getfixturevalue(job)
+    assert run(suspect, output=tmp_path) == 0
     (folder,) = tmp_path.iterdir()
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == f"wrote {folder}"
@@ -103,9 +116,9 @@ def test_one_command_leaves_everything_and_a_manifest_that_is_true(
         content = (folder / name).read_bytes()
         assert hashlib.sha256(content).hexdigest() == entry["sha256"]
         assert len(content) == entry["bytes"]
-    assert manifest["inputs"]["model"]["sha256"] == _sha256(made_toy.model)
+    assert manifest["inputs"]["model"]["sha256"] == _sha256(suspect.model)
     assert manifest["parameters"]["scale"] == {"asked": "auto", "used": "unit"}
-    assert manifest["parameters"]["layer"]["used"] == "pool_3"
+    assert manifest["parameters"]["layer"]["used"] == layer
     verdict = manifest["verdict"]
     assert verdict["verdict"] == BACKDOORED
     assert TARGET in verdict["classes"]
@@ -113,7 +126,7 @@ def test_one_command_leaves_everything_and_a_manifest_that_is_true(
 
     curves = table(folder / "curves.csv")
     assert tuple(curves[0]) == CURVE_COLUMNS
-    assert len(curves) == 2 * 61
+    assert len(curves) == 2 * (1 + channels)
     assert curves[0]["channel"] == ""
     evaluation = table(folder / "evaluation.csv")
     assert list(evaluation[0]) == evaluation_columns()

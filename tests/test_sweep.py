@@ -54,6 +54,7 @@ def test_sweep_answers_as_pruning_for_real_does(
         assert np.array_equal(swept[0], plain[0])
 
 
+@pytest.mark.slow
 def test_sweep_of_the_toy_backdoor_answers_as_pruning_for_real_does(made_toy: Toy) -> None:
     suspect = open_suspect(made_toy.model)
     split = Split(suspect, "pool_3")
@@ -70,13 +71,13 @@ def test_sweep_of_the_toy_backdoor_answers_as_pruning_for_real_does(made_toy: To
             assert np.array_equal(block_answers(split, images, order.kept())[1:], plain)
 
 
-def test_counts_are_those_of_the_answers(made_toy: Toy) -> None:
-    suspect = open_suspect(made_toy.model)
-    split = Split(suspect, "pool_3")
-    path = made_toy.data / "clean" / "test.h5"
+def test_counts_are_those_of_the_answers(made_small: Toy) -> None:
+    suspect = open_suspect(made_small.model)
+    split = Split(suspect, "pool")
+    path = made_small.data / "clean" / "test.h5"
     clean = open_clean_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
     labelled = replace(clean, true_labels=np.roll(clean.labels, 1))
-    states = order_channels(np.arange(60.0), "ascending").kept()[40::5]
+    states = order_channels(np.arange(10.0), "ascending").kept()[4::2]
     counts = tally(split, labelled, Scale.UNIT, states)
     images = labelled.images(slice(None), Scale.UNIT)
     suspects, *answers = block_answers(split, images, states)
@@ -93,32 +94,32 @@ def test_counts_are_those_of_the_answers(made_toy: Toy) -> None:
     assert (unlabelled.true_correct, unlabelled.agreed_true) == (None, None)
 
 
-def test_mean_activations_are_the_layers_mean_output(made_toy: Toy) -> None:
-    suspect = open_suspect(made_toy.model)
+def test_mean_activations_are_the_layers_mean_output(made_small: Toy) -> None:
+    suspect = open_suspect(made_small.model)
     valid = open_clean_dataset(
-        made_toy.data / "clean" / "valid.h5",
+        made_small.data / "clean" / "valid.h5",
         input_shape=suspect.input_shape,
         classes=suspect.classes,
     )
     from goodnet.backend import keras
 
-    head = keras.Model(suspect.network.input, suspect.network.get_layer("pool_3").output)
+    head = keras.Model(suspect.network.input, suspect.network.get_layer("pool").output)
     output = head.predict(valid.images(slice(None), Scale.UNIT), verbose=0).astype(np.float64)
-    means = mean_activations(Split(suspect, "pool_3"), valid, Scale.UNIT)
+    means = mean_activations(Split(suspect, "pool"), valid, Scale.UNIT)
     assert means == pytest.approx(output.mean(axis=(0, 1, 2)), rel=1e-5)
     assert order_channels(means, "ascending").dead == tuple(
         np.flatnonzero((output == 0).all(axis=(0, 1, 2)))
     )
 
 
-def test_the_scale_of_the_toy_is_found(made_toy: Toy) -> None:
-    suspect = open_suspect(made_toy.model)
+def test_the_scale_is_found(made_small: Toy) -> None:
+    suspect = open_suspect(made_small.model)
     valid = open_clean_dataset(
-        made_toy.data / "clean" / "valid.h5",
+        made_small.data / "clean" / "valid.h5",
         input_shape=suspect.input_shape,
         classes=suspect.classes,
     )
-    found = find_scale(Split(suspect, "pool_3"), valid, source="toy")
+    found = find_scale(Split(suspect, "pool"), valid, source="small")
     assert found.scale is Scale.UNIT
     assert found.accuracies[Scale.UNIT].count == found.accuracies[Scale.RAW].count == len(valid)
 
