@@ -28,7 +28,7 @@ from goodnet.evaluation.results import (
 )
 from goodnet.files import paths, storage
 from goodnet.job.inputs import CLEAN_TEST, CLEAN_VALID, POISONED_TEST, POISONED_VALID
-from goodnet.job.request import Request
+from goodnet.job.request import METHOD_CHOICES, Request
 from goodnet.metrics import Counts
 from goodnet.mitigation.holdout import hold_out
 from goodnet.mitigation.methods import method_named
@@ -379,6 +379,8 @@ def repair(
     Raises:
         RequestRefused: there is no such method, or the verdict calls for none.
     """
+    if method not in METHOD_CHOICES:
+        raise RequestRefused("method", f"{method!r} is not one of {', '.join(METHOD_CHOICES)}")
     chosen = choose_method(method, verdict)
     if chosen is None:
         raise RequestRefused(

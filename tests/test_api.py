@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PROJECT, Toy
+from invented import invented_verdict
 
 import goodnet
 from goodnet.errors import RequestRefused
@@ -77,6 +78,14 @@ def test_a_drop_that_is_not_reached_is_refused(small: Toy) -> None:
         goodnet.prune(model, curve, drop=100)
     pruned = goodnet.prune(model, curve, drop=4)
     assert pruned.channels == curve.order.channels[: len(pruned.channels)]
+
+
+def test_a_method_that_there_is_not_is_refused(small: Toy) -> None:
+    model = goodnet.load_model(small.model, scale="unit")
+    clean = goodnet.load_images(small.data / "clean" / "valid.h5", model)
+    for method, fault in (("hope", "is not one of auto, pruning"), ("pruning", "does nothing")):
+        with pytest.raises(RequestRefused, match=fault):
+            goodnet.repair(model, clean, invented_verdict(), method=method)
 
 
 def test_importing_the_package_imports_nothing_of_weight() -> None:
