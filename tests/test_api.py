@@ -10,6 +10,7 @@ from conftest import PROJECT, Toy
 from invented import invented_verdict
 
 import goodnet
+from goodnet import api
 from goodnet.errors import RequestRefused
 
 [SNIPPET] = re.findall(r"```python\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
@@ -95,8 +96,9 @@ def test_importing_the_package_imports_nothing_of_weight() -> None:
 
 
 def test_every_name_has_a_home() -> None:
-    for name in goodnet.__all__:
-        assert getattr(goodnet, name).__module__.startswith("goodnet.")
+    homes = {name: getattr(goodnet, name).__module__ for name in goodnet.__all__}
+    assert all(home.startswith("goodnet.") for home in homes.values())
+    assert {name for name, home in homes.items() if home == api.__name__} >= {"detect", "GoodNet"}
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         goodnet.nothing  # noqa: B018
 
