@@ -95,6 +95,11 @@ def test_importing_the_package_imports_nothing_of_weight() -> None:
     assert not {"numpy", "tensorflow", "keras", "h5py", "prefect"} & set(modules.decode().split())
 
 
+def test_every_name_is_on_the_page() -> None:
+    page = (PROJECT / "docs" / "api.md").read_text()
+    assert set(re.findall(r"`(\w+)`", page)) >= set(goodnet.__all__)
+
+
 def test_every_name_has_a_home() -> None:
     homes = {name: getattr(goodnet, name).__module__ for name in goodnet.__all__}
     assert all(home.startswith("goodnet.") for home in homes.values())
