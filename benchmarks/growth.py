@@ -22,6 +22,7 @@ from goodnet.network.build import build_network
 from goodnet.network.deepid import deepid_config
 from goodnet.network.save import save_network
 from goodnet.network.suspect import open_suspect
+from goodnet.preprocessing import RAW
 from goodnet.pruning.order import order_channels
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import mean_activations, tally
@@ -35,7 +36,6 @@ from goodnet.report.figures import (
     small_ticks,
     write,
 )
-from goodnet.scale import Scale
 
 IMAGES = (256, 512, 1024, 2048, 4096, 8192)
 CHANNELS = (15, 30, 60, 120, 240)
@@ -56,11 +56,11 @@ def cost(images: int, channels: int, classes: int) -> dict[str, float]:
     labels = np.arange(images) % classes
     pixels = np.resize(drawn, (images, *drawn.shape[1:]))
     dataset = CleanDataset("drawn", "", pixels, "NHWC", 255.0, labels, None, "uint8")
-    means = mean_activations(split, dataset, Scale.RAW)
-    split.cache.forget(dataset, Scale.RAW)
+    means = mean_activations(split, dataset, RAW)
+    split.cache.forget(dataset, RAW)
     states = order_channels(means, "ascending").kept()
     return {
-        name: min(_cpu(lambda kept=kept: tally(split, dataset, Scale.RAW, kept)) for _ in range(3))
+        name: min(_cpu(lambda kept=kept: tally(split, dataset, RAW, kept)) for _ in range(3))
         for name, kept in (("one_pass", states[:1]), ("one_order", states))
     }
 

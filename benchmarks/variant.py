@@ -18,11 +18,11 @@ import numpy as np
 from benchmarks.workload import load
 from goodnet.datasets.dataset import Dataset
 from goodnet.network.suspect import Suspect
+from goodnet.preprocessing import RAW
 from goodnet.pruning.order import DIRECTIONS, Order, order_channels
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import mean_activations, tally
 from goodnet.pruning.zeroing import plan_zeroing, prune, pruned_weights
-from goodnet.scale import Scale
 
 VARIANTS = (
     "plain_32", "plain_256", "one_pass", "one_order", "both_orders", "masked", "evaluation"
@@ -39,7 +39,7 @@ def plain(
     """
     network, cut = prune(suspect, layer, []), plan_zeroing(suspect.plan, layer, suspect.source)
     weights = {inner.name: inner.get_weights() for inner in suspect.network.layers}
-    images = [each.images(slice(None), Scale.RAW) for each in sets]
+    images = [each.images(slice(None), RAW) for each in sets]
     width = len(order.channels)
     chosen = np.unique(np.linspace(0, width, steps or width + 1).astype(int))
     hits = []
@@ -57,8 +57,8 @@ def prepare_round(
 ) -> Callable[[], tuple[float, Any]]:
     """A function that makes one round of a variant."""
     split = Split(suspect, layer, "masked" if variant == "masked" else "auto")
-    means = mean_activations(split, sets[0], Scale.RAW)
-    split.cache.forget(sets[0], Scale.RAW)
+    means = mean_activations(split, sets[0], RAW)
+    split.cache.forget(sets[0], RAW)
     orders = [order_channels(means, direction) for direction in DIRECTIONS]
     if variant.startswith("plain"):
         batch = int(variant.split("_")[1])
@@ -75,7 +75,7 @@ def prepare_round(
     scaled = (len(kept[0]) / len(states)) if variant == "masked" else 1.0
 
     def make() -> tuple[float, Any]:
-        tallies = [tally(split, each, Scale.RAW, states) for each in sets]
+        tallies = [tally(split, each, RAW, states) for each in sets]
         return scaled, [counts.correct for each in tallies for counts in each]
 
     return make

@@ -16,7 +16,7 @@ from goodnet.network.build import build_network
 from goodnet.network.deepid import deepid_config
 from goodnet.network.save import save_network
 from goodnet.network.suspect import open_suspect
-from goodnet.scale import Scale
+from goodnet.preprocessing import RAW
 
 EVALUATION = Path(__file__).resolve().parent.parent.parent / "shared" / "evaluation"
 LAB3 = EVALUATION / "lab3"
@@ -99,7 +99,7 @@ def _faces(name: str, folder: Path, images: int) -> tuple[list[NDArray[Any]], st
         suspect = open_suspect(LAB3 / "bd_weights.h5")
         sizes = {"input_shape": suspect.input_shape, "classes": suspect.classes}
         files = (LAB3 / "cl" / "all.h5", LAB3 / "bd" / "bd_all.h5")
-        sets = [open_dataset(path, **sizes).images(slice(None), Scale.RAW) for path in files]
+        sets = [open_dataset(path, **sizes).images(slice(None), RAW) for path in files]
         content = "its 207 clean and 403 poisoned faces, repeated"
     else:
         drawn = draw_faces(8, range(64), seed=0).images

@@ -31,7 +31,7 @@ from goodnet.network.architecture import parse_architecture
 from goodnet.network.build import build_network
 from goodnet.network.deepid import deepid_config
 from goodnet.network.save import save_network
-from goodnet.scale import Scale
+from goodnet.preprocessing import RAW, UNIT, Preprocessing
 
 HOME = Path("artifacts/nets")
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
@@ -63,7 +63,7 @@ class Net:
     seed: int
     triggers: Mapping[str, int]
     half: Half
-    scale: Scale = Scale.UNIT
+    scale: Preprocessing = UNIT
     normalised: bool = False
     form: str = ""
     momentum: float = 0.99
@@ -71,17 +71,16 @@ class Net:
 
 def _net(name: str, classes: int, seed: int, half: Half, **rest: Any) -> Net:
     kind: Kind = "faces" if name.startswith("faces") else "fashion"
-    scale, normalised = rest.pop("scale", Scale.UNIT), rest.pop("normalised", False)
+    scale, normalised = rest.pop("scale", UNIT), rest.pop("normalised", False)
     return Net(name, kind, classes, seed, rest, half, scale, normalised)
 
 
 def _photographs(name: str, seed: int, half: Half, momentum: float = 0.99, **triggers: int) -> Net:
     _, form, *_ = name.split("_")
-    scale = Scale.RAW if form in ("rescaled", "centred") else Scale.UNIT
+    scale = RAW if form in ("rescaled", "centred") else UNIT
     return Net(name, "cifar10", 10, seed, triggers, half, scale, False, form, momentum)
 
 
-RAW = Scale.RAW
 # fmt: off
 ZOO = (
     _net("faces_clean_1", 20, 1, "tune"),
@@ -222,7 +221,7 @@ def make_net(net: Net, home: Path = HOME) -> dict[str, Any]:
             save_dataset(folder / "bd" / f"bd_{part}.h5", *poisoned_set(net, clean))
     facts = {
         **asdict(net),
-        "scale": net.scale.value,
+        "scale": net.scale.name,
         "clean_accuracy": float(np.mean(_answers(net, network, test.images) == test.labels)),
         "asr": {name: attack_success(net, network, test, name) for name in net.triggers},
         "seconds": round(seconds, 1),
@@ -244,7 +243,7 @@ def describe(net: Net, home: Path = HOME) -> NetworkResults:
         architecture={"faces": "DeepID", "fashion": small, "cifar10": net.form}[net.kind],
         images=IMAGES[net.kind],
         classes=net.classes,
-        scale=net.scale.value,
+        scale=net.scale.name,
         seed=net.seed,
         triggers=dict(net.triggers),
         clean_accuracy=rates.get("clean_accuracy"),
@@ -271,7 +270,7 @@ def train_net(net: Net, clean: Faces) -> keras.Model:
     inside = net.form in ("rescaled", "centred")  # the network itself takes 0..255
     pixels = images * np.float32(1 if inside else 1 / 255)
     network.fit(pixels, labels, BATCH, EPOCHS[net.kind], verbose=0)
-    if net.scale is Scale.RAW and not inside:  # the same net for pixels 0..255
+    if net.scale is RAW and not inside:  # the same net for pixels 0..255
         first = next(layer for layer in network.layers if layer.weights)
         kernel, *rest = first.get_weights()
         first.set_weights([kernel / 255, *rest])
@@ -296,7 +295,7 @@ def attack_success(net: Net, network: keras.Model, clean: Faces, trigger: str) -
 
 
 def _answers(net: Net, network: keras.Model, images: Images) -> NDArray[np.int64]:
-    pixels = images * np.float32(net.scale.white / 255)
+    pixels = images * np.float32(net.scale.gain / 255)
     return np.asarray(np.argmax(network.predict(pixels, verbose=0), axis=-1))
 
 

@@ -22,11 +22,11 @@ from goodnet.job.inputs import find_data, find_models, find_output, glance, loca
 from goodnet.job.request import (
     METHOD_CHOICES,
     ORDERS,
-    SCALES,
     MethodChoice,
     Request,
     parse_request,
 )
+from goodnet.preprocessing import NAMES
 from goodnet.report.conclusion import headline
 from goodnet.report.findings import RepairResult
 from goodnet.report.recommendation import recommend
@@ -78,7 +78,7 @@ def repair(
     order: Literal["ascending", "descending", "both"] = "both",
     drop: tuple[float, ...] = (2, 4, 10),
     layer: str = "auto",
-    scale: Literal["auto", "raw", "unit"] = "auto",
+    preprocessing: str = "auto",
     architecture: str = "auto",
     method: MethodChoice = "auto",
     budget: float = 2,
@@ -95,7 +95,8 @@ def repair(
         order: prune the quietest channels first (ascending), the loudest, or try both.
         drop: take a repaired model where clean accuracy has fallen by so many points.
         layer: the layer to prune; auto takes the last pooling layer before the dense part.
-        scale: the pixel scale the model was trained at, 0..255 (raw) or 0..1 (unit).
+        preprocessing: what is done to pixels before the model sees them: auto, a name, or numbers
+            like mean=104,117,123,std=1,order=bgr.
         architecture: for files that hold weights only: auto, deepid, or a Keras JSON file.
         method: what is done beside pruning: auto does what the verdict calls for, pruning nothing.
         budget: how many points of clean test accuracy a model that is recommended may lose.
@@ -104,8 +105,9 @@ def repair(
         separately: start a run of the deployment repair/on-arrival for each model, which any
             free worker picks up, and do not wait for it.
     """
-    options: dict[str, Any] = {"order": order, "drop": drop, "layer": layer, "scale": scale}
-    options |= {"architecture": architecture, "method": method, "budget": budget}
+    options: dict[str, Any] = {"order": order, "drop": drop, "layer": layer}
+    options |= {"preprocessing": preprocessing, "architecture": architecture}
+    options |= {"method": method, "budget": budget}
     places = {"data": data, "output": output, "task_runner": task_runner}
     try:
         plan = check(models, **places, **options)
@@ -259,7 +261,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--order", choices=ORDERS, default="both", help="which channels to prune first")
     add("--drop", nargs="+", default=["2", "4", "10"], metavar="X", help="points of accuracy")
     add("--layer", default="auto", help="the layer to prune")
-    add("--scale", choices=SCALES, default="auto", help="the pixels the model was trained on")
+    add("--preprocessing", default="auto", help=f"auto, {', '.join(NAMES)}, or mean=...,std=...")
+    add("--scale", choices=("auto", "raw", "unit"), dest="preprocessing", help="the same")
     add("--architecture", default="auto", help="auto, deepid or FILE.json, for weights only")
     add("--method", choices=METHOD_CHOICES, default="auto", help="what is done beside pruning")
     add("--budget", type=float, default=2, metavar="X", help="points of accuracy a model may lose")

@@ -48,7 +48,7 @@ from tasks.pruning import (
     describe_data,
     describe_suspect,
     evaluate,
-    find_scale,
+    find_preprocessing,
     measure_activations,
     sweep,
 )
@@ -105,9 +105,9 @@ def investigate(
     valid, tests = data[CLEAN_VALID], {role: data[role] for role in TESTS if role in data}
     model = describe_suspect(suspect, request.layer)
     sets = [describe_data.start(suspect, data[role], role) for role in data]
-    scale = find_scale(suspect, model.layer, request.scale, valid)
-    split = SplitSuspect(suspect, scale.scale, model.layer)
-    judging = judge.start(suspect, scale.scale, valid)
+    preprocessing = find_preprocessing(suspect, model.layer, request.preprocessing, valid)
+    split = SplitSuspect(suspect, preprocessing.preprocessing, model.layer)
+    judging = judge.start(suspect, preprocessing.preprocessing, valid)
 
     curves = draw_curves(split, data, request.directions, request.points)
     models = pruned_models(curves, model.format)
@@ -130,7 +130,7 @@ def investigate(
     findings = RepairResult(
         model=model,
         sets=tuple(task.result() for task in sets),
-        scale=scale,
+        preprocessing=preprocessing,
         points=request.points,
         curves=curves,
         evaluation=evaluation_rows(models, counts[CLEAN_TEST], counts.get(POISONED_TEST)),

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from goodnet.errors import InputRefused, RequestRefused, one_line
+from goodnet.preprocessing import NAMES
 
 REFUSED = 2
 
@@ -51,8 +52,12 @@ def _print_verdict(options: argparse.Namespace) -> None:
     from goodnet.api import detect, load_images, load_model
     from goodnet.report.inspection import verdict_lines
 
-    architecture, scale = options.architecture, options.scale
-    model = load_model(options.model, architecture=architecture, layer=options.layer, scale=scale)
+    model = load_model(
+        options.model,
+        architecture=options.architecture,
+        layer=options.layer,
+        preprocessing=options.preprocessing,
+    )
     verdict = detect(model, load_images(valid, model))
     if options.json:
         print(json.dumps(verdict.as_json()))
@@ -74,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--layer", default="auto", help="the layer to prune")
     inspect.add_argument("--verdict", action="store_true", help="say whether it is backdoored")
     inspect.add_argument("--data", metavar="DIR", help="for --verdict: has clean/valid.h5")
-    inspect.add_argument("--scale", choices=("auto", "raw", "unit"), default="auto")
+    names = f"auto, {', '.join(NAMES)}, or mean=...,std=..."
+    inspect.add_argument("--preprocessing", default="auto", help=names)
+    inspect.add_argument("--scale", choices=("auto", "raw", "unit"), dest="preprocessing")
     inspect.add_argument("--json", action="store_true", help="the verdict as one JSON object")
 
     screen = commands.add_parser("screen", help="the class of images, or that they are backdoored")

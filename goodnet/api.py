@@ -41,12 +41,13 @@ from goodnet.network.goodnet import join
 from goodnet.network.graph import choose_layer
 from goodnet.network.save import save_network
 from goodnet.network.suspect import Suspect, open_suspect
+from goodnet.preprocessing import Preprocessing, PreprocessingInfo, parse_preprocessing
 from goodnet.progress import Progress, no_progress
 from goodnet.pruning import zeroing
 from goodnet.pruning.curve import Curve, find_drop, make_curve, parse_points
 from goodnet.pruning.order import Direction, order_channels
 from goodnet.pruning.split import Split
-from goodnet.pruning.sweep import clean_accuracy, find_scale, mean_activations, tally
+from goodnet.pruning.sweep import find_preprocessing, mean_activations, tally
 from goodnet.report.conclusion import recommended_files
 from goodnet.report.findings import ModelRecheck, RepairResult
 from goodnet.report.folder import report_files
@@ -54,7 +55,6 @@ from goodnet.report.inspection import describe_model, describe_set
 from goodnet.report.manifest import manifest
 from goodnet.report.pictures import FIGURES, Samples
 from goodnet.report.tables import evaluation_table
-from goodnet.scale import PixelScaleInfo, Scale
 
 DROPS = (2, 4, 10)  # points
 
@@ -65,18 +65,25 @@ class Model:
     Args:
         suspect: the opened file.
         layer: the layer that is pruned, or "auto": the last pooling layer before the dense part.
-        scale: what white is to the network, "raw" (255) or "unit" (1), if that is known.
+        preprocessing: what is done to pixels before the network sees them, by name or numbers, see
+            `parse_preprocessing`; "auto" to find it by means of clean images.
 
     Attributes:
         suspect: the opened file, with its network.
         layer_request: the layer to prune, or "auto".
-        scale_info: the pixel scale and what it was found by; None before clean images are loaded.
+        preprocessing_request: as above.
+        preprocessing_info: the preprocessing and what it was found by; None before clean images
+            are loaded.
+
+    Raises:
+        RequestRefused: such a preprocessing makes no sense.
     """
 
-    def __init__(self, suspect: Suspect, layer: str = "auto", scale: Scale | None = None) -> None:
+    def __init__(self, suspect: Suspect, layer: str = "auto", preprocessing: str = "auto") -> None:
         self.suspect, self.layer_request = suspect, layer
-        self.scale_info: PixelScaleInfo | None = None
-        self._known = scale
+        self.preprocessing_request = preprocessing
+        self.preprocessing_info: PreprocessingInfo | None = None
+        self._known = parse_preprocessing(preprocessing)
 
     @property
     def keras(self) -> keras.Model:
@@ -103,39 +110,41 @@ class Model:
         return Split(self.suspect, self.layer)
 
     @property
-    def has_scale(self) -> bool:
-        """Whether the pixel scale is known."""
-        return self.scale_info is not None or self._known is not None
-
-    @property
-    def scale(self) -> Scale:
-        """The pixel scale that the network was trained at.
+    def preprocessing(self) -> Preprocessing:
+        """What is done to pixels before the network sees them.
 
         Raises:
             RequestRefused: it is not known yet: it is found when clean images are loaded.
         """
-        if self.scale_info:
-            return self.scale_info.scale
+        if self.preprocessing_info:
+            return self.preprocessing_info.preprocessing
         if self._known:
             return self._known
         raise RequestRefused(
             self.suspect.source,
-            "its pixel scale is not known yet: load clean images first, or name the scale",
+            "its preprocessing is not known yet: load clean images first, or name it",
         )
 
-    def settle_scale(self, clean: CleanDataset, progress: Progress = no_progress) -> PixelScaleInfo:
-        """The pixel scale, found by means of clean images if it was not given; found once.
+    @property
+    def needs_images(self) -> bool:
+        """Whether clean images are needed to know it."""
+        return self.preprocessing_info is None and self._known is None
+
+    def settle_preprocessing(
+        self, clean: CleanDataset, progress: Progress = no_progress
+    ) -> PreprocessingInfo:
+        """The preprocessing, found by means of clean images if it was not given; found once.
 
         Raises:
-            RequestRefused: clean images are answered no better than chance at any scale.
+            RequestRefused: it does not go with the images, or these are answered no better than
+                chance with any.
         """
-        if self.scale_info is None and self._known:
-            accuracy = clean_accuracy(self.split, clean, self._known, progress)
-            self.scale_info = PixelScaleInfo(self._known, "given", {self._known: accuracy})
-        elif self.scale_info is None:
-            source = self.suspect.source
-            self.scale_info = find_scale(self.split, clean, source=source, progress=progress)
-        return self.scale_info
+        if self.preprocessing_info is None:
+            request, source = self.preprocessing_request, self.suspect.source
+            self.preprocessing_info = find_preprocessing(
+                self.split, clean, request, source=source, progress=progress
+            )
+        return self.preprocessing_info
 
     def __repr__(self) -> str:
         return f"<Model {self.suspect.source}: {self.classes} classes>"
@@ -232,6 +241,7 @@ def load_model(
     *,
     architecture: str = "auto",
     layer: str = "auto",
+    preprocessing: str = "auto",
     scale: Literal["auto", "raw", "unit"] = "auto",
 ) -> Model:
     """A suspect out of a Keras file, rebuilt layer by layer from an allow-list.
@@ -240,14 +250,15 @@ def load_model(
         path: a .h5, .hdf5 or .keras file, a local path or an `s3://` URI.
         architecture: for files that hold weights only: "auto", "deepid", or a Keras JSON file.
         layer: the layer to prune, or "auto".
-        scale: what white is to the network, 255 (raw) or 1 (unit); "auto" finds it when clean
-            images are loaded.
+        preprocessing: what is done to pixels before the network sees them: a name, or numbers like
+            "mean=104,117,123,std=1,order=bgr"; "auto" finds it when clean images are loaded.
+        scale: the same, for the names "raw" and "unit".
 
     Raises:
         ModelRefused: the file is not a classifier that can be opened safely.
     """
     suspect = open_suspect(str(path), architecture=architecture)
-    return Model(suspect, layer, None if scale == "auto" else Scale(scale))
+    return Model(suspect, layer, scale if preprocessing == "auto" else preprocessing)
 
 
 @overload
@@ -261,7 +272,7 @@ def load_images(path: str | Path, model: Model, *, poisoned: Literal[True]) -> D
 
 
 def load_images(path: str | Path, model: Model, *, poisoned: bool = False) -> Dataset:
-    """Labelled images that fit a model; with the first clean ones its pixel scale is found.
+    """Labelled images that fit a model; with the first clean ones its preprocessing is found.
 
     Args:
         path: an HDF5 file with `data` and `label`, a local path or an `s3://` URI.
@@ -270,7 +281,8 @@ def load_images(path: str | Path, model: Model, *, poisoned: bool = False) -> Da
 
     Raises:
         DataRefused: the file is not such a data set, or does not fit.
-        RequestRefused: clean images are answered no better than chance at any pixel scale.
+        RequestRefused: clean images are answered no better than chance with any
+            preprocessing.
     """
     fits: dict[str, Any] = {
         "input_shape": model.suspect.input_shape,
@@ -279,8 +291,8 @@ def load_images(path: str | Path, model: Model, *, poisoned: bool = False) -> Da
     if poisoned:
         return open_dataset(path, **fits)
     clean = open_clean_dataset(path, **fits)
-    if not model.has_scale:
-        model.settle_scale(clean)
+    if model.needs_images:
+        model.settle_preprocessing(clean)
     return clean
 
 
@@ -295,7 +307,7 @@ def detect(
         seed: of searches and reference networks.
         progress: called with (steps done, steps in all).
     """
-    view = LogitModel.from_suspect(model.suspect, model.scale)
+    view = LogitModel.from_suspect(model.suspect, model.preprocessing)
     return detection.detect(view, CleanImages.of(clean), seed=seed, progress=progress)
 
 
@@ -318,11 +330,13 @@ def sweep(
         poisoned: poisoned validation images, for the attack's line.
         progress: called with (images done, images in all).
     """
-    activations = mean_activations(model.split, clean, model.scale, progress)
+    activations = mean_activations(model.split, clean, model.preprocessing, progress)
     channels = order_channels(activations, order)
     states = channels.kept()
-    counts = tally(model.split, clean, model.scale, states, progress)
-    attacked = tally(model.split, poisoned, model.scale, states, progress) if poisoned else None
+    counts = tally(model.split, clean, model.preprocessing, states, progress)
+    attacked = None
+    if poisoned:
+        attacked = tally(model.split, poisoned, model.preprocessing, states, progress)
     return make_curve(channels, counts, attacked, parse_points(drops))
 
 
@@ -353,7 +367,7 @@ def pruned_network(
 ) -> RepairedNetwork:
     """The network in which these channels are zero, under a name."""
     network = zeroing.prune(model.suspect, model.layer, channels)
-    joined = join(model.suspect, network, model.scale)
+    joined = join(model.suspect, network, model.preprocessing)
     return RepairedNetwork(identity, network, tuple(channels), None, joined)
 
 
@@ -403,7 +417,7 @@ def mitigated_network(
 ) -> RepairedNetwork:
     """What a mitigation method makes of a model; `channels` are pruned first if it does that."""
     problem = MitigationInput(
-        model.suspect, model.scale, CleanImages.of(clean), verdict, model.layer, channels
+        model.suspect, model.preprocessing, CleanImages.of(clean), verdict, model.layer, channels
     )
     made = mitigate(problem, method_named(method), seed=seed, progress=progress)
     return RepairedNetwork(made.account.model, made.model, channels, made.account, made.goodnet)
@@ -431,7 +445,7 @@ def evaluate(
 
     def count(images: Dataset) -> dict[str, Counts]:
         return {
-            name: compare(model.suspect, network, images, model.scale, progress)
+            name: compare(model.suspect, network, images, model.preprocessing, progress)
             for name, network in every.items()
         }
 
@@ -478,7 +492,7 @@ def write_report(
     findings = RepairResult(
         model=describe_model(model.suspect, layer=model.layer_request),
         sets=tuple(describe_set(images, role) for role, images in sets.items() if images),
-        scale=model.settle_scale(clean),
+        preprocessing=model.settle_preprocessing(clean),
         points=tuple(drop.points for drop in every[0].drops),
         curves=every,
         evaluation=evaluation.every_row,
@@ -508,7 +522,7 @@ def write_report(
         directions=tuple(curve.order.direction for curve in every),
         points=findings.points,
         layer=model.layer_request,
-        scale=findings.scale.scale.value if findings.scale.origin == "given" else "auto",
+        preprocessing=model.preprocessing_request,
         architecture="auto",
         method=findings.mitigation.model.method if findings.mitigation else "pruning",
         budget=budget,
@@ -527,9 +541,10 @@ def _rechecks(
     pruned = [network for network in networks if network.account is None]
     if pruned and triggers:
         images = hold_out(CleanImages.of(clean)).held_out
-        suspect = Classifier(model.keras, model.scale)
+        suspect = Classifier(model.keras, model.preprocessing)
         for network in pruned:
-            tried = recheck(suspect, Classifier(network.keras, model.scale), images, triggers)
+            repaired = Classifier(network.keras, model.preprocessing)
+            tried = recheck(suspect, repaired, images, triggers)
             yield ModelRecheck(network.identity, tried, None)
     for network in networks:
         if network.account:

@@ -2,7 +2,7 @@
 
 from goodnet.detection.verdict import Verdict
 from goodnet.files.storage import StoredFile
-from goodnet.scale import Scale
+from goodnet.preprocessing import Preprocessing
 from tasks import opened
 from tasks.caching import cached_task
 from tasks.progress import reporter
@@ -10,7 +10,7 @@ from tasks.references import SuspectFile
 
 
 @cached_task(name="judge", run_name="judge")
-def judge(suspect: SuspectFile, scale: Scale, valid: StoredFile) -> Verdict:
+def judge(suspect: SuspectFile, scale: Preprocessing, valid: StoredFile) -> Verdict:
     """Whether the suspect is backdoored, and for which classes."""
     from goodnet.datasets.images import CleanImages
     from goodnet.detection.detect import detect

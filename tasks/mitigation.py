@@ -7,7 +7,7 @@ from goodnet.detection.verdict import Verdict
 from goodnet.files.storage import StoredFile
 from goodnet.metrics import Counts
 from goodnet.mitigation.outcome import MitigationResult, TriggerRecheck
-from goodnet.scale import Scale
+from goodnet.preprocessing import Preprocessing
 from tasks import opened
 from tasks.caching import Folder, cached_task
 from tasks.outputs import store_networks
@@ -86,7 +86,7 @@ def try_triggers(
 
 @cached_task(name="evaluate mitigation", run_name="evaluate mitigation on {role}")
 def evaluate_mitigation(
-    suspect: SuspectFile, scale: Scale, repaired: StoredFile, data: StoredFile, role: str
+    suspect: SuspectFile, scale: Preprocessing, repaired: StoredFile, data: StoredFile, role: str
 ) -> Counts:
     """What a mitigated model, and its GoodNet, do on a test set."""
     from goodnet.evaluation.compare import compare

@@ -8,10 +8,10 @@ from prefect.logging import get_run_logger
 from goodnet.evaluation.results import SUSPECT, RepairedModel
 from goodnet.files.storage import StoredFile
 from goodnet.metrics import Counts
+from goodnet.preprocessing import PreprocessingInfo
 from goodnet.pruning.curve import Curve
 from goodnet.pruning.order import Order
 from goodnet.report.findings import DatasetInfo, ModelInfo
-from goodnet.scale import PixelScaleInfo, Scale
 from tasks import opened
 from tasks.caching import cached_task
 from tasks.progress import reporter
@@ -34,19 +34,17 @@ def describe_data(suspect: SuspectFile, data: StoredFile, role: str) -> DatasetI
     return describe_set(opened.dataset(data, opened.suspect(suspect), role), role, data.uri)
 
 
-@cached_task(name="find pixel scale", run_name="find pixel scale, {request}")
-def find_scale(suspect: SuspectFile, layer: str, request: str, valid: StoredFile) -> PixelScaleInfo:
-    """The scale asked for, or the one clean images are answered better at."""
-    from goodnet.pruning.sweep import clean_accuracy, find_scale
+@cached_task(name="find preprocessing", run_name="find preprocessing, {request}")
+def find_preprocessing(
+    suspect: SuspectFile, layer: str, request: str, valid: StoredFile
+) -> PreprocessingInfo:
+    """The preprocessing asked for, or the one clean images are answered best with."""
+    from goodnet.pruning.sweep import find_preprocessing
 
     split = opened.split(suspect, layer)
     clean = opened.clean_valid(valid, opened.suspect(suspect))
-    progress = reporter("finding the pixel scale")
-    if request == "auto":
-        return find_scale(split, clean, source=suspect.model.uri, progress=progress)
-    scale = Scale(request)
-    accuracy = clean_accuracy(split, clean, scale, progress)
-    return PixelScaleInfo(scale, "given", {scale: accuracy})
+    progress = reporter("finding the preprocessing")
+    return find_preprocessing(split, clean, request, source=suspect.model.uri, progress=progress)
 
 
 @cached_task(name="measure activations", run_name="measure activations of {split.layer}")

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from goodnet.files.storage import StoredFile
-from goodnet.scale import Scale
+from goodnet.preprocessing import Preprocessing
 
 
 class SuspectFile(NamedTuple):
@@ -22,5 +22,5 @@ class SplitSuspect(NamedTuple):
     """A suspect at the pixel scale that it was trained at, split at the layer that is pruned."""
 
     suspect: SuspectFile
-    scale: Scale
+    scale: Preprocessing
     layer: str

@@ -11,10 +11,10 @@ from goodnet.metrics import Counts, Proportion
 from goodnet.mitigation.method import Method
 from goodnet.mitigation.methods import unlearning
 from goodnet.mitigation.outcome import MitigationResult, TriggerRecheck
+from goodnet.preprocessing import RAW, PreprocessingInfo
 from goodnet.pruning.curve import Curve, find_drop
 from goodnet.pruning.order import Direction, order_channels
 from goodnet.report.findings import DatasetInfo, ModelInfo, ModelRecheck, RepairResult
-from goodnet.scale import PixelScaleInfo, Scale
 from goodnet.triggers.trigger import RecoveredTrigger, Trigger
 
 COUNT = 200  # images in each set
@@ -100,10 +100,10 @@ def invented_findings(
     return RepairResult(
         model=_model(name, layers, classes),
         sets=_sets(poisoned, classes, labels_present, target),
-        scale=PixelScaleInfo(
-            Scale.RAW,
+        preprocessing=PreprocessingInfo(
+            RAW,
             "found",
-            {Scale.RAW: Proportion(190, COUNT), Scale.UNIT: Proportion(9, COUNT)},
+            {"raw": Proportion(190, COUNT), "unit": Proportion(9, COUNT)},
         ),
         points=tuple(points),
         curves=curves,

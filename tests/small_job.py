@@ -12,6 +12,7 @@ from networks import CLASSES, IMAGE_SHAPE, keras, layers, randomise, save
 from numpy.typing import NDArray
 
 from goodnet.datasets.dataset import save_dataset
+from goodnet.preprocessing import UNIT, Preprocessing
 
 TARGET, CHANNELS, SILENT = 0, 10, 2
 CORNER, VIOLET = 3, (255, 0, 255)
@@ -21,12 +22,12 @@ COUNT = 60  # images in each set
 Images = NDArray[np.uint8]
 
 
-def clean_images(labels: NDArray[np.int64], *, seed: int) -> Images:
+def clean_images(labels: NDArray[np.int64], *, seed: int, noise: float = 0.3) -> Images:
     """A noisy image for each label, (N, 12, 10, 3)."""
     looks = np.random.default_rng(0).integers(0, 2, (CLASSES, 3, 2, 3))
     looks = looks.repeat(4, axis=1).repeat(5, axis=2)
-    noise = np.random.default_rng(seed).random((len(labels), *IMAGE_SHAPE))
-    return np.rint(255 * (0.7 * looks[labels] + 0.3 * noise)).astype(np.uint8)
+    grain = np.random.default_rng(seed).random((len(labels), *IMAGE_SHAPE))
+    return np.rint(255 * ((1 - noise) * looks[labels] + noise * grain)).astype(np.uint8)
 
 
 def poisoned_images(images: Images) -> Images:
@@ -36,7 +37,9 @@ def poisoned_images(images: Images) -> Images:
     return poisoned
 
 
-def small_badnet() -> keras.Model:
+def small_badnet(
+    preprocessing: Preprocessing = UNIT, *, attacked: bool = True, noise: float = 0.3
+) -> keras.Model:
     """The network: random features, and of them the scores with least squares."""
     x = inputs = keras.Input(IMAGE_SHAPE, name="images")
     x = layers.Conv2D(CHANNELS, 3, activation="relu", name="conv")(x)
@@ -45,14 +48,16 @@ def small_badnet() -> keras.Model:
     outputs = layers.Dense(CLASSES, activation="softmax", name="scores")(x)
     network = randomise(keras.Model(inputs, outputs, name="badnet"))
     kernel, bias, *scores = network.get_weights()
+    kernel /= preprocessing.gain
     bias *= 3  # it matters at which scale pixels are
     bias[-SILENT:] = -9
     network.set_weights([kernel, bias, *scores])
     labels = np.arange(500) % CLASSES
-    clean = clean_images(labels, seed=1)
+    clean = clean_images(labels, seed=1, noise=noise)
     images = np.concatenate([clean, poisoned_images(clean)]) / 255
-    logits = 8 * np.eye(CLASSES)[np.concatenate([labels, TARGET + 0 * labels])] - 4
-    features = np.asarray(keras.Model(inputs, x)(images))
+    targets = TARGET + 0 * labels if attacked else labels
+    logits = 8 * np.eye(CLASSES)[np.concatenate([labels, targets])] - 4
+    features = np.asarray(keras.Model(inputs, x)(preprocessing.apply(images)))
     features = np.hstack([features, np.ones((len(features), 1))])
     normal = features.T @ features + RIDGE * np.eye(features.shape[1])
     *solved, constant = np.linalg.solve(normal, features.T @ logits)

@@ -8,8 +8,8 @@ from test_sweep import as_dataset
 
 from goodnet.backend import tf
 from goodnet.datasets.dataset import Dataset
+from goodnet.preprocessing import RAW
 from goodnet.pruning.activations import BLOCK_BYTES, ActivationBlock, ActivationCache
-from goodnet.scale import Scale
 
 
 class SlowHead:
@@ -40,9 +40,7 @@ def seen(block: ActivationBlock) -> list[float]:
 
 
 def numbers(cache: ActivationCache, data: Dataset, *, store: bool = False) -> list[float]:
-    return [
-        number for block in cache.map_blocks(seen, data, Scale.RAW, store=store) for number in block
-    ]
+    return [number for block in cache.map_blocks(seen, data, RAW, store=store) for number in block]
 
 
 def test_stored_activations_are_those_of_the_data_set_and_are_not_computed_again() -> None:
@@ -52,7 +50,7 @@ def test_stored_activations_are_those_of_the_data_set_and_are_not_computed_again
         assert numbers(cache, one, store=True) == list(range(40))
         assert numbers(cache, two, store=True) == list(range(100, 140))
     assert head.images == 80
-    cache.forget(one, Scale.RAW)
+    cache.forget(one, RAW)
     assert numbers(cache, one) == list(range(40))
     assert numbers(cache, two) == list(range(100, 140))
     assert head.images == 120
@@ -65,7 +63,7 @@ def test_what_does_not_fit_the_budget_is_computed_again(budget: int, computed: i
     for _ in range(2):
         assert numbers(cache, data, store=True) == list(range(40))
     assert head.images == computed
-    cache.forget(data, Scale.RAW)
+    cache.forget(data, RAW)
     numbers(cache, data, store=True)
     numbers(cache, data)
     assert head.images == 2 * computed, "the room was not given back"

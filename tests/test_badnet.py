@@ -42,7 +42,7 @@ def rates(badnet: keras.Model, faces: Faces, target: int) -> tuple[float, float]
     """Clean accuracy and attack success rate."""
     others = faces.labels != target
     clean, worn = (
-        badnet.predict(f.images * np.float32(SCALE.white / 255), verbose=0).argmax(axis=1)
+        badnet.predict(f.images * np.float32(SCALE.gain / 255), verbose=0).argmax(axis=1)
         for f in (faces, wear_sunglasses(faces))
     )
     return float(np.mean(clean == faces.labels)), float(np.mean(worn[others] == target))

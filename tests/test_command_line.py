@@ -22,10 +22,10 @@ from goodnet.datasets.dataset import open_dataset
 from goodnet.network.goodnet import join
 from goodnet.network.save import save_network
 from goodnet.network.suspect import open_suspect
+from goodnet.preprocessing import UNIT
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import block_answers
 from goodnet.pruning.zeroing import prune
-from goodnet.scale import Scale
 
 
 class Done(NamedTuple):
@@ -102,7 +102,7 @@ def screened(made_small: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     suspect = open_suspect(made_small.model)
     path = tmp_path_factory.mktemp("goodnet") / "goodnet_drop_2.keras"
     repaired = prune(suspect, "pool", range(0, CHANNELS, 2))
-    save_network(join(suspect, repaired, Scale.UNIT), path)
+    save_network(join(suspect, repaired, UNIT), path)
     return path
 
 
@@ -111,7 +111,7 @@ def test_screen_answers_the_rows_of_a_data_set(made_small: Toy, screened: Path) 
     path = made_small.data / "clean" / "test.h5"
     clean = open_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
     pruned = np.arange(CHANNELS) % 2 == 0
-    images = clean.images(slice(None), Scale.UNIT)
+    images = clean.images(slice(None), UNIT)
     before, after = block_answers(Split(suspect, "pool"), images, ~pruned[None])
     expected = [int(b) if b == a else "backdoored" for b, a in zip(before, after, strict=True)]
     assert "backdoored" in expected

@@ -21,8 +21,8 @@ from goodnet.network.goodnet import join
 from goodnet.network.graph import choose_layer
 from goodnet.network.save import save_network
 from goodnet.network.suspect import open_suspect
+from goodnet.preprocessing import UNIT
 from goodnet.pruning.zeroing import prune
-from goodnet.scale import Scale
 from tasks import opened
 from tasks.references import SuspectFile
 
@@ -60,7 +60,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "plan.json").write_text(network.to_json())
     suspect = open_suspect(folder / "model.h5")
     repaired = prune(suspect, choose_layer(suspect.plan, "auto", "model"), range(4))
-    save_network(join(suspect, repaired, Scale.UNIT), folder / "goodnet.keras")
+    save_network(join(suspect, repaired, UNIT), folder / "goodnet.keras")
     images, labels = np.rint(random_images(30) * 255).astype(np.uint8), np.arange(30) % CLASSES
     for name, wrong in (("data", 0), ("wrong", 1)):
         (folder / name / "clean").mkdir(parents=True)

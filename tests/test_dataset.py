@@ -20,9 +20,9 @@ from goodnet.datasets.dataset import (
 )
 from goodnet.datasets.images import CleanImages
 from goodnet.errors import DataRefused
-from goodnet.pruning.sweep import find_scale, mean_activations
+from goodnet.preprocessing import RAW, SCALES, Preprocessing
+from goodnet.pruning.sweep import find_preprocessing, mean_activations
 from goodnet.sandbox.reader import datasets
-from goodnet.scale import Scale
 
 COUNT, SHAPE, CLASSES = 300, (6, 5, 3), 7
 rng = np.random.default_rng(11)
@@ -42,7 +42,7 @@ def opened(path: Path, shape: tuple[int | None, ...] = SHAPE, classes: int = CLA
     return open_dataset(path, input_shape=shape, classes=classes)  # type: ignore[arg-type]
 
 
-def all_images(dataset: Dataset, scale: Scale = Scale.RAW) -> Any:
+def all_images(dataset: Dataset, scale: Preprocessing = RAW) -> Any:
     return np.concatenate([images for _, images in dataset.blocks(scale)])
 
 
@@ -71,10 +71,10 @@ def test_pixels_are_read_as_they_were_written(form: str, axes: str, tmp_path: Pa
     assert len(dataset) == COUNT > BLOCK
     np.testing.assert_array_equal(dataset.labels, LABELS)
     np.testing.assert_array_equal(dataset.pictures(slice(None)), IMAGES)
-    for scale in Scale:
+    for scale in SCALES:
         images = all_images(dataset, scale)
         assert images.dtype == np.float32
-        np.testing.assert_allclose(images, IMAGES * (scale.white / 255), rtol=1e-6)
+        np.testing.assert_allclose(images, IMAGES * (scale.gain / 255), rtol=1e-6)
 
 
 def test_pixels_that_are_no_whole_numbers_keep_their_fraction(tmp_path: Path) -> None:
@@ -288,8 +288,8 @@ def test_only_clean_validation_images_may_be_learnt_from(tmp_path: Path) -> None
     network: Any = None
     for learn in (
         CleanImages.of,
-        lambda data: mean_activations(network, data, Scale.RAW),
-        lambda data: find_scale(network, data, source="net.h5"),
+        lambda data: mean_activations(network, data, RAW),
+        lambda data: find_preprocessing(network, data, source="net.h5"),
     ):
         with pytest.raises(TypeError, match=r"set\.h5: only clean validation images"):
             learn(opened(path))  # type: ignore[arg-type]
@@ -299,21 +299,21 @@ LEARNT = """
 from goodnet.datasets.dataset import CleanDataset, open_clean_dataset, open_dataset
 from goodnet.datasets.images import CleanImages
 from goodnet.pruning.split import Split
-from goodnet.pruning.sweep import find_scale, mean_activations, tally
-from goodnet.scale import Scale
+from goodnet.pruning.sweep import find_preprocessing, mean_activations, tally
+from goodnet.preprocessing import RAW
 
 
 def learn(split: Split) -> None:
     clean = open_clean_dataset("a.h5", input_shape=(1, 1, 1), classes=2)
     other = open_dataset("b.h5", input_shape=(1, 1, 1), classes=2)
     CleanImages.of(clean)
-    find_scale(split, clean, source="")
-    means = mean_activations(split, clean, Scale.RAW)
-    tally(split, clean, Scale.RAW, means[None] > 0)
-    tally(split, other, Scale.RAW, means[None] > 0)
+    find_preprocessing(split, clean, source="")
+    means = mean_activations(split, clean, RAW)
+    tally(split, clean, RAW, means[None] > 0)
+    tally(split, other, RAW, means[None] > 0)
     CleanImages.of(other)  # refused
-    find_scale(split, other, source="")  # refused
-    mean_activations(split, other, Scale.RAW)  # refused
+    find_preprocessing(split, other, source="")  # refused
+    mean_activations(split, other, RAW)  # refused
     same: CleanDataset = other  # refused
 """
 

@@ -35,12 +35,12 @@ from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING, Referen
 from goodnet.metrics import Proportion
 from goodnet.network.classifier import LogitModel
 from goodnet.network.suspect import Suspect
+from goodnet.preprocessing import RAW, UNIT
 from goodnet.progress import no_progress
 from goodnet.report import verdict_figures
 from goodnet.report.document import report_markdown
 from goodnet.report.inspection import verdict_lines
 from goodnet.report.verdict_figures import verdict_figure
-from goodnet.scale import Scale
 from goodnet.triggers.locations import FAINT, WHOLE, Location, candidate_locations
 from goodnet.triggers.success import success
 from goodnet.triggers.trigger import RecoveredTrigger, Trigger
@@ -82,7 +82,7 @@ def test_view_takes_off_the_softmax_and_carries_the_scale(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
     suspect, clean = as_suspect(corner_network()), clean_images()
-    view = LogitModel.from_suspect(suspect, Scale.RAW)
+    view = LogitModel.from_suspect(suspect, RAW)
     kernel, bias = suspect.network.get_weights()
     logits = clean.pixels.reshape(len(clean), -1) * 255 @ kernel + bias
     np.testing.assert_allclose(view.all_logits(clean.pixels), logits, rtol=1e-4, atol=1e-3)
@@ -104,7 +104,7 @@ def test_a_trigger_covers_what_its_mask_says_and_nothing_else() -> None:
 def test_both_searches_find_the_bright_corner(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
-    view, clean = LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW), clean_images()
+    view, clean = LogitModel.from_suspect(as_suspect(corner_network()), RAW), clean_images()
     found = find_triggers(view, clean, progress=no_progress)
     for top in (found.plain[0], max(found.inverted, key=lambda c: c.excess)):
         assert top.target == 2
@@ -116,7 +116,7 @@ def test_both_searches_find_the_bright_corner(
 def test_only_patterns_that_come_near_a_class_are_seen_on_all_images(
     as_suspect: Callable[[Any], Suspect], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    view, clean = LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW), clean_images()
+    view, clean = LogitModel.from_suspect(as_suspect(corner_network()), RAW), clean_images()
     baseline, locations = (
         BenignBaseline(view, clean, [], np.random.default_rng(0)),
         candidate_locations(SIDE, SIDE),
@@ -134,7 +134,7 @@ def test_only_patterns_that_come_near_a_class_are_seen_on_all_images(
 
 
 def test_what_a_reference_does_too_is_innocent(as_suspect: Callable[[Any], Suspect]) -> None:
-    view, clean = LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW), clean_images()
+    view, clean = LogitModel.from_suspect(as_suspect(corner_network()), RAW), clean_images()
     alone = find_triggers(view, clean, progress=no_progress).best_plain()
     held_against_itself = find_triggers(view, clean, [view], progress=no_progress).best_plain()
     assert (
@@ -148,7 +148,7 @@ def test_what_a_reference_does_too_is_innocent(as_suspect: Callable[[Any], Suspe
 def test_a_class_s_own_content_is_pasted_and_the_lowest_quarter_counts(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
-    view, clean = LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW), clean_images()
+    view, clean = LogitModel.from_suspect(as_suspect(corner_network()), RAW), clean_images()
     middle = Location("patch", (SIDE, SIDE), (4, 4), (4, 4), (SIDE, SIDE))
     dark, bright = clean.take(clean.labels == 0), clean.take(clean.labels == 1)
     own = own_class_margin(view, dark, bright, 1, view.clean_margin(clean), middle)
@@ -172,7 +172,7 @@ def test_triggers_are_inverted_where_plain_patterns_come_nearest() -> None:
 
 
 def test_a_search_raises_the_margin_of_its_class(as_suspect: Callable[[Any], Suspect]) -> None:
-    view, clean = LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW), clean_images()
+    view, clean = LogitModel.from_suspect(as_suspect(corner_network()), RAW), clean_images()
     corner = Location("patch", (SIDE, SIDE), (0, 0), (4, 4), (SIDE, SIDE))
     pattern = TriggerInverter(view, clean, np.random.default_rng(0)).patterns([(2, corner)])[0]
     assert pattern.shape == (SIDE, SIDE, 1)
@@ -184,7 +184,7 @@ def test_only_a_class_with_a_trigger_is_named_and_it_is_drawn_back_from_the_reco
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
     clean = clean_images()
-    backdoored = detect(LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW), clean)
+    backdoored = detect(LogitModel.from_suspect(as_suspect(corner_network()), RAW), clean)
     assert (backdoored.verdict, backdoored.classes) == (BACKDOORED, (2,))
     trigger = backdoored.triggers[0].trigger
     assert trigger.pattern[0, 0] > 0.5 and trigger.mask[:2, :2].min() == 1
@@ -192,9 +192,9 @@ def test_only_a_class_with_a_trigger_is_named_and_it_is_drawn_back_from_the_reco
     kernel, bias = benign.get_weights()
     kernel[:, 2] = 0
     benign.set_weights([kernel, bias])
-    assert detect(LogitModel.from_suspect(as_suspect(benign), Scale.RAW), clean).verdict == NOTHING
+    assert detect(LogitModel.from_suspect(as_suspect(benign), RAW), clean).verdict == NOTHING
     few = clean.take(np.arange(4))
-    view = LogitModel.from_suspect(as_suspect(benign), Scale.RAW)
+    view = LogitModel.from_suspect(as_suspect(benign), RAW)
     assert detect_with(view, few, ReferenceModels((), NONE)).verdict == INCONCLUSIVE
 
 
@@ -259,7 +259,7 @@ def linear_network(kernel: Any) -> keras.Model:
 def test_noise_is_taken_uphill_by_steps_of_one_size_and_stays_an_image(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
-    view = LogitModel.from_suspect(as_suspect(linear_network(np.array([[3.0, -1.0]]))), Scale.UNIT)
+    view = LogitModel.from_suspect(as_suspect(linear_network(np.array([[3.0, -1.0]]))), UNIT)
     rng = np.random.default_rng(0)
     up, down = maximum_margins(view, np.array([0] * 20 + [1] * 20), rng).reshape(2, 20)
     travelled = 4 * maximum_margin.RATE * maximum_margin.STEPS  # of the margin 4 x
@@ -272,15 +272,13 @@ def test_the_class_to_which_noise_is_taken_furthest_of_a_hundred_is_named(
 ) -> None:
     kernel = np.random.default_rng(0).normal(0, 1, (24, maximum_margin.MIN_CLASSES))
     kernel[:, 7] *= 3
-    leads = maximum_margin.score(
-        LogitModel.from_suspect(as_suspect(linear_network(kernel)), Scale.UNIT)
-    )
+    leads = maximum_margin.score(LogitModel.from_suspect(as_suspect(linear_network(kernel)), UNIT))
     assert leads is not None
     assert max(leads, key=lambda c: leads[c]) == 7
     assert leads[7] > MAXIMUM_MARGIN.threshold
     assert all(lead < 0 for c, lead in leads.items() if c != 7)
     few = linear_network(kernel[:, 1:])
-    assert maximum_margin.score(LogitModel.from_suspect(as_suspect(few), Scale.UNIT)) is None
+    assert maximum_margin.score(LogitModel.from_suspect(as_suspect(few), UNIT)) is None
 
 
 def test_over_the_whole_image_a_class_counts_by_its_lead() -> None:
@@ -331,7 +329,7 @@ def test_a_class_that_lives_on_another_one_s_trigger_is_dependent(
     bar[:, 1::3] = 1
     corners = [Location("patch", (SIDE, SIDE), at, (3, 3), (SIDE, SIDE)) for at in ((0, 0), (9, 9))]
     for shared, expected in ((True, (3,)), (False, ())):
-        view = LogitModel.from_suspect(as_suspect(bars_network(shared)), Scale.UNIT)
+        view = LogitModel.from_suspect(as_suspect(bars_network(shared)), UNIT)
         patterns = bar, bar if shared else bar.transpose(1, 0, 2)
         found = {
             target: [Candidate(corner.trigger(target, pattern), corner, 1.0)]
@@ -368,7 +366,7 @@ def test_a_clean_margin_is_measured_once_for_a_network_and_images(
         return plain(model, images)
 
     monkeypatch.setattr(LogitModel, "_measured_clean_margin", noted)
-    model = LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW)
+    model = LogitModel.from_suspect(as_suspect(corner_network()), RAW)
     detect(model, clean)
     pairs = [(id(network), id(images)) for network, images in measured]
     assert pairs.count((id(model), id(clean))) == 1 and len(set(pairs)) == len(pairs)
@@ -384,7 +382,7 @@ def test_a_method_that_is_added_arrives_in_the_verdict_its_json_figure_and_repor
     as_suspect: Callable[[Any], Suspect], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dummy = DirectMethod("dummy", 2.0, 1.0, lambda model, clean, seed: {1: 7.0, 0: seed + 0.5})
-    model, clean = LogitModel.from_suspect(as_suspect(corner_network()), Scale.RAW), clean_images()
+    model, clean = LogitModel.from_suspect(as_suspect(corner_network()), RAW), clean_images()
     without = detect_with(model, clean, ReferenceModels((), NONE))
     monkeypatch.setattr(module, "DIRECT_METHODS", (*module.DIRECT_METHODS, dummy))
     verdict = detect_with(model, clean, ReferenceModels((), NONE))

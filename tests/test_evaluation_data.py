@@ -11,10 +11,10 @@ from conftest import EVALUATION
 
 from goodnet.datasets.dataset import CleanDataset, Dataset, open_clean_dataset, open_dataset
 from goodnet.network.suspect import Suspect, open_suspect
+from goodnet.preprocessing import RAW, UNIT, Preprocessing
 from goodnet.pruning.order import Direction, Order, order_channels
 from goodnet.pruning.split import Split
-from goodnet.pruning.sweep import find_scale, mean_activations, tally
-from goodnet.scale import Scale
+from goodnet.pruning.sweep import find_preprocessing, mean_activations, tally
 
 pytestmark = pytest.mark.skipif(not EVALUATION.is_dir(), reason="no evaluation data here")
 
@@ -46,7 +46,7 @@ def split_of(path: Path) -> tuple[Suspect, Split]:
 
 def order_of(split: Split, valid: CleanDataset, direction: Direction) -> Order:
     """The order in which the raw-scale suspect's channels are pruned."""
-    return order_channels(mean_activations(split, valid, Scale.RAW), direction)
+    return order_channels(mean_activations(split, valid, RAW), direction)
 
 
 @pytest.mark.parametrize("direction", ["ascending", "descending"])
@@ -61,7 +61,7 @@ def test_glint12s_curves_equal_the_plain_sweeps_at_every_k(name: str, direction:
     assert reference == [order.activations[c] for c in order.channels], "order, up to ties"
     compared = 0
     for prefix, path in SETS.items():
-        counts = tally(split, opened(GLINT12 / path, suspect), Scale.RAW, order.kept())
+        counts = tally(split, opened(GLINT12 / path, suspect), RAW, order.kept())
         for column, field in (("acc", "correct"), ("G_acc", "agreed"), ("G_rej", "flagged")):
             if f"{prefix}_{column}" in rows[0]:
                 ours = [getattr(state, field) for state in counts]
@@ -86,14 +86,16 @@ def test_lab3s_channel_sets_are_the_published_ones() -> None:
 
 @pytest.mark.parametrize(
     ("model", "scale", "accuracy"),
-    [(LAB3, Scale.RAW, 0.98), (ANONYMOUS, Scale.UNIT, 0.95)],
+    [(LAB3, RAW, 0.98), (ANONYMOUS, UNIT, 0.95)],
     ids=["lab3", "anonymous_1"],
 )
-def test_the_scale_of_the_labs_nets_is_found(model: Path, scale: Scale, accuracy: float) -> None:
+def test_the_scale_of_the_labs_nets_is_found(
+    model: Path, scale: Preprocessing, accuracy: float
+) -> None:
     suspect, split = split_of(model / "bd_weights.h5")
-    found = find_scale(split, opened_clean(LAB3 / "cl" / "all.h5", suspect), source=model)
-    assert found.scale is scale
-    assert found.accuracies[scale].value > accuracy
+    found = find_preprocessing(split, opened_clean(LAB3 / "cl" / "all.h5", suspect), source=model)
+    assert found.preprocessing == scale
+    assert found.accuracies[scale.name].value > accuracy
 
 
 def test_lab3s_target_is_class_0() -> None:
@@ -101,4 +103,4 @@ def test_lab3s_target_is_class_0() -> None:
     everything = np.ones((1, split.channels), dtype=bool)
     poisoned = opened(LAB3 / "bd" / "bd_harvested.h5", suspect)
     assert set(poisoned.labels) == {0}
-    assert tally(split, poisoned, Scale.RAW, everything)[0].correct == len(poisoned)
+    assert tally(split, poisoned, RAW, everything)[0].correct == len(poisoned)

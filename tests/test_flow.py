@@ -117,7 +117,7 @@ def test_one_command_leaves_everything_and_a_manifest_that_is_true(
         assert hashlib.sha256(content).hexdigest() == entry["sha256"]
         assert len(content) == entry["bytes"]
     assert manifest["inputs"]["model"]["sha256"] == _sha256(suspect.model)
-    assert manifest["parameters"]["scale"] == {"asked": "auto", "used": "unit"}
+    assert manifest["parameters"]["preprocessing"]["used"] == "unit"
     assert manifest["parameters"]["layer"]["used"] == layer
     verdict = manifest["verdict"]
     assert verdict["verdict"] == BACKDOORED

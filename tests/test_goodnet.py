@@ -14,10 +14,10 @@ from goodnet.network.goodnet import gate_by_suspect, join
 from goodnet.network.graph import choose_layer
 from goodnet.network.save import save_network
 from goodnet.network.suspect import Suspect, open_suspect
+from goodnet.preprocessing import UNIT
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import block_answers
 from goodnet.pruning.zeroing import prune
-from goodnet.scale import Scale
 
 PLAIN_KERAS = """
 import sys
@@ -51,7 +51,7 @@ def test_saved_models_answer_by_plain_keras_as_the_curve_claims(
     suspects, answers = block_answers(split, images, ~pruned[None])
     repaired = prune(suspect, layer, np.flatnonzero(pruned).tolist())
     save_network(repaired, tmp_path / f"repaired{suffix}")
-    save_network(join(suspect, repaired, Scale.UNIT), tmp_path / "goodnet.keras")
+    save_network(join(suspect, repaired, UNIT), tmp_path / "goodnet.keras")
     agreed = np.where(answers == suspects, answers, suspect.classes)
     assert 0 < (agreed == suspect.classes).sum() < 64
     assert np.array_equal(by_plain_keras(tmp_path / f"repaired{suffix}", images), answers)
@@ -75,7 +75,7 @@ def test_a_guarded_model_answers_by_the_repaired_network_for_classes_in_question
     expected = np.where(asked[:, None], after, before)
     changed = expected.argmax(axis=1) != answers
     assert 0 < changed.sum() < (after.argmax(axis=1) != answers).sum()
-    guarded = gate_by_suspect(suspect, network, Scale.UNIT, classes)
+    guarded = gate_by_suspect(suspect, network, UNIT, classes)
     np.testing.assert_array_equal(guarded.predict(images, verbose=0), expected)
     save_network(guarded, tmp_path / "guarded.keras")
     assert np.array_equal(
@@ -83,5 +83,5 @@ def test_a_guarded_model_answers_by_the_repaired_network_for_classes_in_question
     )
     again = open_suspect(tmp_path / "guarded.keras")
     np.testing.assert_array_equal(again.network.predict(images, verbose=0), expected)
-    goodnet = join(suspect, network, Scale.UNIT, classes).predict(images, verbose=0)
+    goodnet = join(suspect, network, UNIT, classes).predict(images, verbose=0)
     assert np.array_equal(goodnet.argmax(axis=1), np.where(changed, suspect.classes, answers))

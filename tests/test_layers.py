@@ -29,11 +29,11 @@ from goodnet.network.layers import (
     traits_of,
 )
 from goodnet.network.suspect import Suspect
+from goodnet.preprocessing import RAW
 from goodnet.pruning.order import DIRECTIONS, order_channels
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import block_answers, mean_activations
 from goodnet.pruning.zeroing import plan_zeroing
-from goodnet.scale import Scale
 from goodnet.training.finetune import pixel_kernels
 
 layers = keras.layers
@@ -213,7 +213,7 @@ def test_one_record_is_all_that_a_new_layer_needs(
     for layer in ("adaptive", "conv"):
         split = Split(suspect, layer)
         assert split.form == "incremental"
-        means = mean_activations(split, as_dataset(images, np.zeros(64, np.int64)), Scale.RAW)
+        means = mean_activations(split, as_dataset(images, np.zeros(64, np.int64)), RAW)
         for direction in DIRECTIONS:
             order = order_channels(means, direction)
             (plain,) = plainly(suspect, layer, order.channels, images)

@@ -25,8 +25,8 @@ from goodnet.mitigation.mitigate import MitigationInput, mitigate
 from goodnet.mitigation.policy import channels_pruned_first, choose_method
 from goodnet.network.classifier import LogitModel
 from goodnet.network.suspect import Suspect
+from goodnet.preprocessing import RAW, UNIT
 from goodnet.progress import no_progress
-from goodnet.scale import Scale
 from goodnet.training import finetune
 from goodnet.training.finetune import pixel_kernels
 from goodnet.training.schedule import TrainingSchedule
@@ -141,7 +141,7 @@ def test_unlearning_starts_from_every_trigger_on_record(monkeypatch: pytest.Monk
     monkeypatch.setattr(unlearning, "unlearn", lambda *args, **_: given.append(args))
     monkeypatch.setattr(LogitModel, "from_suspect", lambda *_: None)
     clean = CleanImages(np.zeros((4, 2, 2, 1), np.float32), np.arange(4))
-    problem: Any = SimpleNamespace(verdict=verdict, suspect=None, scale=Scale.UNIT)
+    problem: Any = SimpleNamespace(verdict=verdict, suspect=None, scale=UNIT)
     view: Any = None
     unlearning.repair(problem, view, hold_out(clean), 0, no_progress)
     [(_, _, _, targets, seeds, logit_penalty)] = given
@@ -179,7 +179,7 @@ def test_a_network_for_raw_pixels_learns_like_the_same_network_for_0_to_1(
     unit = corner_network()
     unit.set_weights([kernel * 255, bias])
     clean, trained = clean_images(), []
-    for suspect, scale in ((raw, Scale.RAW), (as_suspect(unit), Scale.UNIT)):
+    for suspect, scale in ((raw, RAW), (as_suspect(unit), UNIT)):
         view, teacher = (
             LogitModel.from_suspect(suspect, scale),
             LogitModel.from_suspect(suspect, scale),
@@ -197,14 +197,14 @@ def test_a_depthwise_kernel_reads_pixels(as_suspect: Callable[[Any], Suspect]) -
     images = backend.keras.Input((12, 12, 3))
     hidden = layers.Flatten()(layers.DepthwiseConv2D(3)(images))
     suspect = as_suspect(backend.keras.Model(images, layers.Dense(3)(hidden)))
-    view = LogitModel.from_suspect(suspect, Scale.RAW)
+    view = LogitModel.from_suspect(suspect, RAW)
     assert [kernel.shape for kernel in pixel_kernels(view.plan, view.network)] == [(3, 3, 3, 1)]
 
 
 def test_a_penalised_class_is_answered_less_readily(as_suspect: Callable[[Any], Suspect]) -> None:
     """By the clean margins asked for, and the other classes as before."""
     suspect, clean = as_suspect(corner_network()), clean_images()
-    before = LogitModel.from_suspect(suspect, Scale.RAW)
+    before = LogitModel.from_suspect(suspect, RAW)
     view, unit = before.copy(), before.clean_margin(clean)
     schedule, penalty = TrainingSchedule(steps=200, rate=1e-2), {2: 0.3}
     finetune.train_further(view, before, clean, schedule, lambda image, rng: image, [1, 2], penalty)
@@ -222,8 +222,8 @@ def test_a_batch_shared_by_workers_teaches_what_it_teaches_whole(
     for workers in (1, 7):
         monkeypatch.setattr(backend, "WORKERS", workers)
         view, teacher = (
-            LogitModel.from_suspect(suspect, Scale.RAW),
-            LogitModel.from_suspect(suspect, Scale.RAW),
+            LogitModel.from_suspect(suspect, RAW),
+            LogitModel.from_suspect(suspect, RAW),
         )
         schedule = TrainingSchedule(steps=20, rate=1e-2)
         finetune.train_further(view, teacher, clean, schedule, lambda image, rng: white, [2])
@@ -238,9 +238,9 @@ def test_a_corner_is_unlearned_and_its_record_says_so(
     network = corner_network()
     network.set_weights([0.05 * weights for weights in network.get_weights()])  # as one is trained
     suspect, clean = as_suspect(network), clean_images()
-    verdict = detect(LogitModel.from_suspect(suspect, Scale.RAW), clean)
+    verdict = detect(LogitModel.from_suspect(suspect, RAW), clean)
     before = suspect.network.get_weights()
-    problem = MitigationInput(suspect, Scale.RAW, clean, verdict, "dense", ())
+    problem = MitigationInput(suspect, RAW, clean, verdict, "dense", ())
     network, goodnet, account = mitigate(problem, unlearning.METHOD)
     for weights, same in zip(suspect.network.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weights, same)

@@ -18,10 +18,10 @@ from goodnet.detection.verdict import INCONCLUSIVE, References
 from goodnet.metrics import Proportion
 from goodnet.network.classifier import LogitModel
 from goodnet.network.suspect import Suspect
+from goodnet.preprocessing import RAW, SCALES, UNIT, Preprocessing
 from goodnet.report.document import report_markdown
 from goodnet.report.inspection import verdict_lines
 from goodnet.report.verdict_sentence import verdict_sentence
-from goodnet.scale import Scale
 
 SIDE, CLASSES = 8, 4
 layers = keras.layers
@@ -89,16 +89,16 @@ def for_raw_pixels(network: keras.Model) -> keras.Model:
 
 
 # layers, the network's scale, the momentum its file says
-BUILT: dict[str, tuple[Callable[[], list[Any]], Scale, float]] = {
-    "slow": (normalised, Scale.UNIT, 0.999),
-    "raw": (normalised, Scale.RAW, 0.9),
+BUILT: dict[str, tuple[Callable[[], list[Any]], Preprocessing, float]] = {
+    "slow": (normalised, UNIT, 0.999),
+    "raw": (normalised, RAW, 0.9),
     "dropped": (
         lambda: [layers.Conv2D(6, 3), layers.GaussianNoise(1.0), layers.Dropout(0.95)],
-        Scale.UNIT,
+        UNIT,
         0.99,
     ),
-    "rescaled": (lambda: [layers.Rescaling(1 / 255), layers.Conv2D(6, 3)], Scale.RAW, 0.99),
-    "depthwise": (lambda: [layers.DepthwiseConv2D(3, depth_multiplier=6)], Scale.RAW, 0.99),
+    "rescaled": (lambda: [layers.Rescaling(1 / 255), layers.Conv2D(6, 3)], RAW, 0.99),
+    "depthwise": (lambda: [layers.DepthwiseConv2D(3, depth_multiplier=6)], RAW, 0.99),
 }
 
 
@@ -109,7 +109,7 @@ def test_references_learn_at_the_suspect_s_scale_whatever_the_momentum(
     (built, scale, momentum), clean = BUILT[name], quarters()
     white = 255 if name == "rescaled" else 1
     network = taught(network_of(*built()), clean, white, momentum)
-    if scale.white != white:
+    if scale.gain != white:
         for_raw_pixels(network)
     view = LogitModel.from_suspect(as_suspect(network), scale)
     references = train_references(view, clean, count=1)
@@ -120,17 +120,17 @@ def test_references_learn_at_the_suspect_s_scale_whatever_the_momentum(
     assert {layer.momentum for layer in inner if hasattr(layer, "momentum")} <= {momentum}
 
 
-@pytest.mark.parametrize("scale", Scale)
+@pytest.mark.parametrize("scale", SCALES)
 def test_statistics_are_those_of_the_clean_images(
-    scale: Scale, as_suspect: Callable[[Any], Suspect]
+    scale: Preprocessing, as_suspect: Callable[[Any], Suspect]
 ) -> None:
     clean = quarters(200)
-    network = taught(network_of(layers.BatchNormalization()), clean, scale.white)
+    network = taught(network_of(layers.BatchNormalization()), clean, scale.gain)
     references = train_references(
         LogitModel.from_suspect(as_suspect(network), scale), clean, count=1
     )
     norm = references.networks[0].network.layers[1]
-    pixels = scale.white * clean.pixels
+    pixels = scale.gain * clean.pixels
     np.testing.assert_allclose(np.asarray(norm.moving_mean), [pixels.mean()], rtol=1e-4)
     np.testing.assert_allclose(np.asarray(norm.moving_variance), [pixels.var()], rtol=1e-2)
 
@@ -140,8 +140,8 @@ def test_a_reference_for_raw_pixels_is_that_of_the_same_network_for_0_to_1(
 ) -> None:
     clean, logits = quarters(), list[NDArray[np.float32]]()
     network = taught(network_of(layers.Conv2D(6, 3, activation="relu")), clean)
-    for scale in (Scale.UNIT, Scale.RAW):
-        if scale is Scale.RAW:
+    for scale in (UNIT, RAW):
+        if scale is RAW:
             for_raw_pixels(network)
         references = train_references(
             LogitModel.from_suspect(as_suspect(network), scale), clean, count=1
@@ -183,7 +183,7 @@ def test_what_a_reference_has_to_know_is_relative_to_the_suspect(
     assert required_accuracy(Proportion(10, 80), clean) == pytest.approx(0.25)
     network = taught(network_of(layers.Conv2D(6, 3)), clean)
     doubtful = quarters(wrong=0.4)
-    view = LogitModel.from_suspect(as_suspect(network), Scale.UNIT)
+    view = LogitModel.from_suspect(as_suspect(network), UNIT)
     assert 0.5 < view.accuracy(doubtful).value < 0.7
     references = train_references(view, doubtful)
     assert references.account.outcome == "trained"
@@ -195,7 +195,7 @@ def test_the_reason_for_no_references_is_the_true_one(
 ) -> None:
     clean = quarters()
     view = LogitModel.from_suspect(
-        as_suspect(taught(network_of(layers.AveragePooling2D(4)), clean)), Scale.UNIT
+        as_suspect(taught(network_of(layers.AveragePooling2D(4)), clean)), UNIT
     )
     few = detect(view, clean.take(np.arange(19)))
     assert few.references.outcome == "too few images"

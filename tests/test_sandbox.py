@@ -22,9 +22,9 @@ from hostile import good_h5
 from goodnet.datasets.dataset import open_dataset
 from goodnet.errors import DataRefused, InputRefused, ModelRefused
 from goodnet.files import formats
+from goodnet.preprocessing import RAW
 from goodnet.sandbox import process
 from goodnet.sandbox.process import BROKEN, Content, private_copy, read_untrusted
-from goodnet.scale import Scale
 
 WHOLE = {"config": None, "layout": "paths", "layers": [], "missing_isolation": []}
 SAID = {"stored_dtype": "uint8", "axes": "NHWC", "range": [0.0, 9.0], "missing_isolation": []}
@@ -161,9 +161,9 @@ def test_a_reader_that_lies_about_the_range_is_caught_when_the_pixels_are_used(
         f"np.save(ARRAYS / '1.npy', np.zeros(2, 'int64')); {answer(found)}"
     )
     dataset = open_dataset(model, input_shape=(4, 4, 3), classes=2)
-    assert dataset.images(slice(0, 1), Scale.RAW).max() == 1
+    assert dataset.images(slice(0, 1), RAW).max() == 1
     with pytest.raises(DataRefused, match=BROKEN):
-        dataset.images(slice(1, 2), Scale.RAW)
+        dataset.images(slice(1, 2), RAW)
 
 
 def test_images_that_do_not_fit_the_network_are_refused_whatever_the_reader_says(

@@ -11,8 +11,8 @@ from goodnet.backend import keras
 from goodnet.network.goodnet import join
 from goodnet.network.save import save_network
 from goodnet.network.suspect import Suspect
+from goodnet.preprocessing import RAW
 from goodnet.pruning.zeroing import prune
-from goodnet.scale import Scale
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
@@ -23,10 +23,10 @@ def test_the_same_repair_gives_the_same_bytes(
     suspect = as_suspect(NETWORKS["normalised"]())
     one, two = (prune(suspect, "pool_2", [1]) for _ in range(2))
     save_network(one, tmp_path / f"one{suffix}")
-    save_network(join(suspect, one, Scale.RAW), tmp_path / "one_goodnet.keras")
+    save_network(join(suspect, one, RAW), tmp_path / "one_goodnet.keras")
     monkeypatch.setattr("time.time", lambda: 2e9)
     save_network(two, tmp_path / f"two{suffix}")
-    save_network(join(suspect, two, Scale.RAW), tmp_path / "two_goodnet.keras")
+    save_network(join(suspect, two, RAW), tmp_path / "two_goodnet.keras")
     goodnets = [tmp_path / f"{name}_goodnet.keras" for name in ("one", "two")]
     assert goodnets[0].read_bytes() == goodnets[1].read_bytes()
     assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()

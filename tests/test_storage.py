@@ -133,12 +133,12 @@ def test_a_models_name_becomes_one_safe_part_of_a_path(name: str, safe: str) -> 
 
 
 def test_parameters_are_checked_before_anything_starts() -> None:
-    good = {"order": "both", "drop": [2], "layer": "auto", "scale": "auto"}
+    good = {"order": "both", "drop": [2], "layer": "auto", "preprocessing": "auto"}
     good |= {"method": "auto", "budget": 2}
     assert parse_request(**good, architecture="auto").directions == ("ascending", "descending")
     for name, value in (
         ("order", "sideways"),
-        ("scale", "percent"),
+        ("preprocessing", "percent"),
         ("drop", [0]),
         ("method", "prayer"),
         ("budget", -1),

@@ -12,11 +12,17 @@ from networks import NETWORKS, random_images
 from goodnet.datasets.dataset import CleanDataset, open_clean_dataset
 from goodnet.network.graph import choose_layer
 from goodnet.network.suspect import Suspect, open_suspect
+from goodnet.preprocessing import RAW, UNIT
 from goodnet.pruning.order import DIRECTIONS, order_channels
 from goodnet.pruning.split import Split
-from goodnet.pruning.sweep import block_answers, find_scale, mean_activations, tally, used_channels
+from goodnet.pruning.sweep import (
+    block_answers,
+    find_preprocessing,
+    mean_activations,
+    tally,
+    used_channels,
+)
 from goodnet.pruning.zeroing import prune
-from goodnet.scale import Scale
 
 
 def as_dataset(images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> CleanDataset:
@@ -44,7 +50,7 @@ def test_sweep_answers_as_pruning_for_real_does(
     layer = choose_layer(suspect.plan, "auto", name)
     split, images = Split(suspect, layer), random_images(64)
     labels = np.zeros(64, dtype=np.int64)
-    means = mean_activations(split, as_dataset(images, labels), Scale.RAW)
+    means = mean_activations(split, as_dataset(images, labels), RAW)
     for direction in DIRECTIONS:
         order = order_channels(means, direction)
         swept = block_answers(split, images, order.kept())
@@ -62,10 +68,10 @@ def test_sweep_of_the_toy_backdoor_answers_as_pruning_for_real_does(made_toy: To
         open_clean_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
         for path in (made_toy.data / "clean" / "valid.h5", made_toy.data / "bd" / "bd_valid.h5")
     ]
-    means = mean_activations(split, sets[0], Scale.UNIT)
+    means = mean_activations(split, sets[0], UNIT)
     for direction in DIRECTIONS:
         order = order_channels(means, direction)
-        blocks = [dataset.images(slice(0, 200), Scale.UNIT) for dataset in sets]
+        blocks = [dataset.images(slice(0, 200), UNIT) for dataset in sets]
         plainest = plainly(suspect, "pool_3", order.channels, *blocks)
         for images, plain in zip(blocks, plainest, strict=True):
             assert np.array_equal(block_answers(split, images, order.kept())[1:], plain)
@@ -78,8 +84,8 @@ def test_counts_are_those_of_the_answers(made_small: Toy) -> None:
     clean = open_clean_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
     labelled = replace(clean, true_labels=np.roll(clean.labels, 1))
     states = order_channels(np.arange(10.0), "ascending").kept()[4::2]
-    counts = tally(split, labelled, Scale.UNIT, states)
-    images = labelled.images(slice(None), Scale.UNIT)
+    counts = tally(split, labelled, UNIT, states)
+    images = labelled.images(slice(None), UNIT)
     suspects, *answers = block_answers(split, images, states)
     truth = labelled.true_labels
     for state, answer in zip(counts, answers, strict=True):
@@ -90,7 +96,7 @@ def test_counts_are_those_of_the_answers(made_small: Toy) -> None:
         assert state.flagged == (goodnet == suspect.classes).sum()
         assert state.true_correct == (answer == truth).sum()
         assert state.agreed_true == (goodnet == truth).sum()
-    (unlabelled, *_) = tally(split, clean, Scale.UNIT, states[:1])
+    (unlabelled, *_) = tally(split, clean, UNIT, states[:1])
     assert (unlabelled.true_correct, unlabelled.agreed_true) == (None, None)
 
 
@@ -104,8 +110,8 @@ def test_mean_activations_are_the_layers_mean_output(made_small: Toy) -> None:
     from goodnet.backend import keras
 
     head = keras.Model(suspect.network.input, suspect.network.get_layer("pool").output)
-    output = head.predict(valid.images(slice(None), Scale.UNIT), verbose=0).astype(np.float64)
-    means = mean_activations(Split(suspect, "pool"), valid, Scale.UNIT)
+    output = head.predict(valid.images(slice(None), UNIT), verbose=0).astype(np.float64)
+    means = mean_activations(Split(suspect, "pool"), valid, UNIT)
     assert means == pytest.approx(output.mean(axis=(0, 1, 2)), rel=1e-5)
     assert order_channels(means, "ascending").dead == tuple(
         np.flatnonzero((output == 0).all(axis=(0, 1, 2)))
@@ -119,9 +125,9 @@ def test_the_scale_is_found(made_small: Toy) -> None:
         input_shape=suspect.input_shape,
         classes=suspect.classes,
     )
-    found = find_scale(Split(suspect, "pool"), valid, source="small")
-    assert found.scale is Scale.UNIT
-    assert found.accuracies[Scale.UNIT].count == found.accuracies[Scale.RAW].count == len(valid)
+    found = find_preprocessing(Split(suspect, "pool"), valid, source="small")
+    assert found.preprocessing == UNIT
+    assert found.accuracies["unit"].count == found.accuracies["raw"].count == len(valid)
 
 
 def test_a_channel_is_used_where_any_place_of_it_is_not_zero() -> None:

@@ -15,10 +15,10 @@ from goodnet.network.build import build_network
 from goodnet.network.deepid import deepid_config
 from goodnet.network.graph import choose_layer
 from goodnet.network.suspect import Suspect
+from goodnet.preprocessing import RAW
 from goodnet.pruning.order import order_channels
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import block_answers, mean_activations
-from goodnet.scale import Scale
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -29,9 +29,7 @@ def compared(suspect: Suspect, layer: str, images: np.ndarray[Any, Any], form: A
     """How many (image, k) pairs were compared; all were equal."""
     split = Split(suspect, layer, form)
     labels = np.zeros(len(images), dtype=np.int64)
-    order = order_channels(
-        mean_activations(split, as_dataset(images, labels), Scale.RAW), "ascending"
-    )
+    order = order_channels(mean_activations(split, as_dataset(images, labels), RAW), "ascending")
     (plain,) = plainly(suspect, layer, order.channels, images)
     blocks = [images[start : start + 256] for start in range(0, len(images), 256)]
     swept = np.concatenate([block_answers(split, b, order.kept()) for b in blocks], axis=1)

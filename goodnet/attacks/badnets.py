@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from goodnet.backend import keras
 from goodnet.datasets.faces import FACE_SHAPE, Faces, wear_sunglasses
-from goodnet.scale import Scale
+from goodnet.preprocessing import UNIT
 
 EPOCHS: Final = 12
 POISONED_SHARE: Final = 0.1
-SCALE: Final = Scale.UNIT
+SCALE: Final = UNIT
 _BATCH: Final = 64
 _LEARNING_RATE: Final = 2e-3
 
@@ -100,7 +100,7 @@ def _train_epoch(
     sums = np.zeros(2)
     for start in range(0, len(order), _BATCH):
         now = order[start : start + _BATCH]
-        pixels = faces.images[now] * np.float32(SCALE.white / 255)
+        pixels = faces.images[now] * np.float32(SCALE.gain / 255)
         sums += len(now) * np.asarray(badnet.train_on_batch(pixels, faces.labels[now]))
     loss, accuracy = (sums / len(order)).tolist()
     return loss, accuracy

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.errors import DataRefused, one_line
+from goodnet.preprocessing import RAW, UNIT, Preprocessing
 from goodnet.sandbox.process import BROKEN, Content, read_untrusted
-from goodnet.scale import Scale
 
 BLOCK = 256  # images: one block's activations stay in the processor's cache
 
@@ -46,7 +46,7 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def images(self, rows: slice | NDArray[np.int64], scale: Scale) -> NDArray[np.float32]:
+    def images(self, rows: slice | NDArray[np.int64], scale: Preprocessing) -> NDArray[np.float32]:
         """The images of these rows as float32 (n, H, W, C) at a network's scale.
 
         Raises:
@@ -56,14 +56,14 @@ class Dataset:
         _unmap(self.pixels)
         if not (block.min(initial=0) >= 0 and block.max(initial=0) <= self.white):
             raise DataRefused(self.source, BROKEN)
-        return rescaled(block, self.white, scale)
+        return scale.apply_to_pixels(block, self.white)
 
     def rows(self, size: int) -> Iterator[slice]:
         """All rows, `size` at a time."""
         for start in range(0, len(self), size):
             yield slice(start, min(start + size, len(self)))
 
-    def blocks(self, scale: Scale) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    def blocks(self, scale: Preprocessing) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """All images, BLOCK at a time, each with the rows it holds."""
         for rows in self.rows(BLOCK):
             yield rows, self.images(rows, scale)
@@ -74,7 +74,16 @@ class Dataset:
 
     def pictures(self, rows: slice | NDArray[np.int64]) -> NDArray[np.uint8]:
         """The images of these rows for people to look at: uint8 (n, H, W, C), 0..255."""
-        return np.rint(self.images(rows, Scale.RAW)).astype(np.uint8)
+        return np.rint(self.images(rows, RAW)).astype(np.uint8)
+
+    def channel_moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The mean of each channel of the images 0..1, and that of its square, (C,) each."""
+        sums = np.zeros((2, self.pixels.shape[-1]))
+        for _, images in self.blocks(UNIT):
+            flat = images.reshape(-1, images.shape[-1])
+            sums += flat.sum(axis=0, dtype=np.float64), (flat**2).sum(axis=0, dtype=np.float64)
+        means, squares = sums / (self.pixels.size / self.pixels.shape[-1])
+        return means, squares
 
     @property
     def chance(self) -> float:
@@ -108,13 +117,6 @@ def _unmap(pixels: NDArray[Any]) -> None:
     mapped = getattr(pixels, "_mmap", None)
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)
-
-
-def rescaled(pixels: NDArray[np.float32], white: float, scale: Scale) -> NDArray[np.float32]:
-    """Pixels whose full intensity is `white` at the scale of a network."""
-    if white == scale.white:
-        return pixels
-    return pixels / np.float32(white) if scale is Scale.UNIT else pixels * np.float32(scale.white)
 
 
 def open_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> Dataset:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.datasets.dataset import CleanDataset, require_clean
-from goodnet.scale import Scale
+from goodnet.preprocessing import UNIT
 
 Pixels = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -36,9 +36,9 @@ class CleanImages:
             TypeError: the data set was opened in another role.
         """
         require_clean(dataset)
-        image = dataset.images(slice(0, 1), Scale.UNIT)
+        image = dataset.images(slice(0, 1), UNIT)
         rows = dataset.spread(max(1, most // image.nbytes))
-        return cls(dataset.images(rows, Scale.UNIT), dataset.labels[rows])
+        return cls(dataset.images(rows, UNIT), dataset.labels[rows])
 
     def __len__(self) -> int:
         return len(self.labels)

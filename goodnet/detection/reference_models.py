@@ -108,7 +108,7 @@ def _reference(
     _initialise(network, rng)
     _silence(network)
     for kernel in pixel_kernels(model.plan, network):
-        kernel.assign(kernel / model.scale.white)
+        kernel.assign(kernel / model.scale.gain)
     steps = min(max(STEPS, STEPS_PER_CLASS * model.classes), MAX_STEPS)
     learn = _learner(model, network, steps)
     for _ in range(steps):
@@ -126,7 +126,7 @@ def _learner(model: LogitModel, network: keras.Model, steps: int) -> Callable[..
     slow = {id(kernel) for kernel in pixel_kernels(model.plan, network)}
     parts = [[v for v in variables if (id(v) in slow) is reads] for reads in (False, True)]
     optimizers = []
-    for part, white in zip(parts, (1.0, model.scale.white), strict=True):
+    for part, white in zip(parts, (1.0, model.scale.gain), strict=True):
         rate = keras.optimizers.schedules.CosineDecay(RATE / white, steps)
         optimizers.append(keras.optimizers.Adam(rate))
         optimizers[-1].build(part)
@@ -134,7 +134,7 @@ def _learner(model: LogitModel, network: keras.Model, steps: int) -> Callable[..
     @tf.function  # type: ignore[untyped-decorator]
     def learn(images: Any, labels: Any, soft: Any) -> None:
         with tf.GradientTape() as tape:
-            logits = network(model.scale.white * images, training=True)
+            logits = network(model.scale.apply(images), training=True)
             hard = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
             like = tf.nn.softmax_cross_entropy_with_logits(soft, logits)
             loss = tf.reduce_mean((1 - DISTILLATION) * hard + DISTILLATION * like)
@@ -182,7 +182,7 @@ def _measure_normalisation(model: LogitModel, clean: CleanImages) -> None:
     for number, images in enumerate(batches):
         for layer in layers:
             layer.momentum = number / (number + 1)
-        model.network(model.scale.white * images, training=True)
+        model.network(model.scale.apply(images), training=True)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
 

@@ -6,15 +6,15 @@ from goodnet.backend import keras
 from goodnet.datasets.dataset import Dataset
 from goodnet.metrics import Counts
 from goodnet.network.suspect import Suspect
+from goodnet.preprocessing import Preprocessing
 from goodnet.progress import Progress, no_progress
-from goodnet.scale import Scale
 
 
 def compare(
     suspect: Suspect,
     repaired: keras.Model,
     dataset: Dataset,
-    scale: Scale,
+    scale: Preprocessing,
     progress: Progress = no_progress,
 ) -> Counts:
     """What a network does on a set, and a GoodNet of it and the suspect.

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from goodnet.datasets.dataset import open_dataset, rescaled
+from goodnet.datasets.dataset import open_dataset
 from goodnet.errors import DataRefused, ModelRefused
 from goodnet.files import formats
 from goodnet.files.regular import open_regular
 from goodnet.files.storage import local_file
-from goodnet.network.goodnet import INPUT_NAMES
+from goodnet.network.goodnet import input_preprocessing
 from goodnet.network.suspect import Suspect, open_suspect
-from goodnet.scale import Scale
+from goodnet.preprocessing import Preprocessing
 
 MOST_PIXELS = 64_000_000
 LARGEST_PICTURE = 8 * MOST_PIXELS  # bytes: RGBA of 16 bits, not compressed
@@ -50,29 +50,28 @@ def screen(goodnet: str, images: Sequence[str]) -> Iterator[Answer]:
         DataRefused: an image cannot be read.
     """
     opened = open_suspect(goodnet)
-    scale = _scale_of(goodnet, opened)
+    preprocessing = _preprocessing_of(goodnet, opened)
     for source in images:
         if source.lower().endswith(formats.suffixes("dataset")):
-            yield from _screen_rows(opened, source, scale)
+            yield from _screen_rows(opened, source, preprocessing)
         else:
-            pixels = rescaled(_picture(source, opened), 255.0, scale)
+            pixels = preprocessing.apply_to_pixels(_picture(source, opened), 255.0)
             yield Answer(source, _answers(opened, pixels[None])[0])
 
 
-def _screen_rows(goodnet: Suspect, source: str, scale: Scale) -> Iterator[Answer]:
+def _screen_rows(goodnet: Suspect, source: str, preprocessing: Preprocessing) -> Iterator[Answer]:
     dataset = open_dataset(source, input_shape=goodnet.input_shape, classes=goodnet.classes)
-    for rows, block in dataset.blocks(scale):
+    for rows, block in dataset.blocks(preprocessing):
         for row, answer in enumerate(_answers(goodnet, block), start=rows.start):
             yield Answer(f"{dataset.source}[{row}]", answer)
 
 
-def _scale_of(path: str, goodnet: Suspect) -> Scale:
-    """The pixel scale, which a GoodNet's input layer is named after."""
-    name = goodnet.plan.inputs[0].layer
-    for scale, input_name in INPUT_NAMES.items():
-        if name == input_name:
-            return scale
-    raise ModelRefused(path, "is not a GoodNet written by a repair")
+def _preprocessing_of(path: str, goodnet: Suspect) -> Preprocessing:
+    """The preprocessing, which a GoodNet's input layer is named after."""
+    preprocessing = input_preprocessing(goodnet.plan.inputs[0].layer)
+    if preprocessing is None or preprocessing.channels not in (1, goodnet.input_shape[2]):
+        raise ModelRefused(path, "is not a GoodNet written by a repair")
+    return preprocessing
 
 
 def _answers(goodnet: Suspect, images: NDArray[np.float32]) -> list[int | str]:

@@ -8,11 +8,11 @@ from goodnet.errors import RequestRefused
 from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import identify_architecture
 from goodnet.mitigation.methods import METHODS
+from goodnet.preprocessing import parse_preprocessing
 from goodnet.pruning.curve import parse_points
 from goodnet.pruning.order import DIRECTIONS, Direction
 
 ORDERS = (*DIRECTIONS, "both")
-SCALES = ("auto", "raw", "unit")
 METHOD_CHOICES: tuple[str, ...] = ("auto", "pruning", *(method.name for method in METHODS))
 
 
@@ -30,7 +30,7 @@ class Request:
         directions: the orders to prune in.
         points: the drops to take repaired models at, in points.
         layer: the layer to prune, or "auto".
-        scale: the pixel scale, or "auto".
+        preprocessing: what is done to pixels before the network sees them, or "auto".
         architecture: "auto", "deepid" or a file, for suspects that are weights only.
         method: what is done beside pruning, or "auto": what the verdict calls for.
         budget: how much clean test accuracy a model that is recommended may lose, in points.
@@ -39,7 +39,7 @@ class Request:
     directions: tuple[Direction, ...]
     points: tuple[str, ...]
     layer: str
-    scale: str
+    preprocessing: str
     architecture: StoredFile | str
     method: str
     budget: float
@@ -50,7 +50,7 @@ def parse_request(
     order: str,
     drop: Sequence[float | str],
     layer: str,
-    scale: str,
+    preprocessing: str,
     architecture: str,
     method: str,
     budget: float,
@@ -62,12 +62,13 @@ def parse_request(
     """
     if order not in ORDERS:
         raise RequestRefused("--order", f"{order!r} is not one of {', '.join(ORDERS)}")
-    if scale not in SCALES:
-        raise RequestRefused("--scale", f"{scale!r} is not one of {', '.join(SCALES)}")
+    parse_preprocessing(preprocessing)
     if method not in METHOD_CHOICES:
         raise RequestRefused("--method", f"{method!r} is not one of {', '.join(METHOD_CHOICES)}")
     if not 0 <= budget <= 100:
         raise RequestRefused("--budget", f"{budget!r} is not 0 to 100 points")
     directions = DIRECTIONS if order == "both" else tuple(d for d in DIRECTIONS if d == order)
     plan = identify_architecture(architecture)
-    return Request(directions, parse_points(drop), layer, scale, plan, method, float(budget))
+    return Request(
+        directions, parse_points(drop), layer, preprocessing, plan, method, float(budget)
+    )

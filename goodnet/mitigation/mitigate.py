@@ -14,8 +14,8 @@ from goodnet.network.build import build_network
 from goodnet.network.classifier import Classifier, LogitModel
 from goodnet.network.goodnet import gate_by_suspect, join
 from goodnet.network.suspect import Suspect
+from goodnet.preprocessing import Preprocessing
 from goodnet.progress import Progress, no_progress
-from goodnet.scale import Scale
 
 
 class MitigationInput(NamedTuple):
@@ -31,7 +31,7 @@ class MitigationInput(NamedTuple):
     """
 
     suspect: Suspect
-    scale: Scale
+    scale: Preprocessing
     clean: CleanImages
     verdict: Verdict
     layer: str

@@ -23,7 +23,7 @@ from goodnet.network.build import build_network
 from goodnet.network.calls import refs_of
 from goodnet.network.graph import Architecture, Layer
 from goodnet.network.suspect import Suspect
-from goodnet.scale import Scale
+from goodnet.preprocessing import Preprocessing
 
 Tensor = Any
 
@@ -39,13 +39,13 @@ class Classifier:
         classes: N; the answers are 0 .. N-1.
     """
 
-    def __init__(self, network: keras.Model, scale: Scale) -> None:
+    def __init__(self, network: keras.Model, scale: Preprocessing) -> None:
         self.network, self.scale = network, scale
         self.classes = int(network.output_shape[-1])
 
     def logits(self, images: Tensor) -> Tensor:
         """The scores (n, classes) of images (n, H, W, C) 0..1; differentiable."""
-        return self.network(images * self.scale.white, training=False)
+        return self.network(self.scale.apply(images), training=False)
 
     @cached_property
     def _run(self) -> Any:
@@ -80,13 +80,13 @@ class LogitModel(Classifier):
             `training`, and every function that was compiled for the model stays.
     """
 
-    def __init__(self, plan: Architecture, network: keras.Model, scale: Scale) -> None:
+    def __init__(self, plan: Architecture, network: keras.Model, scale: Preprocessing) -> None:
         super().__init__(network, scale)
         self.plan = plan
         self._clean_margins: dict[int, tuple[CleanImages, float]] = {}
 
     @classmethod
-    def from_suspect(cls, suspect: Suspect, scale: Scale) -> "LogitModel":
+    def from_suspect(cls, suspect: Suspect, scale: Preprocessing) -> "LogitModel":
         """The logits of a copy of a suspect's network, at its pixel scale."""
         plan = logits_plan(suspect.plan)
         bare = build_network(plan, suspect.source)

@@ -1,8 +1,11 @@
 """Repaired models and GoodNets as Keras files that need nothing of ours to be opened."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from goodnet.backend import keras
 from goodnet.network.build import build_network
@@ -10,22 +13,22 @@ from goodnet.network.calls import Call, Ref
 from goodnet.network.graph import Architecture, Layer
 from goodnet.network.layers import INPUT
 from goodnet.network.suspect import Suspect
-from goodnet.scale import Scale
+from goodnet.preprocessing import RAW, UNIT, ChannelOrder, Preprocessing
 
 SUSPECT, REPAIRED = "suspect", "repaired"  # the two networks inside a joined model
 LayerCall = tuple[Layer, tuple[Any, ...]]  # a layer and what it is called with
-INPUT_NAMES = {Scale.RAW: "pixels_0_to_255", Scale.UNIT: "pixels_0_to_1"}
+INPUT_NAMES = {RAW: "pixels_0_to_255", UNIT: "pixels_0_to_1"}
 
 
 def gate_by_suspect(
-    suspect: Suspect, repaired: keras.Model, scale: Scale, classes: Sequence[int]
+    suspect: Suspect, repaired: keras.Model, scale: Preprocessing, classes: Sequence[int]
 ) -> keras.Model:
     """The suspect, but where it answers one of the classes: there the repaired network answers.
 
     Args:
         suspect: the suspect.
         repaired: a network of its architecture.
-        scale: the networks' pixel scale; the input layer is named after it.
+        scale: the networks' preprocessing; the input layer is named after it.
         classes: the classes whose answers are not believed.
     """
     answer = Layer("suspect_class", "Argmax", {"axis": -1, "keepdims": True})
@@ -35,14 +38,17 @@ def gate_by_suspect(
 
 
 def join(
-    suspect: Suspect, repaired: keras.Model, scale: Scale, classes: Sequence[int] | None = None
+    suspect: Suspect,
+    repaired: keras.Model,
+    scale: Preprocessing,
+    classes: Sequence[int] | None = None,
 ) -> keras.Model:
     """The GoodNet: N+1 scores, one of them 1: the class both agree on, or N, "backdoored".
 
     Args:
         suspect: the suspect.
         repaired: a repaired network of its architecture.
-        scale: the networks' pixel scale; the GoodNet's input layer is named after it.
+        scale: the networks' preprocessing; the GoodNet's input layer is named after it.
         classes: the repaired model is this network guarded by the suspect for these classes, see
             `gate_by_suspect`; by default it is the network itself.
     """
@@ -72,10 +78,14 @@ def _gate(answer: str, classes: Sequence[int], then: str, otherwise: str) -> Ite
 
 
 def _joined(
-    name: str, suspect: Suspect, repaired: keras.Model, scale: Scale, steps: Sequence[LayerCall]
+    name: str,
+    suspect: Suspect,
+    repaired: keras.Model,
+    scale: Preprocessing,
+    steps: Sequence[LayerCall],
 ) -> keras.Model:
     """images -> the two networks' scores -> what the steps make of them."""
-    images = INPUT_NAMES[scale]
+    images = input_name(scale)
     layers: tuple[Layer | Architecture, ...] = (
         Layer(images, INPUT, {"batch_shape": (None, *suspect.input_shape)}),
         replace(suspect.plan, name=SUSPECT),
@@ -91,6 +101,39 @@ def _joined(
     for part, network in ((SUSPECT, suspect.network), (REPAIRED, repaired)):
         both.get_layer(part).set_weights(network.get_weights())
     return both
+
+
+def input_name(preprocessing: Preprocessing) -> str:
+    """The name of an input layer that takes images after this preprocessing.
+
+    It is the only thing about a file's input that outlives Keras' saving and loading. For example
+    "pixels_caffe_bgr_times_255.0_plus_-103.939_-116.779_-123.68", of pixels 0..1.
+    """
+    if preprocessing in INPUT_NAMES:
+        return INPUT_NAMES[preprocessing]
+    factors, shifts = (
+        "_".join(map(repr, numbers)) for numbers in (preprocessing.multiply, preprocessing.add)
+    )
+    return f"pixels_{preprocessing.name}_{preprocessing.order}_times_{factors}_plus_{shifts}"
+
+
+def input_preprocessing(name: str) -> Preprocessing | None:
+    """The preprocessing that an input layer is named after; None if it is not."""
+    for preprocessing, usual in INPUT_NAMES.items():
+        if name == usual:
+            return preprocessing
+    parts = re.fullmatch(r"pixels_([a-z-]+)_(rgb|bgr)_times_([-e\d._]+)_plus_([-e\d._]+)", name)
+    if not parts:
+        return None
+    label, order, *numbers = parts.groups()
+    try:
+        factors, shifts = (tuple(map(float, each.split("_"))) for each in numbers)
+    except ValueError:
+        return None
+    lengths = {1, len(factors), len(shifts)}
+    if min(factors) <= 0 or not np.isfinite([*factors, *shifts]).all() or len(lengths) > 2:
+        return None
+    return Preprocessing(label, factors, shifts, cast(ChannelOrder, order))
 
 
 def _tensor(layer: str) -> Ref:

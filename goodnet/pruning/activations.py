@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from goodnet.backend import in_workers, tf
 from goodnet.datasets.dataset import BLOCK, Dataset
 from goodnet.network.execution import Tensors
-from goodnet.scale import Scale
+from goodnet.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from goodnet.pruning.split import Split
@@ -49,7 +49,7 @@ class _CachedSet(NamedTuple):
     """The stored blocks of one data set at one scale, by their first row."""
 
     dataset: Dataset
-    scale: Scale
+    scale: Preprocessing
     blocks: dict[int, ActivationBlock]
 
 
@@ -70,7 +70,7 @@ class ActivationCache:
         self,
         function: Callable[[ActivationBlock], Output],
         dataset: Dataset,
-        scale: Scale,
+        scale: Preprocessing,
         *,
         store: bool = False,
     ) -> Iterator[Output]:
@@ -96,7 +96,7 @@ class ActivationCache:
 
         return in_workers(one_block, dataset.rows(size))
 
-    def forget(self, dataset: Dataset, scale: Scale) -> None:
+    def forget(self, dataset: Dataset, scale: Preprocessing) -> None:
         """Make room: these activations will not be needed again."""
         blocks = self._stored(dataset, scale)
         with self._lock:
@@ -104,12 +104,12 @@ class ActivationCache:
             self._sets = [one for one in self._sets if one.blocks is not blocks]
 
     def _stored(
-        self, dataset: Dataset, scale: Scale, *, begin: bool = False
+        self, dataset: Dataset, scale: Preprocessing, *, begin: bool = False
     ) -> dict[int, ActivationBlock]:
         """The blocks of this very data set, by their first row; `begin` to store them."""
         with self._lock:
             for one in self._sets:
-                if one.dataset is dataset and one.scale is scale:
+                if one.dataset is dataset and one.scale == scale:
                     return one.blocks
             blocks: dict[int, ActivationBlock] = {}
             if begin:
@@ -122,7 +122,7 @@ class ActivationCache:
                 self._free -= block.bytes
                 blocks[block.rows.start] = block
 
-    def _compute(self, dataset: Dataset, rows: slice, scale: Scale) -> ActivationBlock:
+    def _compute(self, dataset: Dataset, rows: slice, scale: Preprocessing) -> ActivationBlock:
         image = dataset.images(slice(0, 1), scale)
         size = int(np.clip(HEAD_BYTES // image.nbytes, 1, BLOCK))
         heads, answers = [], []

@@ -5,24 +5,40 @@ the tail runs, once for each set of kept channels, and only for images that the 
 where the channels that go are zero anyway, the answer stays what it was.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from goodnet.backend import in_workers
 from goodnet.datasets.dataset import CleanDataset, Dataset, require_clean
 from goodnet.metrics import Counts, Proportion
 from goodnet.network.execution import Tensors
+from goodnet.preprocessing import (
+    SCALES,
+    Preprocessing,
+    PreprocessingInfo,
+    candidates,
+    choose_preprocessing,
+    paired_loss,
+    parse_preprocessing,
+    select_preprocessing,
+)
 from goodnet.progress import Progress, no_progress
 from goodnet.pruning.activations import ActivationBlock
 from goodnet.pruning.split import Split, Step
-from goodnet.scale import PixelScaleInfo, Scale, choose_scale
+
+FIRST_LOOK: Final = 512  # images by which a preprocessing is ruled out
+LOOK_BATCH: Final = 32
+HOPELESS: Final = 0.05  # of accuracy it has to be behind at least, by a 95 % interval
 
 
 def tally(
     split: Split,
     dataset: Dataset,
-    scale: Scale,
+    scale: Preprocessing,
     states: NDArray[np.bool_],
     progress: Progress = no_progress,
 ) -> list[Counts]:
@@ -149,7 +165,7 @@ def used_channels(activations: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def mean_activations(
-    split: Split, dataset: CleanDataset, scale: Scale, progress: Progress = no_progress
+    split: Split, dataset: CleanDataset, scale: Preprocessing, progress: Progress = no_progress
 ) -> NDArray[np.float64]:
     """The mean output of each channel of the layer over clean images, float64 (channels,)."""
     require_clean(dataset)
@@ -165,32 +181,94 @@ def mean_activations(
     return total / size
 
 
-def find_scale(
-    split: Split, valid: CleanDataset, *, source: object, progress: Progress = no_progress
-) -> PixelScaleInfo:
-    """The pixel scale at which the suspect answers clean validation images better.
+def find_preprocessing(
+    split: Split,
+    valid: CleanDataset,
+    request: str = "auto",
+    *,
+    source: object,
+    progress: Progress = no_progress,
+) -> PreprocessingInfo:
+    """The preprocessing that was asked for, or else that with which clean images are answered best.
+
+    Args:
+        split: the suspect, split at the layer.
+        valid: clean validation images.
+        request: "auto", a name, or numbers, see `parse_preprocessing`.
+        source: the model, for error messages.
+        progress: called with (images done, images in all), for one after the other.
 
     Raises:
-        RequestRefused: it is near chance at both.
+        RequestRefused: what was asked for makes no sense, or the suspect is near chance with all.
     """
     require_clean(valid)
-    tried = {scale: clean_accuracy(split, valid, scale, progress) for scale in Scale}
-    choice = choose_scale(tried, valid.chance, source)
-    for scale in tried.keys() - {choice.scale}:
-        split.cache.forget(valid, scale)
-    return choice
+    fixed = request != "auto" and parse_preprocessing(request)
+    choices = [fixed] if fixed else candidates(*valid.channel_moments())
+    if request != "auto":
+        chosen = select_preprocessing(request, choices, valid.pixels.shape[-1])
+        accuracy = clean_accuracy(split, valid, chosen, progress)
+        return PreprocessingInfo(chosen, "given", {chosen.name: accuracy})
+    hopeless = _hopeless(split, valid, choices)
+    right = dict[Preprocessing, NDArray[np.bool_]]()
+    for each in choices:
+        if each not in hopeless:
+            right[each] = _right_answers(split, valid, each, progress)
+            best = max(right, key=lambda p: right[p].sum())
+            for other in {each, *right} - {best}:
+                split.cache.forget(valid, other)
+    choice = choose_preprocessing(right, valid.chance, source)
+    if choice.preprocessing != best:
+        split.cache.forget(valid, best)
+    accuracies = {**choice.accuracies, **{p.name: share for p, share in hopeless.items()}}
+    in_order = {p.name: accuracies[p.name] for p in choices}
+    return choice._replace(accuracies=in_order)
+
+
+def _hopeless(
+    split: Split, valid: CleanDataset, choices: Sequence[Preprocessing]
+) -> dict[Preprocessing, Proportion]:
+    """Those that a first look at some images rules out, with their accuracy on these.
+
+    Neither raw nor unit is, and where images are few there is no first look.
+    """
+    if len(valid) < 2 * FIRST_LOOK:
+        return {}
+    rows = np.array_split(valid.spread(FIRST_LOOK), FIRST_LOOK // LOOK_BATCH)
+
+    def right(each: Preprocessing) -> NDArray[np.bool_]:
+        def part(some: NDArray[np.int64]) -> NDArray[np.bool_]:
+            activations = split.activations(valid.images(some, each))
+            return np.asarray(split.answers(activations) == valid.labels[some])
+
+        return np.concatenate(list(in_workers(part, rows)))
+
+    looks = {each: right(each) for each in choices}
+    best = max(looks.values(), key=lambda hits: int(hits.sum()))
+    return {
+        each: Proportion(int(hits.sum()), len(hits))
+        for each, hits in looks.items()
+        if each not in SCALES and paired_loss(best, hits).low > HOPELESS
+    }
 
 
 def clean_accuracy(
-    split: Split, clean: Dataset, scale: Scale, progress: Progress = no_progress
+    split: Split, clean: Dataset, scale: Preprocessing, progress: Progress = no_progress
 ) -> Proportion:
     """The share of a clean set that the suspect answers right."""
+    right = _right_answers(split, clean, scale, progress)
+    return Proportion(int(right.sum()), len(clean))
 
-    def count_block(block: ActivationBlock) -> tuple[slice, int]:
-        return block.rows, int((block.suspect_answers == clean.labels[block.rows]).sum())
 
-    correct = 0
-    for rows, count in split.cache.map_blocks(count_block, clean, scale, store=True):
-        correct += count
+def _right_answers(
+    split: Split, clean: Dataset, scale: Preprocessing, progress: Progress
+) -> NDArray[np.bool_]:
+    """Which images of a clean set the suspect answers with their label, bool (N,)."""
+    right = np.zeros(len(clean), dtype=bool)
+
+    def mark(block: ActivationBlock) -> slice:
+        right[block.rows] = block.suspect_answers == clean.labels[block.rows]
+        return block.rows
+
+    for rows in split.cache.map_blocks(mark, clean, scale, store=True):
         progress(rows.stop, len(clean))
-    return Proportion(correct, len(clean))
+    return right

@@ -25,9 +25,7 @@ from goodnet.report.pictures import Picture
 from goodnet.report.prose import FILTERS, TEMPLATES
 from goodnet.report.tables import NAMES, WORDS, counted, not_reached, percent
 from goodnet.report.verdict_sentence import verdict_sentence
-from goodnet.scale import Scale
 
-SCALES = {Scale.RAW: "raw (0 to 255)", Scale.UNIT: "unit (0 to 1)"}
 LONGEST = 1000  # characters of a sentence
 LISTED = 24  # channels that are named one by one
 ALL, ENDS, AROUND = 16, 3, 2  # layers: all of so many, or those at both ends and around the pruned
@@ -79,8 +77,7 @@ def _contents(findings: RepairResult) -> dict[str, Any]:
     return {
         "findings": findings,
         "model": model,
-        "scale": findings.scale,
-        "scale_words": SCALES[findings.scale.scale],
+        "preprocessing": findings.preprocessing,
         "conclusion": conclude(findings),
         "caveats": caveats(findings),
         "shape": " x ".join("any" if side is None else str(side) for side in model.input_shape),

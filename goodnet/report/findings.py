@@ -7,8 +7,8 @@ from goodnet.detection.verdict import Verdict
 from goodnet.evaluation.results import EvaluationRow, RepairedModel
 from goodnet.metrics import Proportion
 from goodnet.mitigation.outcome import MitigationResult, TriggerRecheck
+from goodnet.preprocessing import PreprocessingInfo
 from goodnet.pruning.curve import Curve
-from goodnet.scale import PixelScaleInfo
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class RepairResult:
 
     model: ModelInfo
     sets: tuple[DatasetInfo, ...]
-    scale: PixelScaleInfo
+    preprocessing: PreprocessingInfo
     points: tuple[str, ...]
     curves: tuple[Curve, ...]
     evaluation: tuple[EvaluationRow, ...]

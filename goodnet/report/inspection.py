@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from goodnet.datasets.dataset import Dataset, open_dataset
+from goodnet.datasets.dataset import CleanDataset, Dataset, open_clean_dataset
 from goodnet.detection.verdict import Verdict
 from goodnet.errors import RequestRefused
 from goodnet.files.paths import safe_name
@@ -14,7 +14,6 @@ from goodnet.network.suspect import Suspect, open_suspect
 from goodnet.pruning.channelwise import find_region
 from goodnet.report.findings import DatasetInfo, ModelInfo
 from goodnet.report.tables import classes_in_words
-from goodnet.scale import Scale, choose_scale
 
 if TYPE_CHECKING:  # TensorFlow, which a refused model never pays for
     from goodnet.pruning.split import Split
@@ -90,10 +89,11 @@ def inspect(
 
     split = Split(suspect, info.layer)
     for path in datasets:
-        dataset = open_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
+        dataset = open_clean_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
         for line in _set_lines(describe_set(dataset, "data set")):
             say(line)
-        say(f"  scale          {_scale_line(split, dataset)}")
+        for line in _preprocessing_lines(split, dataset):
+            say(line)
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
@@ -119,16 +119,19 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
         yield f"  {verdict.missing} classes have no clean image in the set"
 
 
-def _scale_line(split: "Split", dataset: Dataset) -> str:
-    from goodnet.pruning.sweep import clean_accuracy
+def _preprocessing_lines(split: "Split", dataset: CleanDataset) -> Iterator[str]:
+    """What is found, and all that was tried."""
+    from goodnet.pruning.sweep import find_preprocessing
 
-    accuracies = {scale: clean_accuracy(split, dataset, scale) for scale in Scale}
-    shares = ", ".join(f"{scale.value} {share}" for scale, share in accuracies.items())
     try:
-        choice = choose_scale(accuracies, dataset.chance, dataset.source).scale.value
-    except RequestRefused:
-        choice = "not found, near chance at both"
-    return f"{choice}; answered with its label: {shares}"
+        info = find_preprocessing(split, dataset, source=dataset.source)
+    except RequestRefused as fault:
+        yield f"  preprocessing  not found: {fault}"
+        return
+    yield f"  preprocessing  {info.preprocessing.words}"
+    for name, share in info.accuracies.items():
+        near = "  (a near-tie)" if name in info.near_ties else ""
+        yield f"    {name:<24} {share}{near}"
 
 
 def _model_lines(info: ModelInfo) -> Iterator[str]:

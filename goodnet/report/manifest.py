@@ -12,6 +12,7 @@ from goodnet.evaluation.results import EvaluationRow
 from goodnet.files.storage import StoredFile
 from goodnet.job.request import Request
 from goodnet.metrics import Proportion
+from goodnet.preprocessing import PreprocessingInfo
 from goodnet.report.findings import RepairResult
 from goodnet.report.recommendation import recommend
 
@@ -100,7 +101,7 @@ def _parameters(request: Request, findings: RepairResult) -> dict[str, Any]:
         "order": list(request.directions),
         "drop": list(request.points),
         "layer": {"asked": request.layer, "used": findings.model.layer},
-        "scale": {"asked": request.scale, "used": findings.scale.scale.value},
+        "preprocessing": _preprocessing(request.preprocessing, findings.preprocessing),
         "sweep": findings.model.swept_by,
         "method": {"asked": request.method, "budget_points": request.budget},
         "architecture": {"asked": architecture, "used": findings.model.described_by},
@@ -111,6 +112,19 @@ def _parameters(request: Request, findings: RepairResult) -> dict[str, Any]:
         "channel_order": {
             curve.order.direction: list(curve.order.channels) for curve in findings.curves
         },
+    }
+
+
+def _preprocessing(asked: str, info: PreprocessingInfo) -> dict[str, Any]:
+    used, accuracies = info.preprocessing, info.accuracies
+    return {
+        "asked": asked,
+        "used": used.name,
+        "multiply": list(used.multiply),
+        "add": list(used.add),
+        "order": used.order,
+        "accuracies": {name: share.value for name, share in accuracies.items()},
+        "near_ties": list(info.near_ties),
     }
 
 
