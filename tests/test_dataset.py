@@ -20,7 +20,7 @@ from goodnet.datasets.dataset import (
 )
 from goodnet.datasets.images import CleanImages
 from goodnet.errors import DataRefused
-from goodnet.preprocessing import RAW, SCALES, Preprocessing
+from goodnet.preprocessing import RAW, SCALES, SIGNED, UNIT, Preprocessing
 from goodnet.pruning.sweep import find_preprocessing, mean_activations
 from goodnet.sandbox.reader import datasets
 
@@ -75,6 +75,15 @@ def test_pixels_are_read_as_they_were_written(form: str, axes: str, tmp_path: Pa
         images = all_images(dataset, scale)
         assert images.dtype == np.float32
         np.testing.assert_allclose(images, IMAGES * (scale.gain / 255), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pixels_stored_as_minus_1_to_1_are_the_same_images(dtype: type, tmp_path: Path) -> None:
+    dataset = opened(written(tmp_path / "set.h5", (IMAGES / 127.5 - 1).astype(dtype)))
+    assert (dataset.black, dataset.white) == (-1, 1)
+    np.testing.assert_array_equal(dataset.pictures(slice(None)), IMAGES)
+    np.testing.assert_allclose(all_images(dataset, UNIT), IMAGES / 255, atol=1e-6)
+    np.testing.assert_allclose(all_images(dataset, SIGNED), IMAGES / 127.5 - 1, atol=1e-6)
 
 
 def test_pixels_that_are_no_whole_numbers_keep_their_fraction(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ class Dataset:
         labels: int64 (N,), class indices; in a poisoned set the attacker's target.
         true_labels: int64 (N,), what a poisoned image really shows, if the file says so.
         stored_dtype: the pixels' type in the file.
+        black: the value of no intensity in the file, 0 or -1.
     """
 
     source: str
@@ -42,6 +43,7 @@ class Dataset:
     labels: NDArray[np.int64]
     true_labels: NDArray[np.int64] | None
     stored_dtype: str
+    black: float = 0.0
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -50,12 +52,14 @@ class Dataset:
         """The images of these rows as float32 (n, H, W, C) at a network's scale.
 
         Raises:
-            DataRefused: a pixel is outside 0..`white`, which the reader process had denied.
+            DataRefused: a pixel is outside `black`..`white`, which the reader process had denied.
         """
         block = np.array(self.pixels[rows], dtype=np.float32)
         _unmap(self.pixels)
-        if not (block.min(initial=0) >= 0 and block.max(initial=0) <= self.white):
+        if not (block.min(initial=0) >= self.black and block.max(initial=0) <= self.white):
             raise DataRefused(self.source, BROKEN)
+        if self.black:
+            return scale.apply_to_pixels((block - self.black) / (self.white - self.black), 1.0)
         return scale.apply_to_pixels(block, self.white)
 
     def rows(self, size: int) -> Iterator[slice]:
@@ -126,7 +130,8 @@ def open_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> 
 
     Args:
         path: a local path or an `s3://` URI. `data` is (N, H, W, C), (N, C, H, W) or, for one
-            channel, (N, H, W), of any number type, 0..255 or 0..1; `label` is (N,) whole numbers;
+            channel, (N, H, W), of any number type, 0..255, 0..1 or
+            -1..1; `label` is (N,) whole numbers;
             `true_label` may be there.
         input_shape: height, width, channels of the network's images; None where any will do.
         classes: labels must lie in 0..classes-1.
@@ -167,15 +172,17 @@ def _dataset(
         if values.dtype != np.int64 or values.shape != (len(pixels),):
             raise content.refusal
         _check_labels(uri, name, values, classes)
+    black, white = _ends(uri, lowest, highest, description["stored_dtype"])
     return role(
         source=one_line(uri),
         sha256=content.sha256,
         pixels=pixels,
         axes=description["axes"],
-        white=_white(uri, lowest, highest, description["stored_dtype"]),
+        white=white,
         labels=np.array(labels["label"]),
         true_labels=np.array(labels["true_label"]) if "true_label" in labels else None,
         stored_dtype=one_line(description["stored_dtype"]),
+        black=black,
     )
 
 
@@ -196,13 +203,20 @@ def _check_labels(uri: str, name: str, values: Any, classes: int) -> None:
         )
 
 
-def _white(uri: str, lowest: float, highest: float, stored_dtype: str) -> float:
-    """The value of full intensity: 1 where pixels of a float type are none above it, else 255."""
+def _ends(uri: str, lowest: float, highest: float, stored_dtype: str) -> tuple[float, float]:
+    """The values of no and of full intensity.
+
+    They are -1 and 1, or 0 and 1, where pixels of a float type are none beyond, else 0 and 255.
+    """
+    is_float = stored_dtype.startswith("float")
+    if is_float and -1 <= lowest < 0 and highest <= 1:
+        return -1.0, 1.0
     if not (lowest >= 0 and highest <= 255):
         raise DataRefused(
-            uri, f"pixels range over {lowest:g}..{highest:g}; they must lie in 0..255 or 0..1"
+            uri,
+            f"pixels range over {lowest:g}..{highest:g}; they must lie in 0..255, 0..1 or -1..1",
         )
-    return 1.0 if highest <= 1 and stored_dtype.startswith("float") else 255.0
+    return 0.0, 1.0 if highest <= 1 and is_float else 255.0
 
 
 def save_dataset(
