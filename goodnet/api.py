@@ -15,7 +15,7 @@ from typing import Any, Literal, overload
 from goodnet.backend import keras
 from goodnet.datasets.dataset import CleanDataset, Dataset, open_clean_dataset, open_dataset
 from goodnet.datasets.images import CleanImages
-from goodnet.detection import detect as detection
+from goodnet.detection import credibility
 from goodnet.detection.verdict import Verdict
 from goodnet.errors import RequestRefused
 from goodnet.evaluation.compare import compare
@@ -308,7 +308,7 @@ def detect(
         progress: called with (steps done, steps in all).
     """
     view = LogitModel.from_suspect(model.suspect, model.preprocessing)
-    return detection.detect(view, CleanImages.of(clean), seed=seed, progress=progress)
+    return credibility.judge(view, CleanImages.of(clean), seed=seed, progress=progress)
 
 
 def sweep(

@@ -13,10 +13,10 @@ from tasks.references import SuspectFile
 def judge(suspect: SuspectFile, scale: Preprocessing, valid: StoredFile) -> Verdict:
     """Whether the suspect is backdoored, and for which classes."""
     from goodnet.datasets.images import CleanImages
-    from goodnet.detection.detect import detect
+    from goodnet.detection import credibility
     from goodnet.network.classifier import LogitModel
 
     network = opened.suspect(suspect)
     clean = CleanImages.of(opened.clean_valid(valid, network))
     view = LogitModel.from_suspect(network, scale)
-    return detect(view, clean, progress=reporter("looking for triggers", "steps"))
+    return credibility.judge(view, clean, progress=reporter("looking for triggers", "steps"))

@@ -51,6 +51,39 @@ class References(NamedTuple):
         }
 
 
+class Credibility(NamedTuple):
+    """Whether a network is as accurate on clean images as one trained for them would be.
+
+    Attributes:
+        accuracy: the share of the clean images that it gets right.
+        plain_accuracy: the share that a plain classifier does, which learns from these images.
+        confidence: the mean of the network's softmax for its answers, 0..1.
+        low_beside_plain: whether the plain classifier is clearly better, or as good and both are
+            low.
+        overconfident: whether the confidence is far above the accuracy.
+    """
+
+    accuracy: Proportion
+    plain_accuracy: Proportion
+    confidence: float
+    low_beside_plain: bool
+    overconfident: bool
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether nothing that is said of the network can be relied on."""
+        return self.low_beside_plain or self.overconfident
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, for `json.dumps`."""
+        return {
+            "right": round(self.accuracy.value, 4),
+            "plain_classifier_right": round(self.plain_accuracy.value, 4),
+            "confidence": round(self.confidence, 4),
+            "doubtful": self.is_doubtful,
+        }
+
+
 @dataclass(frozen=True)
 class Statistic:
     """One method's numbers.
@@ -94,6 +127,7 @@ class Verdict:
             that do not stand out; else empty.
         other_triggers: triggers at other types of location: those by which methods named classes,
             and those of the runner-up.
+        credibility: whether the network is accurate enough to be judged; None if not measured.
     """
 
     verdict: Answer
@@ -106,11 +140,17 @@ class Verdict:
     dependent: tuple[int, ...] = ()
     runner_up: tuple[int, ...] = ()
     other_triggers: tuple[RecoveredTrigger, ...] = ()
+    credibility: Credibility | None = None
 
     @property
     def referenced(self) -> bool:
         """Whether there were references."""
         return self.references.outcome == "trained"
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the network is not accurate enough to be judged."""
+        return self.credibility is not None and self.credibility.is_doubtful
 
     @property
     def flagged_classes(self) -> tuple[int, ...]:
@@ -142,6 +182,7 @@ class Verdict:
             "dependent": list(self.dependent),
             "following": list(self.runner_up),
             "references": self.references.as_json(),
+            "credibility": self.credibility.as_json() if self.credibility else None,
             "classes_without_clean_images": self.missing,
             "statistics": [
                 {

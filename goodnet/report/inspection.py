@@ -14,6 +14,7 @@ from goodnet.network.suspect import Suspect, open_suspect
 from goodnet.pruning.channelwise import find_region
 from goodnet.report.findings import DatasetInfo, ModelInfo
 from goodnet.report.tables import classes_in_words
+from goodnet.report.verdict_sentence import why_inconclusive
 
 if TYPE_CHECKING:  # TensorFlow, which a refused model never pays for
     from goodnet.pruning.split import Split
@@ -100,6 +101,8 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
     """The verdict in words, and each method's largest numbers."""
     classes = f", {classes_in_words(verdict.classes)}" if verdict.classes else ""
     yield f"verdict          {verdict.verdict}{classes}"
+    if verdict.is_doubtful:
+        yield f"  {why_inconclusive(verdict)}"
     if verdict.suspicious:
         yield f"  suspicious     {classes_in_words(verdict.suspicious)}"
     if verdict.dependent:

@@ -3,7 +3,8 @@
 Candidates are all repaired models and their GoodNets. What speaks for one is of one of two kinds,
 never mixed: *measured*, where a poisoned test set triggers the suspect, or else *estimated* from
 clean images, where the verdict named a class and triggers recovered for it can be tried. Without
-either nothing is recommended: that no backdoor was found is no reason to trust a file.
+either nothing is recommended: that no backdoor was found is no reason to trust a file. Nor is
+anything where the suspect is not accurate enough to be judged.
 
 Each bound is held against a 95 % interval, not against the share itself:
 
@@ -103,7 +104,8 @@ class Recommendation:
 
 def recommend(findings: RepairResult) -> Recommendation:
     """The recommendation that these findings give ground for."""
-    measured, verdict = is_triggered(findings), findings.verdict
+    verdict = findings.verdict
+    measured = is_triggered(findings) and not verdict.is_doubtful
     answer = BACKDOORED if measured else verdict.verdict
     basis: Basis | None = None
     if measured or verdict.verdict == BACKDOORED:
