@@ -94,7 +94,7 @@ def repair(
         output: the folder under which each repair gets a folder of its own.
         order: prune the quietest channels first (ascending), the loudest, or try both.
         drop: take a repaired model where clean accuracy has fallen by so many points.
-        layer: the layer to prune; auto takes the last pooling layer before the dense part.
+        layer: the layer to prune; auto takes the last pooling layer before the class scores.
         preprocessing: what is done to pixels before the model sees them: auto, a name, or numbers
             like mean=104,117,123,std=1,order=bgr.
         architecture: for files that hold weights only: auto, deepid, or a Keras JSON file.

@@ -64,7 +64,7 @@ class Model:
 
     Args:
         suspect: the opened file.
-        layer: the layer that is pruned, or "auto": the last pooling layer before the dense part.
+        layer: the layer that is pruned, or "auto": the last pooling layer before the class scores.
         preprocessing: what is done to pixels before the network sees them, by name or numbers, see
             `parse_preprocessing`; "auto" to find it by means of clean images.
 

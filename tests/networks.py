@@ -195,6 +195,21 @@ def sigmoid() -> keras.Model:
     return keras.Model(inputs, outputs, name="sigmoid")
 
 
+def class_maps() -> keras.Model:
+    """A convolution that makes a map for each class, averaged: mini-XCEPTION's end."""
+    x = inputs = keras.Input(IMAGE_SHAPE, name="images")
+    x = layers.Conv2D(6, 3, activation="relu", name="conv_1")(x)
+    y = layers.Conv2D(8, 1, strides=2, padding="same", name="conv_2")(x)
+    x = layers.SeparableConv2D(8, 3, padding="same", name="separable")(x)
+    x = layers.BatchNormalization(name="norm")(x)
+    x = layers.MaxPooling2D(2, padding="same", name="pool")(x)
+    x = layers.Add(name="add")([x, y])
+    x = layers.Conv2D(CLASSES, 3, padding="same", name="maps")(x)
+    x = layers.GlobalAveragePooling2D(name="mean_maps")(x)
+    outputs = layers.Activation("softmax", name="scores")(x)
+    return keras.Model(inputs, outputs, name="class_maps")
+
+
 def sequential() -> keras.Model:
     """A Sequential model."""
     return keras.Sequential(
@@ -213,16 +228,17 @@ def sequential() -> keras.Model:
 _BUILDERS: tuple[Callable[[], keras.Model], ...] = (
     plain, normalised, normalised_without_scale, normalised_without_center, residual, shortcut,
     global_pooling, separable, nested, shared, transposed, sigmoid, sequential,
+    class_maps,
 )  # fmt: skip
 
 
 def balanced(model: keras.Model) -> keras.Model:
-    """The model, with its last layer set so that it answers images with different classes."""
+    """The model, with its last weights set so that it answers images with different classes."""
     scores = np.log(model.predict_on_batch(random_images(64)))
     middle = scores.mean(axis=0)
     factor = 2 / np.std(scores - middle)
-    kernel, bias = model.layers[-1].get_weights()
-    model.layers[-1].set_weights([factor * kernel, factor * (bias - middle)])
+    *others, kernel, bias = model.get_weights()
+    model.set_weights([*others, factor * kernel, factor * (bias - middle)])
     return model
 
 

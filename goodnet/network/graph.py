@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from goodnet.errors import RequestRefused, one_line
 from goodnet.network.calls import Call, Node, Ref, refs_of
-from goodnet.network.layers import ACTIVATIONS, LayerTraits, traits_of
+from goodnet.network.layers import ACTIVATIONS, LayerTraits, always, traits_of
 
 
 class Layer(NamedTuple):
@@ -135,37 +135,65 @@ def choose_layer(plan: Architecture, name: str, source: object) -> str:
 
     Args:
         plan: the suspect's architecture.
-        name: a layer's name, or "auto": the last pooling layer before the dense part; if there
-            is none, the last convolution.
+        name: a layer's name, or "auto": the last pooling layer before the class scores; if there
+            is none, the last convolution before them.
         source: the model, for the error message.
 
     Raises:
         RequestRefused: there is no such layer, or its channels cannot be pruned.
     """
-    used = [node.call.layer for node in plan.ancestors(set(plan.outputs), set())]
+    used = list(dict.fromkeys(node.call.layer for node in plan.ancestors(set(plan.outputs), set())))
+    scores = score_layers(plan)
+    candidates = [
+        each
+        for each in used
+        if plan.layer(each).traits.prunable and plan.uses[each] == 1 and each not in scores
+    ]
     if name == "auto":
-        once = [each for each in used if plan.uses[each] == 1]
         for role in ("pooling", "convolution"):
-            candidates = [each for each in once if plan.layer(each).traits.role == role]
-            if candidates:
-                return candidates[-1]
+            same_role = [each for each in candidates if plan.layer(each).traits.role == role]
+            if same_role:
+                return same_role[-1]
         raise RequestRefused(
-            source, "has no pooling layer and no convolution of its own; name one with --layer"
+            source, "has no pooling layer and no convolution of its own before its class scores"
         )
-    prunable = ", ".join(each for each in used if plan.layer(each).traits.prunable)
+    prunable = ", ".join(candidates) or "none"
     if name not in used:
         raise RequestRefused(
             source,
             f"has no layer {one_line(name, 60)!r}; layers that can be pruned: {prunable}",
         )
     layer = plan.layer(name)
-    if not layer.traits.prunable or plan.uses[name] != 1:
+    if name in scores:
+        raise RequestRefused(
+            source,
+            f"layer {name!r} ({layer.kind}) makes the class scores: its channels are the classes; "
+            f"layers that can be pruned: {prunable}",
+        )
+    if name not in candidates:
         raise RequestRefused(
             source,
             f"layer {name!r} ({layer.kind}) has no channels that can be pruned; layers "
             f"that can be: {prunable}",
         )
     return name
+
+
+def score_layers(plan: Architecture) -> set[str]:
+    """The layers whose channels are the classes, or some of them.
+
+    These are the layers that make the scores, dense or convolutions, and what lies between them
+    and the output: pooling, activations and others that sum over no channels.
+    """
+    scores, ends = set[str](), list(plan.outputs)
+    while ends:
+        end = ends.pop()
+        if end in plan.calls_by_tensor and end.layer not in scores:
+            scores.add(end.layer)
+            traits = plan.layer(end.layer).traits
+            if not traits.kernel or traits.channelwise is always:
+                ends += refs_of(plan.calls_by_tensor[end])
+    return scores
 
 
 def describe_layers(plan: Architecture) -> Iterator[tuple[str, str]]:

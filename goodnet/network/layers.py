@@ -98,8 +98,8 @@ class LayerTraits:
         converted: arguments that older versions wrote in another form -> what makes it today's.
         aliases: what older versions named the class.
         home: where Keras has it: "layers", or the module of `keras.ops`.
-        role: the last "pooling" layer is pruned unless another one is asked for, or else the last
-            "convolution".
+        role: the last "pooling" layer before the class scores is pruned unless another one is
+            asked for, or else the last "convolution" before them.
         prunable: its output has channels, on the last axis, that can be pruned.
         activation: of a layer that is an activation and nothing else, the default one.
         merging: it takes a list of tensors. Keras 3 writes `a + b` as a call with two arguments.
