@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from goodnet.errors import InputRefused
-from goodnet.network.graph import Architecture, choose_layer
+from goodnet.network.graph import choose_layer
 from goodnet.network.suspect import Suspect, open_suspect
 
 EXPECTATIONS = "expected.csv"
@@ -90,13 +90,9 @@ def _network(suspect: Suspect) -> str:
     """A network in short: kind, layers, images, classes, parameters."""
     sides = " x ".join("any" if side is None else str(side) for side in suspect.input_shape)
     return (
-        f"{suspect.plan.kind}, {_layers(suspect.plan)} layers, {sides} -> {suspect.classes}, "
+        f"{suspect.plan.kind}, {len(suspect.plan.layers)} layers, {sides} -> {suspect.classes}, "
         f"{suspect.network.count_params():,} parameters"
     )
-
-
-def _layers(plan: Architecture) -> int:
-    return sum(_layers(each) if isinstance(each, Architecture) else 1 for each in plan.layers)
 
 
 def main() -> None:

@@ -161,6 +161,60 @@ def nested() -> keras.Model:
     return keras.Model(inputs, outputs, name="nested")
 
 
+def teachable() -> keras.Model:
+    """A network inside two Sequentials, a head in a third: what Teachable Machine exports."""
+    inner = keras.Input(IMAGE_SHAPE, name="inner")
+    x = layers.ZeroPadding2D(((0, 1), (0, 1)), name="padding")(inner)
+    x = y = layers.Conv2D(6, 3, strides=2, name="conv_1")(x)
+    x = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
+    x = layers.BatchNormalization(name="norm")(x)
+    x = layers.ReLU(6, name="relu")(x)
+    x = layers.Add(name="add")([layers.Conv2D(6, 1, name="project")(x), y])
+    x = layers.ReLU(6, name="out")(layers.Conv2D(8, 1, name="conv_2")(x))
+    base = keras.Sequential(
+        [
+            keras.Input(IMAGE_SHAPE),
+            keras.Model(inner, x, name="mobile"),
+            layers.GlobalAveragePooling2D(name="pool"),
+        ],
+        name="base",
+    )
+    dense = [
+        layers.Dense(12, activation="relu", name="dense"),
+        layers.Dense(CLASSES, activation="softmax", name="scores"),
+    ]
+    head = keras.Sequential([keras.Input((8,)), *dense], name="head")
+    return keras.Sequential([keras.Input(IMAGE_SHAPE), base, head], name="teachable")
+
+
+def transfer() -> keras.Model:
+    """A frozen network with pooling of its own, called in a functional one, and no pooling else."""
+    inner = keras.Input(IMAGE_SHAPE, name="inner")
+    x = layers.Conv2D(6, 3, use_bias=False, name="conv")(inner)
+    x = layers.BatchNormalization(name="norm")(x)
+    x = layers.MaxPooling2D(2, name="pool")(layers.ReLU(name="relu")(x))
+    base = keras.Model(inner, x, name="base")
+    base.trainable = False
+    inputs = keras.Input(IMAGE_SHAPE, name="images")
+    x = layers.Flatten(name="flatten")(base(layers.Rescaling(2, -1)(inputs), training=False))
+    outputs = layers.Dense(CLASSES, activation="softmax", name="scores")(x)
+    return keras.Model(inputs, outputs, name="transfer")
+
+
+def siamese() -> keras.Model:
+    """A network used twice, on the image and on the image flipped in its colours."""
+    inner = keras.Input(IMAGE_SHAPE, name="inner")
+    x = layers.Conv2D(6, 3, activation="relu", name="conv")(inner)
+    x = layers.MaxPooling2D(2, name="pool")(x)
+    base = keras.Model(inner, x, name="base")
+    inputs = keras.Input(IMAGE_SHAPE, name="images")
+    x = layers.Subtract(name="subtract")([base(inputs), base(layers.Rescaling(-1, 1)(inputs))])
+    x = layers.Conv2D(8, 2, activation="relu", name="last")(x)
+    x = layers.GlobalMaxPooling2D(name="max")(x)
+    outputs = layers.Dense(CLASSES, activation="softmax", name="scores")(x)
+    return keras.Model(inputs, outputs, name="siamese")
+
+
 def shared() -> keras.Model:
     """One convolution used twice, on an image and on what became of it."""
     twice = layers.Conv2D(3, 3, padding="same", activation="relu", name="twice")
@@ -228,7 +282,7 @@ def sequential() -> keras.Model:
 _BUILDERS: tuple[Callable[[], keras.Model], ...] = (
     plain, normalised, normalised_without_scale, normalised_without_center, residual, shortcut,
     global_pooling, separable, nested, shared, transposed, sigmoid, sequential,
-    class_maps,
+    class_maps, teachable, transfer, siamese,
 )  # fmt: skip
 
 

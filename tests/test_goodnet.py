@@ -39,7 +39,9 @@ def by_plain_keras(model: Path, images: Any) -> Any:
     return np.load(folder / "answers.npy")
 
 
-@pytest.mark.parametrize("name", ["normalised", "nested", "sequential", "class_maps"])
+@pytest.mark.parametrize(
+    "name", ["normalised", "nested", "sequential", "class_maps", "teachable", "siamese"]
+)
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_saved_models_answer_by_plain_keras_as_the_curve_claims(
     name: str, suffix: str, as_suspect: Callable[..., Suspect], tmp_path: Path

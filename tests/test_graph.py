@@ -9,6 +9,7 @@ from networks import CLASSES, IMAGE_SHAPE, NETWORKS
 from goodnet.backend import keras
 from goodnet.errors import RequestRefused
 from goodnet.network.architecture import parse_architecture
+from goodnet.network.flatten import flattened
 from goodnet.network.graph import Architecture, choose_layer, score_layers
 
 layers = keras.layers
@@ -16,7 +17,7 @@ layers = keras.layers
 
 def plan_of(network: keras.Model) -> Architecture:
     """The plan of a Keras model."""
-    return parse_architecture(json.loads(network.to_json()), "made")
+    return flattened(parse_architecture(json.loads(network.to_json()), "made"))
 
 
 def averaged_maps(end: Callable[[], list[keras.layers.Layer]]) -> keras.Model:
@@ -101,10 +102,11 @@ def test_a_network_that_only_makes_scores_has_no_layer_to_prune() -> None:
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_small_networks_are_pruned_where_they_were(name: str) -> None:
-    """The rule changes nothing where a dense layer makes the scores."""
+    """The rule changes nothing where a dense layer makes the scores; models inside are seen."""
     expected = {
         "normalised": "pool_2", "normalised_without_scale": "pool_2", "plain": "pool_2",
         "normalised_without_center": "pool_2", "shortcut": "pool_2", "sigmoid": "pool_2",
-        "transposed": "transposed",
+        "transposed": "transposed", "teachable": "base/pool", "transfer": "base/pool",
+        "siamese": "max",
     }  # fmt: skip
     assert choose_layer(plan_of(NETWORKS[name]()), "auto", name) == expected.get(name, "pool")

@@ -15,7 +15,7 @@ from goodnet.backend import keras
 from goodnet.errors import InputRefused, ModelRefused, one_line
 from goodnet.network.calls import Ref, with_tensors
 from goodnet.network.cost import SIDE, Layers, check_cost
-from goodnet.network.graph import Architecture, Layer
+from goodnet.network.graph import Architecture, Layer, keras_name
 from goodnet.network.layers import INPUT
 from goodnet.network.weights import StoredFile, paired_weights
 
@@ -58,7 +58,7 @@ def load_network(
         pairs = paired_weights(network, layout, stored, source)
     for variable, array in pairs:
         variable.assign(array)
-    _finalise(network)
+    finalise(network)
     _check_answers(network, source)
     return network
 
@@ -111,11 +111,11 @@ def _unallocated() -> Iterator[None]:
     common.variables.initialize_all_variables()
 
 
-def _finalise(model: keras.Model) -> None:
+def finalise(model: keras.Model) -> None:
     """Let layers that derive values from their weights do so again: Normalization."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            _finalise(layer)
+            finalise(layer)
         elif hasattr(layer, "finalize_state"):
             layer.finalize_state()
 
@@ -129,11 +129,12 @@ def _layers(plan: Architecture) -> Layers:
 
 
 def _layer(plan: Layer) -> Any:
+    name = keras_name(plan.name)
     if plan.kind == INPUT:
-        return keras.layers.InputLayer(batch_shape=plan.arguments["batch_shape"], name=plan.name)
+        return keras.layers.InputLayer(batch_shape=plan.arguments["batch_shape"], name=name)
     home = plan.traits.home
     module = keras.layers if home == "layers" else getattr(keras.src.ops, home)
-    layer = getattr(module, plan.kind)(**plan.arguments, name=plan.name)
+    layer = getattr(module, plan.kind)(**plan.arguments, name=name)
     if not plan.trainable:
         layer.trainable = False
     return layer

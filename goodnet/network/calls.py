@@ -117,7 +117,7 @@ def count_from_zero(
         return lambda ref: ref._replace(call=ref.call - starts.get(ref.layer, (0, 0))[end])
 
     renumbered = [
-        Node(tensor, call._replace(arguments=_map_refs(renumber(0), call.arguments)))
+        Node(tensor, call._replace(arguments=map_refs(renumber(0), call.arguments)))
         for tensor, call in nodes
     ]
     return renumbered, tuple(map(renumber(1), outputs))
@@ -130,11 +130,12 @@ def _possible_starts(kind: str, keras_2: bool) -> Sequence[tuple[int, int]]:
     return ((0, 1), (1, 1)) if kind == "Functional" else ((0, 0),)
 
 
-def _map_refs(change: Callable[[Ref], Ref], arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+def map_refs(change: Callable[[Ref], Ref], arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments of a call with each tensor changed to another one."""
     return tuple(
         change(argument)
         if isinstance(argument, Ref)
-        else _map_refs(change, argument)
+        else map_refs(change, argument)
         if isinstance(argument, tuple)
         else argument
         for argument in arguments

@@ -7,6 +7,7 @@ import numpy as np
 
 from goodnet.backend import tf
 from goodnet.network.calls import Node, Ref, refs_of, with_tensors
+from goodnet.network.graph import keras_name
 from goodnet.network.grouped_argmax import GroupedArgmax
 from goodnet.network.suspect import Suspect
 
@@ -26,7 +27,12 @@ class Execution:
     def __init__(self, suspect: Suspect) -> None:
         self.plan = suspect.plan
         operations = getattr(suspect.network, "operations", suspect.network.layers)
-        self.operations = {operation.name: operation for operation in operations}
+        by_name = {operation.name: operation for operation in operations}
+        self.operations = {
+            layer.name: by_name[keras_name(layer.name)]
+            for layer in self.plan.layers
+            if keras_name(layer.name) in by_name
+        }
         self.output = self.plan.outputs[0]
         self.input = Ref(self.plan.inputs[0].layer, 0, 0)
         last = self.plan.layer(self.output.layer)

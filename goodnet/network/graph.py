@@ -14,6 +14,11 @@ from goodnet.network.calls import Call, Node, Ref, refs_of
 from goodnet.network.layers import ACTIVATIONS, LayerTraits, always, traits_of
 
 
+def keras_name(name: str) -> str:
+    """What a layer of a plan is named in Keras' networks and files: these allow no "/"."""
+    return name.replace("/", ".")
+
+
 class Layer(NamedTuple):
     """One layer of the allow-list with its checked arguments."""
 
@@ -197,11 +202,5 @@ def score_layers(plan: Architecture) -> set[str]:
 
 
 def describe_layers(plan: Architecture) -> Iterator[tuple[str, str]]:
-    """Name and class of each layer, nested ones as "model/layer"."""
-    for layer in plan.layers:
-        if isinstance(layer, Architecture):
-            yield layer.name, f"{layer.kind} model"
-            for name, kind in describe_layers(layer):
-                yield f"{layer.name}/{name}", kind
-        else:
-            yield layer.name, layer.kind
+    """Name and class of each layer."""
+    return ((layer.name, layer.kind) for layer in plan.layers)

@@ -11,7 +11,7 @@ from goodnet.files.regular import open_regular
 from goodnet.files.storage import local_file
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.deepid import deepid_classes, deepid_config
-from goodnet.network.graph import Architecture
+from goodnet.network.graph import Architecture, keras_name
 from goodnet.sandbox.process import Content, read_untrusted
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Suspect:
         sha256: the digest of the file's content: the model's identity.
         format: ".h5" or ".keras", the format its repaired models are written in.
         described_by: "its own configuration", "the built-in DeepID" or the architecture file.
-        plan: the architecture that the network was built from.
+        plan: the architecture that the network was built from: one flat network.
         network: the uncompiled Keras model: images (N, H, W, C) float32 -> scores (N, classes).
     """
 
@@ -53,7 +53,7 @@ class Suspect:
 
     def channels(self, layer: str) -> int:
         """How many channels a layer's output has."""
-        return int(self.network.get_layer(layer).output.shape[-1])
+        return int(self.network.get_layer(keras_name(layer)).output.shape[-1])
 
 
 def open_suspect(path: str | Path, *, architecture: str = "auto") -> Suspect:
@@ -74,14 +74,18 @@ def open_suspect(path: str | Path, *, architecture: str = "auto") -> Suspect:
     with read_untrusted(uri, "model") as content:
         plan, described_by = _plan(uri, content, architecture)
         from goodnet.network.build import load_network  # TensorFlow, when there is a plan to build
+        from goodnet.network.flatten import flat_network, flattened
 
         stored = [
             (entry["name"], [content.array(weight) for weight in entry["weights"]])
             for entry in content.description["layers"]
         ]
         network = load_network(plan, content.description["layout"], stored, uri)
-        suffix = content.format.saved_as
-        return Suspect(one_line(uri), content.sha256, suffix, described_by, plan, network)
+    flat = flattened(plan)
+    if flat is not plan:
+        network = flat_network(flat, network, uri)
+    suffix = content.format.saved_as
+    return Suspect(one_line(uri), content.sha256, suffix, described_by, flat, network)
 
 
 def _plan(uri: str, content: Content, architecture: str) -> tuple[Architecture, str]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from goodnet.network.calls import Call, Node, Ref, refs_of
+from goodnet.network.graph import keras_name
 from goodnet.network.layers import ACTIVATIONS
 from goodnet.network.suspect import Suspect
 
@@ -96,7 +97,7 @@ def _repeats_behind(suspect: Suspect, call: Call, before: set[int], channels: in
 
 def _takes_alike(suspect: Suspect, layer: str) -> bool:
     """Whether all inputs of a merging layer are tensors of one shape."""
-    inputs = suspect.network.get_layer(layer).input
+    inputs = suspect.network.get_layer(keras_name(layer)).input
     return isinstance(inputs, list | tuple) and len({tuple(one.shape) for one in inputs}) == 1
 
 

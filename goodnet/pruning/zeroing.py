@@ -18,7 +18,7 @@ from goodnet.backend import keras
 from goodnet.errors import RequestRefused
 from goodnet.network.build import build_network
 from goodnet.network.calls import Ref, refs_of
-from goodnet.network.graph import Architecture, Layer
+from goodnet.network.graph import Architecture, Layer, keras_name
 from goodnet.network.layers import ACTIVATIONS, LAST, Axes
 from goodnet.network.suspect import Suspect
 
@@ -168,10 +168,12 @@ def prune(suspect: Suspect, layer: str, channels: Collection[int]) -> keras.Mode
         RequestRefused: no weights of this network make exactly these channels zero.
     """
     zeroing = plan_zeroing(suspect.plan, layer, suspect.source)
-    weights = {inner.name: inner.get_weights() for inner in suspect.network.layers}
+    weights = {
+        name: suspect.network.get_layer(keras_name(name)).get_weights() for name in zeroing.edits
+    }
     repaired = build_network(suspect.plan, suspect.source)
     repaired.set_weights(suspect.network.get_weights())
     width = suspect.channels(layer)
     for name, arrays in pruned_weights(weights, zeroing, channels, width).items():
-        repaired.get_layer(name).set_weights(arrays)
+        repaired.get_layer(keras_name(name)).set_weights(arrays)
     return repaired

@@ -34,7 +34,7 @@ from goodnet.backend import in_parts, keras, tf
 from goodnet.datasets.images import CleanImages
 from goodnet.network.calls import refs_of
 from goodnet.network.classifier import LogitModel
-from goodnet.network.graph import Architecture
+from goodnet.network.graph import Architecture, keras_name
 from goodnet.progress import Progress, no_progress
 from goodnet.training.adam import adam_step
 from goodnet.training.schedule import TrainingSchedule
@@ -189,7 +189,7 @@ def pixel_kernels(plan: Architecture, network: keras.Model) -> Iterator[Any]:
     for ref, call in plan.nodes:
         if not all(source in scaled for source in refs_of(call)):
             continue
-        traits, layer = plan.layer(call.layer).traits, network.get_layer(call.layer)
+        traits, layer = plan.layer(call.layer).traits, network.get_layer(keras_name(call.layer))
         if inner := plan.nested(call.layer):
             yield from pixel_kernels(inner, layer)
         elif traits.kernel:

@@ -1,0 +1,90 @@
+"""A plan without models inside it: their layers are layers of the one network.
+
+Transfer learning puts a network whole into another one, where nothing could be cut, pruned or
+shown. So a suspect is one network from here on. The layer `inner` of the model `outer` is named
+"outer/inner", wherever names are shown or asked for. Keras allows no "/" in names: in networks, and
+in the files of repaired models, it is "outer.inner". Such a file is one flat Functional model.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from goodnet.backend import keras
+from goodnet.network.build import build_network, finalise
+from goodnet.network.calls import Call, Ref, map_refs, refs_of
+from goodnet.network.graph import Architecture, Layer, keras_name
+from goodnet.network.layers import INPUT
+
+
+def flattened(plan: Architecture) -> Architecture:
+    """The plan with the layers of nested models in their place; itself if there are none.
+
+    A model that is used at two places has its layers used twice. A layer is trainable if it was,
+    and all models around it.
+    """
+    if all(isinstance(layer, Layer) for layer in plan.layers):
+        return plan
+    flat = _Flat()
+    flat.add_layers(plan)
+    outputs = flat.add_calls(plan, plan.inputs)
+    layers, calls = tuple(flat.layers), tuple(flat.calls)
+    return Architecture(
+        plan.name, "Functional", layers, calls, plan.inputs, outputs, plan.trainable
+    )
+
+
+class _Flat:
+    """The layers and calls that were met so far."""
+
+    def __init__(self) -> None:
+        self.layers, self.calls = list[Layer](), list[Call]()
+        self._uses = Counter[str]()
+
+    def add_layers(self, plan: Architecture, prefix: str = "", trainable: bool = True) -> None:
+        for layer in plan.layers:
+            trained = trainable and layer.trainable
+            if isinstance(layer, Architecture):
+                self.add_layers(layer, f"{prefix}{layer.name}/", trained)
+            elif layer.kind != INPUT or not prefix:
+                self.layers.append(layer._replace(name=prefix + layer.name, trainable=trained))
+
+    def add_calls(
+        self, plan: Architecture, inputs: Sequence[Ref], prefix: str = ""
+    ) -> tuple[Ref, ...]:
+        """The plan's outputs for these inputs."""
+        tensors = dict(zip(plan.inputs, inputs, strict=True))
+        for ref, call in plan.nodes:
+            call = Call(prefix + call.layer, map_refs(tensors.__getitem__, call.arguments))
+            if inner := plan.nested(ref.layer):
+                (tensors[ref],) = self.add_calls(inner, tuple(refs_of(call)), f"{call.layer}/")
+                continue
+            tensors[ref] = Ref(call.layer, self._uses[call.layer], 0)
+            self._uses[call.layer] += 1
+            self.calls.append(call)
+        return tuple(tensors[ref] for ref in plan.outputs)
+
+
+def flat_network(plan: Architecture, network: keras.Model, source: object) -> keras.Model:
+    """The network of a flattened plan, with the weights of the nested one.
+
+    Args:
+        plan: from `flattened`.
+        network: of the plan that was flattened; not modified.
+        source: the file, for the error message.
+    """
+    flat = build_network(plan, source)
+    for name, layer in _layers(network):
+        if layer.weights:
+            flat.get_layer(keras_name(name)).set_weights(layer.get_weights())
+    finalise(flat)
+    return flat
+
+
+def _layers(network: keras.Model, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every layer of a network by its flat name."""
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer, f"{prefix}{layer.name}/")
+        else:
+            yield prefix + layer.name, layer
