@@ -89,6 +89,7 @@ INSTANCES: dict[str, list[dict[str, Any]]] = {
     "Flatten": [{}],
     "Reshape": [{"target_shape": (10, 12, 3)}, {"target_shape": (-1, 6)}],
     "Permute": [{"dims": (2, 1, 3)}],
+    "Identity": [{}],
     "Dropout": [{"rate": 0.5}, {"rate": 0.5, "seed": 4, "noise_shape": (None, 1, 1, 3)}],
     "SpatialDropout2D": [{"rate": 0.5}],
     "AlphaDropout": [{"rate": 0.5}],

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from goodnet.errors import ModelRefused, one_line
+from goodnet.network.arithmetic import as_layer
 from goodnet.network.calls import Call, Node, Ref, count_from_zero, topological_order
 from goodnet.network.checks import is_number, is_size
 from goodnet.network.graph import Architecture, Layer
@@ -20,6 +21,7 @@ from goodnet.network.layers import (
     LAYERS,
     MODELS,
     OPERATIONS,
+    RANDOM,
     TRAINING_ONLY,
     current_name,
     traits_of,
@@ -102,11 +104,12 @@ class _Parser:
         return Architecture(name, "Sequential", tuple(layers), tuple(calls), (first,), (previous,))
 
     def functional(self, name: str, config: Mapping[str, Any], depth: int) -> Architecture:
-        layers = [self.layer(data, depth) for data in config["layers"]]
+        entries = [as_layer(entry) if _is_of_keras(entry) else entry for entry in config["layers"]]
+        layers = [self.layer(data, depth) for data in entries]
         self.check_names(layers)
         written = [
             (layer, number, data)
-            for layer, entry in zip(layers, config["layers"], strict=True)
+            for layer, entry in zip(layers, entries, strict=True)
             for number, data in enumerate(entry.get("inbound_nodes") or [])
         ]
         nodes = [
@@ -154,6 +157,8 @@ class _Parser:
                 "(it may run code of its own); replace it by a standard layer and save again"
             )
         self.check_precision(name, config.get("dtype"))
+        if written in RANDOM:
+            return Layer(name, kind, {})
         arguments = self.arguments(name, kind, config)
         return Layer(name, kind, arguments, config.get("trainable", True) is not False)
 

@@ -285,7 +285,8 @@ LAYERS: Mapping[str, LayerTraits] = {
         arguments={"target_shape": listed(is_whole)}, channelwise=_whole_turns, keeps_scale=True
     ),
     "Permute": LayerTraits(arguments={"dims": listed(is_size)}, keeps_scale=True),
-    "Dropout": _DROPOUT,
+    "Identity": _PASSING,
+    "Dropout": replace(_DROPOUT, aliases=("FixedDropout",)),  # EfficientNet's, in older files
     "SpatialDropout2D": _like(_DROPOUT, _SPATIAL),
     "AlphaDropout": replace(_DROPOUT, keeps_scale=False),
     "GaussianDropout": _DROPOUT,
@@ -340,6 +341,42 @@ OPERATIONS: Mapping[str, LayerTraits] = {
     ),
 }
 
+# They change images in training only. A repaired network has an Identity in their place, so that it
+# always answers the same, whoever calls it and however.
+RANDOM = frozenset(
+    "RandomFlip RandomRotation RandomZoom RandomTranslation RandomShear RandomPerspective "
+    "RandomHeight RandomWidth RandomElasticTransform RandomContrast RandomBrightness RandomHue "
+    "RandomSaturation RandomSharpness RandomGrayscale RandomInvert RandomPosterization "
+    "RandomColorJitter RandomColorDegeneration RandomGaussianBlur RandomErasing RandAugment "
+    "AugMix".split()
+)
+
+# By Keras 3's class or TensorFlow's function: the merging layer that does it with two tensors.
+ARITHMETIC: Mapping[str, str] = {
+    "Add": "Add",
+    "Subtract": "Subtract",
+    "Multiply": "Multiply",
+    "TrueDivide": "Divide",  # there is no such layer: with constants only
+    "Divide": "Divide",
+    "math.add": "Add",
+    "__operators__.add": "Add",
+    "nn.bias_add": "Add",
+    "math.subtract": "Subtract",
+    "math.multiply": "Multiply",
+    "math.truediv": "Divide",
+    "math.divide": "Divide",
+}
+# By TensorFlow's function: the activation that it is.
+FUNCTIONS: Mapping[str, str] = {
+    "nn.relu": "relu",
+    "nn.relu6": "relu6",
+    "nn.silu": "silu",
+    "nn.swish": "silu",
+    "nn.softmax": "softmax",
+    "math.sigmoid": "sigmoid",
+    "math.tanh": "tanh",
+}
+
 INPUT = "InputLayer"
 MODELS = frozenset({"Sequential", "Functional", "Model"})
 
@@ -364,6 +401,8 @@ def traits_of(kind: str) -> LayerTraits:
 
 
 def current_name(written: str) -> str:
-    """Today's name of a class, whichever Keras version wrote it."""
+    """Today's name of a class, whichever Keras version wrote it, or what stands in its place."""
+    if written in RANDOM:
+        return "Identity"
     named = (kind for kind, traits in LAYERS.items() if written in traits.aliases)
     return next(named, written)
