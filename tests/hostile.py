@@ -191,7 +191,7 @@ HOSTILE_LAYERS = {
     "time_distributed": wrapped,
     "bidirectional": as_layer("Bidirectional", layer={"class_name": "LSTM", "config": {}}),
     "string_lookup": as_layer("StringLookup", vocabulary="/etc/passwd"),
-    "random_zoom": as_layer("RandomZoom", height_factor=0.5),
+    "random_crop": as_layer("RandomCrop", height=2, width=2),
 }
 
 

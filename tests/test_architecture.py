@@ -257,3 +257,37 @@ def test_nested_models_count_at_each_use() -> None:
         ModelRefused, match=f"uses layers 16420 times in all, more than {MOST_CALLS}"
     ):
         parse_architecture(inner, "made")
+
+
+REASONS = [
+    (layer("LSTM", "memory", units=3), r"'LSTM', which is not allowed: it is no part of an image"),
+    (layer("Conv1D", "conv"), "it is no part of an image classifier"),
+    (layer("MultiHeadAttention", "heads"), "none of the layers that can be rebuilt"),
+    (
+        layer("Lambda", "code", function=["4wEAAAA=", None, None]),
+        "is a Lambda, .* code of the file",
+    ),
+    (
+        {**layer("Lambda", "code"), "module": "keras.layers", "registered_name": None},
+        "is a Lambda, which is not allowed: it is code of the file's author, and that is never run",
+    ),
+    (
+        {**layer("Patches", "own"), "module": "builtins", "registered_name": "mine>Patches"},
+        r"'Patches \(mine>Patches\)', which is not allowed: it is its author's own",
+    ),
+    (layer("TFOpLambda", "f", function="io.read_file"), "TensorFlow's function 'io.read_file'"),
+]
+
+
+@pytest.mark.parametrize(("entry", "reason"), REASONS)
+def test_a_layer_is_refused_for_its_true_reason(entry: dict[str, Any], reason: str) -> None:
+    """Nothing harmless is said to run code, and a Lambda is."""
+    config = {"class_name": "Sequential", "config": [images_layer(), entry]}
+    with pytest.raises(ModelRefused, match=reason) as refusal:
+        parse_architecture(config, "made")
+    assert "may run code" not in str(refusal.value)
+
+
+def test_a_subclass_of_model_is_refused_for_its_code() -> None:
+    with pytest.raises(ModelRefused, match="class 'Mine', whose code is not in the file"):
+        parse_architecture({"class_name": "Mine", "config": {}}, "made")

@@ -1,5 +1,7 @@
 """Models that Keras itself wrote open without Keras' loading, and answer exactly as with it."""
 
+import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -371,3 +373,76 @@ def test_the_deepest_application_opens(tmp_path: Path) -> None:
     model = keras.applications.EfficientNetV2L(weights=None, include_top=False, pooling="avg")
     model = keras.Sequential([model, layers.Dense(CLASSES)])
     assert_opens_as_in_keras(save(model, tmp_path / "model.keras"))
+
+
+NO_CLASSIFIERS: dict[str, tuple[Callable[[], list[keras.layers.Layer]], str]] = {
+    "numbers": (
+        lambda: [keras.Input((20,)), layers.Dense(3)],
+        "takes 20 numbers, no images",
+    ),
+    "image to image": (
+        lambda: [keras.Input(IMAGE_SHAPE), layers.Conv2D(3, 3, padding="same")],
+        "makes an image or map of 12 x 10 x 3, no class scores",
+    ),
+    "one number": (
+        lambda: [keras.Input(IMAGE_SHAPE), layers.Flatten(), layers.Dense(1)],
+        "makes 1 number, not scores of two classes or more",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(NO_CLASSIFIERS))
+def test_what_is_no_classifier_is_refused_for_its_true_reason(name: str, tmp_path: Path) -> None:
+    make, reason = NO_CLASSIFIERS[name]
+    with pytest.raises(ModelRefused, match=reason):
+        open_suspect(save(keras.Sequential(make()), tmp_path / "model.keras"))
+
+
+@pytest.mark.parametrize(
+    ("group", "reason"),
+    [("layer_0", "before version 1"), ("weight0", "it holds 'weight0', and names no layers")],
+)
+def test_other_weights_are_refused_for_what_they_are(
+    group: str, reason: str, tmp_path: Path
+) -> None:
+    with h5py.File(tmp_path / "model.h5", "w") as file:
+        file[f"{group}/param_0"] = np.zeros(3)
+    with pytest.raises(ModelRefused, match=reason):
+        open_suspect(tmp_path / "model.h5")
+
+
+def with_windows_names(path: Path, *, twice: bool = False) -> None:
+    """Rename the groups of weights as Keras 2 on Windows named them, with metrics among them."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with h5py.File(path.with_suffix(".h5"), "w") as file:
+
+        def rename(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                layer, _, number = name.partition("/vars/")
+                file[f"{layer}/vars/{number}".replace("/", "\\", layer.count("/"))] = item[()]
+
+        with h5py.File(io.BytesIO(members["model.weights.h5"])) as old:
+            old.visititems(rename)
+        file["metrics\\mean/vars/0"] = np.zeros(3)
+        if twice:
+            file["layers/dense/vars/0"] = np.zeros(3)
+    members["model.weights.h5"] = path.with_suffix(".h5").read_bytes()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+@pytest.mark.parametrize("name", ["plain", "nested"])
+def test_files_written_on_windows_open(name: str, tmp_path: Path) -> None:
+    """Keras itself opens these on Windows only."""
+    model = NETWORKS[name]()
+    with_windows_names(save(model, tmp_path / "model.keras"))
+    suspect = open_suspect(tmp_path / "model.keras")
+    np.testing.assert_array_equal(answers(suspect.network), answers(model))
+
+
+def test_weights_that_are_there_twice_are_refused(tmp_path: Path) -> None:
+    with_windows_names(save(NETWORKS["plain"](), tmp_path / "model.keras"), twice=True)
+    with pytest.raises(ModelRefused, match="weights for one layer twice"):
+        open_suspect(tmp_path / "model.keras")

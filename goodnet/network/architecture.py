@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from goodnet.errors import ModelRefused, one_line
-from goodnet.network.arithmetic import as_layer
+from goodnet.network.arithmetic import TF_FUNCTION, as_layer
 from goodnet.network.calls import Call, Node, Ref, count_from_zero, topological_order
 from goodnet.network.checks import is_number, is_size
 from goodnet.network.graph import Architecture, Layer
@@ -21,6 +21,7 @@ from goodnet.network.layers import (
     LAYERS,
     MODELS,
     OPERATIONS,
+    OTHER_DATA,
     RANDOM,
     TRAINING_ONLY,
     current_name,
@@ -69,8 +70,9 @@ class _Parser:
         kind = _text(data["class_name"])
         if kind not in MODELS or not _is_of_keras(data):
             raise self.refuse(
-                f"the model is of class {_claimed(data)!r}; only Sequential and Functional "
-                "models can be opened: rebuild it as one of these and save it again"
+                f"the model is of class {_claimed(data)!r}, whose code is not in the file; only "
+                "Sequential and Functional models can be opened: rebuild it as one of these and "
+                "save it again"
             )
         if depth > DEEPEST_NESTING:
             raise self.refuse(f"models nested more than {DEEPEST_NESTING} deep")
@@ -152,10 +154,7 @@ class _Parser:
             shape = config.get("batch_shape", config.get("batch_input_shape"))
             return self.input_layer(name, shape)
         if (kind not in LAYERS and kind not in OPERATIONS) or not _is_of_keras(data):
-            raise self.refuse(
-                f"layer {name!r} is of class {_claimed(data)!r}, which is not allowed "
-                "(it may run code of its own); replace it by a standard layer and save again"
-            )
+            raise self.refuse(f"layer {name!r} is {_reason(data)}")
         self.check_precision(name, config.get("dtype"))
         if written in RANDOM:
             return Layer(name, kind, {})
@@ -260,6 +259,26 @@ def _is_of_keras(data: Mapping[str, Any]) -> bool:
     module, registered = data.get("module"), data.get("registered_name")
     ours = module is None or _text(module).split(".")[0] in ("keras", "tf_keras", "tensorflow")
     return ours and registered in (None, data["class_name"])
+
+
+def _reason(data: Mapping[str, Any]) -> str:
+    """What a layer is that is refused, and why it is."""
+    written, remedy = data["class_name"], "replace it by a standard layer and save again"
+    if written == "Lambda":
+        return (
+            "a Lambda, which is not allowed: it is code of the file's author, and that is never "
+            f"run; {remedy}"
+        )
+    if written == TF_FUNCTION:
+        function = one_line(data["config"].get("function"), 60)
+        return f"TensorFlow's function {function!r}, which is not allowed; {remedy}"
+    if not _is_of_keras(data):
+        fault = f"it is its author's own, and its code is not in the file; {remedy}"
+    elif written in OTHER_DATA:
+        fault = "it is no part of an image classifier"
+    else:
+        fault = f"it is none of the layers that can be rebuilt; {remedy}"
+    return f"of class {_claimed(data)!r}, which is not allowed: {fault}"
 
 
 def _claimed(data: Mapping[str, Any]) -> str:

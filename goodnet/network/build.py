@@ -5,7 +5,7 @@ allow-list, calls are made in the plan's order, and memory is taken for weights 
 shapes were compared with those in the file. The result is an ordinary, uncompiled Keras model.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -70,9 +70,19 @@ def _check_classifier(network: keras.Model, source: object) -> None:
         raise ModelRefused(source, f"has {inputs} inputs and {outputs} outputs, not one and one")
     images, scores = network.input_shape, network.output_shape
     if len(images) != 4 or images[-1] not in (1, 3, 4):
-        raise ModelRefused(source, f"takes {images[1:]}, not height x width x 1, 3 or 4")
-    if len(scores) != 2 or (scores[-1] or 0) < 2:
-        raise ModelRefused(source, f"answers {scores[1:]}, not scores of two classes or more")
+        raise ModelRefused(
+            source, f"takes {_sides(images)}, no images: these are height x width x 1, 3 or 4"
+        )
+    if len(scores) != 2:
+        raise ModelRefused(source, f"makes an image or map of {_sides(scores)}, no class scores")
+    if (scores[-1] or 0) < 2:
+        raise ModelRefused(source, f"makes {_sides(scores)}, not scores of two classes or more")
+
+
+def _sides(shape: Sequence[int | None]) -> str:
+    """A shape in words: "28 x 28 x 1", "1 number"."""
+    sides = ["any" if side is None else str(side) for side in shape[1:]]
+    return f"{sides[0]} number{'s' * (sides != ['1'])}" if len(sides) == 1 else " x ".join(sides)
 
 
 def _check_answers(network: keras.Model, source: object) -> None:

@@ -341,6 +341,18 @@ OPERATIONS: Mapping[str, LayerTraits] = {
     ),
 }
 
+# Layers of networks for texts, sequences, tables and volumes.
+OTHER_DATA = frozenset(
+    "LSTM GRU SimpleRNN RNN CuDNNLSTM CuDNNGRU LSTMCell GRUCell SimpleRNNCell StackedRNNCells "
+    "Bidirectional TimeDistributed ConvLSTM1D ConvLSTM2D ConvLSTM3D Embedding Masking "
+    "TextVectorization StringLookup IntegerLookup Hashing HashedCrossing CategoryEncoding "
+    "Discretization SpatialDropout1D SpatialDropout3D "
+    "Conv1D Conv1DTranspose SeparableConv1D DepthwiseConv1D MaxPooling1D AveragePooling1D "
+    "GlobalMaxPooling1D ZeroPadding1D Cropping1D UpSampling1D "
+    "Conv3D Conv3DTranspose MaxPooling3D AveragePooling3D GlobalMaxPooling3D "
+    "GlobalAveragePooling3D ZeroPadding3D Cropping3D UpSampling3D".split()
+)
+
 # They change images in training only. A repaired network has an Identity in their place, so that it
 # always answers the same, whoever calls it and however.
 RANDOM = frozenset(

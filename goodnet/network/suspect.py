@@ -100,8 +100,8 @@ def _plan(uri: str, content: Content, architecture: str) -> tuple[Architecture, 
     if classes is None:
         raise ModelRefused(
             uri,
-            "holds weights only, and they are not DeepID's; give the model's Keras JSON "
-            "configuration with --architecture FILE.json",
+            "holds weights only, and they are not DeepID's; give the text that the model's "
+            "to_json() returns, with --architecture FILE.json",
         )
     return parse_architecture(deepid_config(classes), uri), "the built-in DeepID"
 

@@ -15,6 +15,7 @@ LARGEST_JSON = 8 * MIB
 DEEPEST_JSON = 200
 LARGEST_MODEL = 4096 * MIB  # bytes of weights once decompressed
 UNPACKED = "model.weights.h5"
+TRAINING_STATE = ("optimizer", "metrics", "_layer_checkpoint_dependencies")
 KERAS_MEMBERS = frozenset({"metadata.json", "config.json", UNPACKED})
 
 
@@ -100,10 +101,12 @@ def hdf5_content(path: Path, folder: Path, budget: int) -> dict[str, Any]:
     if names is not None:
         layout = "keras_3" if str(version).startswith("3.") else "keras_2"
         layers = legacy_layers(hdf5, arrays, legacy, names)
-    elif "layers" in root or "vars" in root:
+    elif "layers" in root or "vars" in root or any("\\" in name for name in root):
         layout, layers = "paths", path_layers(hdf5, arrays, root, "")
+        if len(layers) != len({layer["name"] for layer in layers}):
+            raise Refused("holds weights for one layer twice")
     else:
-        raise Refused("is not a Keras model: it has neither 'layer_names' nor 'layers'")
+        raise Refused(_why_no_model(root))
     if not layers:
         raise Refused("holds no weights")
     return {
@@ -111,6 +114,16 @@ def hdf5_content(path: Path, folder: Path, budget: int) -> dict[str, Any]:
         "layout": layout,
         "layers": layers,
     }
+
+
+def _why_no_model(root: Any) -> str:
+    if isinstance(root.get("layer_0"), h5py.Group):
+        return (
+            "holds weights as Keras wrote them before version 1: numbered, channels first, and "
+            "without a configuration; save the model with a newer Keras"
+        )
+    names = ", ".join(repr(name[:40]) for name in list(root)[:3])
+    return f"is not a Keras model: it holds {names or 'nothing'}, and names no layers"
 
 
 def legacy_layers(hdf5: Hdf5, arrays: Arrays, group: Any, names: list[str]) -> list[dict[str, Any]]:
@@ -132,14 +145,17 @@ def legacy_layers(hdf5: Hdf5, arrays: Arrays, group: Any, names: list[str]) -> l
 
 
 def path_layers(hdf5: Hdf5, arrays: Arrays, group: Any, path: str) -> list[dict[str, Any]]:
-    """The weights as Keras 3 stores them: numbered below `<path of the layer>/vars`."""
+    """The weights as Keras 3 stores them: numbered below `<path of the layer>/vars`.
+
+    Keras 2 on Windows wrote such a path as one name with "\\" in it.
+    """
     layers = []
     for name in group:
-        child, inner = group[name], f"{path}/{name}".lstrip("/")
+        child, inner = group[name], f"{path}/{name}".lstrip("/").replace("\\", "/")
         if not isinstance(child, h5py.Group):
             continue
         if name != "vars":
-            if inner not in ("optimizer", "_layer_checkpoint_dependencies"):
+            if inner.partition("/")[0] not in TRAINING_STATE:
                 layers.extend(path_layers(hdf5, arrays, child, inner))
             continue
         numbers = sorted(child, key=lambda key: (len(key), key))
