@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from goodnet.scale import Scale
 from networks import CLASSES, IMAGE_SHAPE, NETWORKS, random_images, randomise, save
 
 from goodnet.backend import keras
@@ -16,7 +17,6 @@ from goodnet.network.save import save_network
 from goodnet.network.suspect import Suspect, open_suspect
 from goodnet.pruning.zeroing import prune
 from goodnet.report.inspection import describe_model
-from goodnet.scale import Scale
 
 layers = keras.layers
 INSIDE = ("nested", "teachable", "transfer", "siamese")
