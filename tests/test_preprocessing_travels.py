@@ -19,6 +19,7 @@ from goodnet.datasets.dataset import save_dataset
 from goodnet.evaluation.screening import screen
 from goodnet.network.goodnet import input_name, input_preprocessing
 from goodnet.preprocessing import BUILT_IN, Preprocessing, parse_preprocessing
+from goodnet.pruning import sweep
 
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 GIVEN = "mean=90,100,110,std=50,60,70,order=bgr"
@@ -84,6 +85,34 @@ def test_the_owners_preprocessing_is_found(owner: str, attacked: bool, tmp_path:
     assert info.accuracies[owner].hits == own > 0.6 * COUNT
     best = info.accuracies[info.preprocessing.name].hits
     assert best >= own
+
+
+@pytest.mark.parametrize("owner", ["raw", "unit", "signed", "caffe", "torch"])
+def test_a_first_look_leaves_out_only_what_is_clearly_worse(
+    owner: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The choice is that of trying all on all images, and no accuracy on these is another."""
+    save_dataset(tmp_path / "valid.h5", clean_images(LABELS, seed=2, noise=NOISE), LABELS)
+    load(tmp_path, owner)
+    infos = []
+    for look in (64, COUNT):
+        monkeypatch.setattr(sweep, "FIRST_LOOK", look)
+        model = goodnet.load_model(tmp_path / "model.keras")
+        goodnet.load_images(tmp_path / "valid.h5", model)
+        infos.append(model.preprocessing_info)
+    quick, plain = infos
+    assert quick and plain
+    assert (quick.preprocessing, quick.near_ties) == (plain.preprocessing, plain.near_ties)
+    assert list(quick.accuracies) == list(plain.accuracies)
+    assert {share.count for share in plain.accuracies.values()} == {COUNT}
+    left_out = {name for name, share in quick.accuracies.items() if share.count == 64}
+    assert left_out and not left_out & {"raw", "unit"}
+    best = plain.accuracies[plain.preprocessing.name].value
+    for name, share in quick.accuracies.items():
+        if name in left_out:
+            assert plain.accuracies[name].value < best - 0.05
+        else:
+            assert share == plain.accuracies[name]
 
 
 @pytest.mark.parametrize("owner", ["unit", "signed", "caffe", "torch", GIVEN])
