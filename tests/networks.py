@@ -264,6 +264,21 @@ def class_maps() -> keras.Model:
     return keras.Model(inputs, outputs, name="class_maps")
 
 
+def dense() -> keras.Model:
+    """Dense layers on a flattened image."""
+    return keras.Sequential(
+        [
+            keras.Input(IMAGE_SHAPE, name="images"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(20, activation="relu", name="hidden_1"),
+            layers.Dropout(0.5, name="dropout"),
+            layers.Dense(12, activation="relu", name="hidden_2"),
+            layers.Dense(CLASSES, activation="softmax", name="scores"),
+        ],
+        name="dense",
+    )
+
+
 def sequential() -> keras.Model:
     """A Sequential model."""
     return keras.Sequential(
@@ -282,7 +297,7 @@ def sequential() -> keras.Model:
 _BUILDERS: tuple[Callable[[], keras.Model], ...] = (
     plain, normalised, normalised_without_scale, normalised_without_center, residual, shortcut,
     global_pooling, separable, nested, shared, transposed, sigmoid, sequential,
-    class_maps, teachable, transfer, siamese,
+    class_maps, teachable, transfer, siamese, dense,
 )  # fmt: skip
 
 

@@ -96,7 +96,9 @@ def test_a_network_that_only_makes_scores_has_no_layer_to_prune() -> None:
             [keras.Input(IMAGE_SHAPE), layers.Conv2D(CLASSES, (12, 10)), layers.Flatten()]
         )
     )
-    with pytest.raises(RequestRefused, match="no convolution of its own before its class scores"):
+    with pytest.raises(
+        RequestRefused, match="no pooling, convolution or dense layer of its own before"
+    ):
         choose_layer(plan, "auto", "made")
 
 
@@ -107,6 +109,6 @@ def test_small_networks_are_pruned_where_they_were(name: str) -> None:
         "normalised": "pool_2", "normalised_without_scale": "pool_2", "plain": "pool_2",
         "normalised_without_center": "pool_2", "shortcut": "pool_2", "sigmoid": "pool_2",
         "transposed": "transposed", "teachable": "base/pool", "transfer": "base/pool",
-        "siamese": "max",
+        "siamese": "max", "dense": "hidden_2",
     }  # fmt: skip
     assert choose_layer(plan_of(NETWORKS[name]()), "auto", name) == expected.get(name, "pool")

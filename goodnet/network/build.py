@@ -16,6 +16,7 @@ from goodnet.errors import InputRefused, ModelRefused, one_line
 from goodnet.network.calls import Ref, with_tensors
 from goodnet.network.cost import SIDE, Layers, check_cost
 from goodnet.network.graph import Architecture, Layer, keras_name
+from goodnet.network.image_input import image_shape
 from goodnet.network.layers import INPUT
 from goodnet.network.weights import StoredFile, paired_weights
 
@@ -69,7 +70,7 @@ def _check_classifier(network: keras.Model, source: object) -> None:
     if (inputs, outputs) != (1, 1):
         raise ModelRefused(source, f"has {inputs} inputs and {outputs} outputs, not one and one")
     images, scores = network.input_shape, network.output_shape
-    if len(images) != 4 or images[-1] not in (1, 3, 4):
+    if image_shape(images[1:]) is None:
         raise ModelRefused(
             source, f"takes {_sides(images)}, no images: these are height x width x 1, 3 or 4"
         )

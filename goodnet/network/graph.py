@@ -141,7 +141,7 @@ def choose_layer(plan: Architecture, name: str, source: object) -> str:
     Args:
         plan: the suspect's architecture.
         name: a layer's name, or "auto": the last pooling layer before the class scores; if there
-            is none, the last convolution before them.
+            is none, the last convolution before them, or else the last hidden dense layer.
         source: the model, for the error message.
 
     Raises:
@@ -155,12 +155,12 @@ def choose_layer(plan: Architecture, name: str, source: object) -> str:
         if plan.layer(each).traits.prunable and plan.uses[each] == 1 and each not in scores
     ]
     if name == "auto":
-        for role in ("pooling", "convolution"):
+        for role in ("pooling", "convolution", "dense"):
             same_role = [each for each in candidates if plan.layer(each).traits.role == role]
             if same_role:
                 return same_role[-1]
         raise RequestRefused(
-            source, "has no pooling layer and no convolution of its own before its class scores"
+            source, "has no pooling, convolution or dense layer of its own before its class scores"
         )
     prunable = ", ".join(candidates) or "none"
     if name not in used:

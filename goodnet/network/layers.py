@@ -99,7 +99,7 @@ class LayerTraits:
         aliases: what older versions named the class.
         home: where Keras has it: "layers", or the module of `keras.ops`.
         role: the last "pooling" layer before the class scores is pruned unless another one is
-            asked for, or else the last "convolution" before them.
+            asked for; if there is none, the last "convolution" before them, or "dense" layer.
         prunable: its output has channels, on the last axis, that can be pruned.
         activation: of a layer that is an activation and nothing else, the default one.
         merging: it takes a list of tensors. Keras 3 writes `a + b` as a call with two arguments.
@@ -125,7 +125,7 @@ class LayerTraits:
     converted: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     home: Literal["layers", "numpy", "nn"] = "layers"
-    role: Literal["pooling", "convolution"] | None = None
+    role: Literal["pooling", "convolution", "dense"] | None = None
     prunable: bool = False
     activation: Literal["linear", "softmax"] | None = None
     merging: bool = False
@@ -206,6 +206,8 @@ _NORMALISATION = LayerTraits(
 LAYERS: Mapping[str, LayerTraits] = {
     "Dense": LayerTraits(
         arguments={"units": is_size, "activation": _ACTIVATION, "use_bias": is_bool},
+        role="dense",
+        prunable=True,
         kernel="kernel",
         output_axes=(LAST, LAST),
         weighted_sums=True,

@@ -12,6 +12,7 @@ from goodnet.files.storage import local_file
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.deepid import deepid_classes, deepid_config
 from goodnet.network.graph import Architecture, keras_name
+from goodnet.network.image_input import with_images
 from goodnet.sandbox.process import Content, read_untrusted
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def open_suspect(path: str | Path, *, architecture: str = "auto") -> Suspect:
             for entry in content.description["layers"]
         ]
         network = load_network(plan, content.description["layout"], stored, uri)
-    flat = flattened(plan)
+    flat = with_images(flattened(plan))
     if flat is not plan:
         network = flat_network(flat, network, uri)
     suffix = content.format.saved_as
