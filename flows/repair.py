@@ -90,7 +90,7 @@ def repair(
     Args:
         models: model files (.h5, .keras), or folders of them; paths or s3:// URIs.
         data: the folder with clean/valid.h5, clean/test.h5 and, if there are any,
-            bd/bd_valid.h5 and bd/bd_test.h5.
+            bd/bd_valid.h5 and bd/bd_test.h5; .npz will do as well.
         output: the folder under which each repair gets a folder of its own.
         order: prune the quietest channels first (ascending), the loudest, or try both.
         drop: take a repaired model where clean accuracy has fallen by so many points.

@@ -275,7 +275,7 @@ def load_images(path: str | Path, model: Model, *, poisoned: bool = False) -> Da
     """Labelled images that fit a model; with the first clean ones its preprocessing is found.
 
     Args:
-        path: an HDF5 file with `data` and `label`, a local path or an `s3://` URI.
+        path: an HDF5 file or `.npz` archive, see data/README.md; a local path or an `s3://` URI.
         model: the model.
         poisoned: whether the images carry a trigger, and the attacker's label.
 

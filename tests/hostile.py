@@ -549,12 +549,143 @@ def _pixel(value: float) -> Any:
     return pixels
 
 
+def npy(values: Any = None, header: str | None = None, **changes: Any) -> bytes:
+    """An array in NumPy's format, with this header, or with changes to it, where they are given."""
+    values = np.full((6, 12, 10, 3), 9, np.uint8) if values is None else values
+    said = {"descr": values.dtype.str, "fortran_order": False, "shape": values.shape, **changes}
+    text = (header if header is not None else repr(said)).encode("latin-1")
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + values.tobytes()
+
+
+LABEL_MEMBER = npy(np.arange(6) % 5)
+
+
+def npz(x: bytes | None = None, y: bytes | None = LABEL_MEMBER, **more: bytes) -> Any:
+    """A builder of an archive for the good network with these members."""
+    members = {"x.npy": npy() if x is None else x, "y.npy": y, **more}
+    held = {name: content for name, content in members.items() if content is not None}
+    return archive(held, "bad.npz")
+
+
+def _npz_doubled(folder: Path) -> Path:
+    import warnings
+
+    path = npz()(folder)
+    with zipfile.ZipFile(path, "a") as target, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        target.writestr("x.npy", npy())
+    return path
+
+
+def _npz_packed(method: int) -> Callable[[Path], Path]:
+    def build(folder: Path) -> Path:
+        path = folder / "bad.npz"
+        with zipfile.ZipFile(path, "w", method) as target:
+            target.writestr("x.npy", npy())
+            target.writestr("y.npy", LABEL_MEMBER)
+        return path
+
+    return build
+
+
+def _npz_changed(before: bytes, after: bytes) -> Callable[[Path], Path]:
+    """The good archive with each of some bytes replaced."""
+
+    def build(folder: Path) -> Path:
+        path = _npz_packed(zipfile.ZIP_STORED)(folder)
+        content = path.read_bytes()
+        assert before in content
+        path.write_bytes(content.replace(before, after))
+        return path
+
+    return build
+
+
+def _npz_bomb(folder: Path) -> Path:
+    """600 MiB of zeros in one, as it says itself."""
+    path, rows = folder / "bad.npz", (600 << 20) // 360
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        with target.open("x.npy", "w", force_zip64=True) as member:
+            member.write(npy(np.zeros(0, np.uint8), shape=(rows, 12, 10, 3)))
+            for _ in range(600):
+                member.write(bytes(1 << 20))
+        target.writestr("y.npy", LABEL_MEMBER)
+    return path
+
+
+def _cut_npz(folder: Path) -> Path:
+    path = npz()(folder)
+    path.write_bytes(path.read_bytes()[:-40])
+    return path
+
+
+def npz_files() -> Iterator[Bad]:
+    """Archives that NumPy would run, swallow or choke on, and such as say what is not so."""
+    objects = io.BytesIO()
+    np.save(objects, np.array([{}, []] * 3, dtype=object), allow_pickle=True)
+    for name, build, says in (
+        ("objects", npz(y=objects.getvalue()), "'y' holds |O, not float, int or uint"),
+        ("pickle", npz(y=b"\x80\x04\x95\x00."), "'y' is not an array in NumPy's format"),
+        ("pickled_images", npz(b"\x80\x04cos\nsystem\n."), "'x' is not an array in NumPy's"),
+        ("structured", npz(npy(np.zeros(6, "u1,f4"))), "'x' holds |V5, not float"),
+        ("structured_list", npz(npy(descr=[("a", "<f4")])), "'x' has a header that is not one of"),
+        ("text", npz(y=npy(np.array(["a"] * 6))), "'y' holds <U1, not float, int or uint"),
+        ("truth", npz(npy(np.ones((6, 12, 10, 3), bool))), "'x' holds |b1, not float"),
+        ("complex", npz(npy(np.ones((6, 12, 10, 3), "c8"))), "'x' holds <c8, not float"),
+        ("dates", npz(y=npy(np.zeros(6, "M8[s]"))), "'y' holds <M8[s], not float"),
+        ("long_double", npz(npy(descr="<f16")), "'x' holds <f16, not float, int or uint"),
+        ("no_such_type", npz(npy(descr="<f1")), "'x' holds <f1, not float, int or uint"),
+        ("subarray", npz(npy(descr="(2,2)<f4")), "'x' holds (2,2)<f4, not float"),
+        ("code", npz(npy(header="__import__('os').system('touch marker')")), "has a header that"),
+        ("deep", npz(npy(header="(" * 4000)), "'x' has a header that is not one of a plain"),
+        ("long_header", npz(npy(header=" " * 60_000)), "'x' has a header that is not one of"),
+        ("no_header", npz(npy(header="")), "'x' has a header that is not one of a plain array"),
+        ("more_keys", npz(npy(hook=1)), "'x' has a header that is not one of a plain array"),
+        ("negative", npz(npy(shape=(-6, 12, 10, 3))), "'x' has a header that is not one of"),
+        ("float_shape", npz(npy(shape=(6.0, 12, 10, 3))), "'x' has a header that is not one of"),
+        ("fortran_text", npz(npy(fortran_order="no")), "'x' has a header that is not one of"),
+        ("many_axes", npz(npy(shape=(1,) * 40)), "'x' has 40 axes"),
+        ("version", npz(b"\x93NUMPY\x09\x00" + bytes(99)), "'x' is not an array in NumPy's"),
+        ("header_only", npz(npy()[:40]), "'x' has a header that is not one of a plain array"),
+        ("magic_only", npz(npy()[:9]), "'x' is not an array in NumPy's format"),
+        ("short", npz(npy()[:-1]), "'x' holds fewer bytes than its header says"),
+        ("long", npz(npy() + b"x"), "'x' holds more bytes than its header says"),
+        ("no_rows", npz(npy(np.zeros((0, 12, 10, 3)))), "shape (0, 12, 10, 3)"),
+        ("flat", npz(npy(np.zeros((6, 360)))), "'x' has the shape (6, 360)"),
+        ("huge", npz(npy(shape=(1 << 40, 12, 10, 3))), "more than can be in a file of this size"),
+        ("absurd", npz(npy(shape=(10**17,) * 4)), "more than can be in a file of this size"),
+        ("bomb", _npz_bomb, "'x' declares 629145360 bytes, which is more than can be in"),
+        ("silent_bomb", npz(npy() + bytes(20 << 20)), "'x' holds more bytes than"),
+        ("nan", npz(npy(np.full((6, 12, 10, 3), np.nan))), "'x' holds NaN or infinite pixels"),
+        ("size", npz(npy(np.zeros((6, 12, 11, 3), np.uint8))), "do not fit the model"),
+        ("label_length", npz(y=npy(np.arange(5))), "'y' has the shape (5,) for 6 images"),
+        ("label_fraction", npz(y=npy(np.full(6, 0.5))), "'y' holds 0.5, which is no class index"),
+        ("label_beyond", npz(y=npy(np.full(6, 5))), "ranges over 5..5"),
+        ("twice", _npz_doubled, "holds 'x.npy' twice"),
+        ("bzip2", _npz_packed(zipfile.ZIP_BZIP2), "packed with method 12"),
+        ("lzma", _npz_packed(zipfile.ZIP_LZMA), "packed with method 14"),
+        ("checksum", _npz_changed(bytes([9] * 99), bytes([8] * 99)), "is damaged (BadZipFile"),
+        ("encrypted", _npz_changed(b"PK\x01\x02\x14\x03\x14\x00\x00",
+            b"PK\x01\x02\x14\x03\x14\x00\x01"), "is encrypted"),
+        ("other_name_inside", _npz_changed(b"y.npyPK", b"z.npyPK"), "damaged"),
+        ("many", archive({f"{n}.npy": b"" for n in range(1001)}, "bad.npz"), "more than 1000"),
+        ("no_arrays", archive({"x": b"", "y": b""}, "bad.npz"), "has no array 'data'"),
+        ("escape", npz(y=None, **{"../../y.npy": LABEL_MEMBER, "\x1b[2J.npy": LABEL_MEMBER}),
+            "has no array"),
+        ("keras_file", lambda folder: archive(good_members(), "bad.npz")(folder), "has no array"),
+        ("cut", _cut_npz, "is damaged (BadZipFile"),
+        ("signature_only", raw("bad.npz", b"PK\x03\x04"), "is damaged (BadZipFile"),
+    ):  # fmt: skip
+        yield Bad(f"npz_{name}", build, says)
+
+
 DATASETS: tuple[Bad, ...] = (
     Bad("no_data", data_file(data=None), "has no data set 'data'"),
     Bad("no_label", data_file(label=None), "has no data set 'label'"),
     Bad("data_group", data_file(data=None, **{"data/x": 1}), "is a group"),
     Bad("lengths", data_file(label=np.arange(5)), "'label' has the shape (5,) for 6 images"),
-    Bad("one_hot", data_file(label=np.eye(6)), "'label' has the shape (6, 6)"),
+    Bad("one_hot_beyond", data_file(label=np.eye(6)), "ranges over 0..5"),
+    Bad("one_hot_twice", data_file(label=np.ones((6, 5))), "row 0 is not one-hot"),
     Bad("no_images", data_file(data=np.zeros((0, 3, 12, 10)), label=np.zeros(0)), "shape (0,"),
     Bad("rank", data_file(data=np.zeros((6, 360), np.uint8)), "shape (6, 360)"),
     Bad("size", data_file(data=np.zeros((6, 3, 12, 11), np.uint8)), "do not fit the model"),
@@ -586,4 +717,5 @@ DATASETS: tuple[Bad, ...] = (
     Bad("truncated", _truncated_h5(2), "damaged"),
     Bad("fifo", _fifo, "not a regular file"),
     Bad("symlink", _symlink("/etc/passwd"), "symbolic link"),
+    *npz_files(),
 )  # fmt: skip

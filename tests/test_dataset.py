@@ -234,7 +234,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "turned": ({"data": IMAGES.transpose(0, 2, 1, 3)}, "images of shape (5, 6, 3) do not fit"),
     "fewer labels": ({"label": LABELS[1:]}, "'label' has the shape (299,) for 300 images"),
     "more labels": ({"label": np.append(LABELS, 1)}, "'label' has the shape (301,) for 300"),
-    "one-hot": ({"label": np.eye(CLASSES)[LABELS]}, "'label' has the shape (300, 7) for 300"),
+    "not one-hot": ({"label": np.ones((COUNT, 7))}, "'label' has 7 columns, and row 0 is not one"),
     "one label": ({"label": 3}, "'label' has the shape () for 300 images"),
     "NaN": ({"data": changed(IMAGES, LAST, np.nan)}, "'data' holds NaN or infinite pixels"),
     "infinite": ({"data": changed(IMAGES, LAST, -np.inf)}, "'data' holds NaN or infinite pixels"),

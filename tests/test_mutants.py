@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hostile import archive, data_file, good_h5, good_members
+from hostile import archive, data_file, good_h5, good_members, npz
 
 from goodnet.datasets.dataset import open_dataset
 from goodnet.errors import InputRefused
@@ -13,6 +13,8 @@ from goodnet.network.suspect import open_suspect
 
 SEED = 20261123
 AT_A_TIME = 3
+KINDS = ("h5", "keras", "data", "npz")
+DATA = ("data", "npz")
 
 
 def damaged(content: bytes, number: int) -> bytes:
@@ -31,7 +33,7 @@ def damaged(content: bytes, number: int) -> bytes:
 def accepted(kind: str, path: Path) -> bool:
     """Whether a mutant is opened; what is in it then is finite and fits."""
     try:
-        if kind == "data":
+        if kind in DATA:
             dataset = open_dataset(path, input_shape=(12, 10, 3), classes=5)
             assert np.isfinite(np.asarray(dataset.pixels, dtype=np.float64)).all()
             assert 0 <= dataset.labels.min() <= dataset.labels.max() < 5
@@ -55,6 +57,7 @@ def originals(folder: Path) -> dict[str, bytes]:
         "h5": good_h5(),
         "keras": archive(good_members())(folder).read_bytes(),
         "data": data_file()(folder).read_bytes(),
+        "npz": npz()(folder).read_bytes(),
     }
 
 
@@ -63,9 +66,9 @@ def share_accepted(count: int, folder: Path) -> float:
     good = originals(folder)
 
     def try_one(number: int) -> bool:
-        kind = ("h5", "keras", "data")[number % 3]
+        kind = KINDS[number % len(KINDS)]
         path = folder / f"mutant_{number}.{'h5' if kind == 'data' else kind}"
-        path.write_bytes(damaged(good[kind], number // 3))
+        path.write_bytes(damaged(good[kind], number // len(KINDS)))
         result = accepted(kind, path)
         path.unlink()
         return result
@@ -76,10 +79,10 @@ def share_accepted(count: int, folder: Path) -> float:
 
 def test_a_hundred_mutants(tmp_path: Path) -> None:
     """Some are refused and some, damaged where nothing is read, are not."""
-    assert 0 < share_accepted(102, tmp_path) < 1
+    assert 0 < share_accepted(104, tmp_path) < 1
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_two_thousand_mutants(tmp_path: Path) -> None:
-    assert 0 < share_accepted(2001, tmp_path) < 1
+@pytest.mark.timeout(3600)
+def test_two_thousand_mutants_of_each_kind(tmp_path: Path) -> None:
+    assert 0 < share_accepted(2000 * len(KINDS), tmp_path) < 1

@@ -56,6 +56,7 @@ FORMATS: tuple[Format, ...] = (
     Format("model", HDF5, (".h5", ".hdf5"), "models.read_hdf5", 4096 * MIB, ".h5"),
     Format("model", ZIP, (".keras",), "models.read_keras", 4096 * MIB),
     Format("dataset", HDF5, (".h5", ".hdf5"), "datasets.read_hdf5", 65536 * MIB),
+    Format("dataset", ZIP, (".npz",), "datasets.read_npz", 65536 * MIB),
 )
 
 
@@ -95,8 +96,8 @@ def recognise(uri: str, start: bytes, kind: Kind) -> Format:
     same = [each for each in formats_of(kind) if start.startswith(each.container.signature)]
     if kind == "dataset":
         if not same:
-            nouns = dict.fromkeys(each.container.noun for each in formats_of(kind))
-            raise DataRefused(uri, f"is not {' or '.join(nouns)}")
+            *nouns, last = dict.fromkeys(each.container.noun for each in formats_of(kind))
+            raise DataRefused(uri, f"is not {', '.join(nouns)} or {last}")
         return same[0]
     for each in same:
         if uri.lower().endswith(each.suffixes):

@@ -12,7 +12,7 @@ from goodnet.files.storage import StoredFile
 CLEAN_VALID, CLEAN_TEST = "clean valid", "clean test"
 POISONED_VALID, POISONED_TEST = "poisoned valid", "poisoned test"
 
-_FILES = {
+_FILES = {  # each may have any ending of a data set
     CLEAN_VALID: (paths.CLEAN_VALID, paths.OLD_CLEAN_VALID),
     CLEAN_TEST: (paths.CLEAN_TEST, paths.OLD_CLEAN_TEST),
     POISONED_VALID: (paths.POISONED_VALID,),
@@ -77,9 +77,20 @@ def find_clean_valid(folder: str) -> str:
 
 
 def _present(folder: str, role: str) -> str | None:
-    """The URI of a data set of the folder, if it is there under one of its names."""
-    candidates = [storage.join(folder, name) for name in _FILES[role]]
-    return next((uri for uri in candidates if storage.exists(uri)), None)
+    """The URI of a data set of the folder, if it is there under one of its names.
+
+    Raises:
+        DataRefused: it is there under several.
+    """
+    names = [
+        f"{name.rpartition('.')[0]}{suffix}"
+        for name in _FILES[role]
+        for suffix in formats.suffixes("dataset")
+    ]
+    present = [name for name in names if storage.exists(storage.join(folder, name))]
+    if len(present) > 1:
+        raise DataRefused(folder, f"has {' and '.join(present)}, both as {role}; keep one")
+    return storage.join(folder, present[0]) if present else None
 
 
 def find_output(folder: str) -> None:

@@ -3,27 +3,87 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from goodnet.sandbox.reader.arrays import MIB, Arrays, Entry, Refused, allowance, product
 from goodnet.sandbox.reader.hdf5 import Hdf5
+from goodnet.sandbox.reader.npz import Npz
 
 LARGEST_DATA = 65536 * MIB  # bytes of pixels once decompressed
 BLOCK = 16 * MIB  # bytes of pixels read at a time
+TRAINING = ("x_train", "y_train")  # where a file has another pair, that one is taken
+PAIRS = (
+    ("data", "label"), ("x", "y"), ("images", "labels"), ("x_valid", "y_valid"),
+    ("x_val", "y_val"), ("x_test", "y_test"), TRAINING,
+)  # fmt: skip
 
 
 def read_hdf5(path: Path, folder: Path, input_shape: Sequence[int | None]) -> dict[str, Any]:
-    """The content of an HDF5 file with `data`, `label` and, it may be, `true_label`."""
+    """The content of an HDF5 file with `data`, `label` and, it may be, `true_label`.
+
+    Other names will do where `named_pair` tells which is which.
+    """
     hdf5 = Hdf5(path, allowance(path.stat().st_size, LARGEST_DATA))
-    names = [name for name in ("label", "true_label") if name == "label" or name in hdf5.file]
-    data = hdf5.numbers("data")
-    return content(data, {name: hdf5.numbers(name) for name in names}, folder, input_shape)
+    top = {name: each for name, each in hdf5.file.items() if hasattr(each, "dtype")}
+    numbers = {name: each for name, each in top.items() if each.dtype.kind in "fiu"}
+    names = named_pair(numbers, tuple(top))
+    names |= {name: name for name in ("true_label",) if name in hdf5.file}
+    stored = {role: hdf5.numbers(name) for role, name in names.items()}
+    return content(stored.pop("data"), stored, folder, input_shape, names)
+
+
+def read_npz(path: Path, folder: Path, input_shape: Sequence[int | None]) -> dict[str, Any]:
+    """The content of an `.npz` archive with images and labels: the same names, and `true_label`."""
+    archive = Npz(path, folder, allowance(path.stat().st_size, LARGEST_DATA))
+    names = named_pair(archive.plain(), tuple(archive.members))
+    names |= {name: name for name in ("true_label",) if name in archive.members}
+    stored = {role: archive.numbers(name) for role, name in names.items()}
+    said = content(stored.pop("data"), stored, folder, input_shape, names)
+    archive.close()
+    return said
+
+
+def named_pair(numbers: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+    """What images and labels are called, {"data": ..., "label": ...}.
+
+    By name; else they are the one array of four axes (of three where none has four) and the one of
+    one axis, or two, that is as long. If that does not tell, "data" and "label".
+
+    Args:
+        numbers: the arrays of numbers by name; have a `shape`.
+        names: of all arrays.
+
+    Raises:
+        Refused: there are several pairs.
+    """
+    every = tuple(pair for pair in PAIRS if set(pair) <= set(names))
+    chosen = tuple(pair for pair in every if pair != TRAINING) or every
+    chosen = PAIRS[:1] if PAIRS[0] in every else chosen
+    if len(chosen) > 1:
+        held = ", ".join("/".join(pair) for pair in chosen)
+        raise Refused(f"holds {held}: which of them is meant? Keep one pair in a file")
+    if not chosen:
+        shapes = {name: tuple(each.shape) for name, each in numbers.items()}
+        images = [name for name, shape in shapes.items() if len(shape) == 4]
+        images = images or [name for name, shape in shapes.items() if len(shape) == 3]
+        chosen = tuple(
+            (image, label)
+            for image in images
+            for label, shape in shapes.items()
+            if len(shape) in (1, 2) and shape[0] == shapes[image][0] and label != "true_label"
+        )
+    return dict(zip(("data", "label"), chosen[0] if len(chosen) == 1 else PAIRS[0], strict=True))
 
 
 def content(
-    data: Any, stored_labels: Mapping[str, Any], folder: Path, input_shape: Sequence[int | None]
+    data: Any,
+    stored_labels: Mapping[str, Any],
+    folder: Path,
+    input_shape: Sequence[int | None],
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """What is said of a data set, in whatever file it was; pixels and labels are left in files.
 
@@ -33,16 +93,22 @@ def content(
         stored_labels: "label" and maybe "true_label": likewise.
         folder: for the arrays.
         input_shape: height, width, channels of the network's images, None where any will do.
+        names: what "data" and "label" are called in the file, if not so.
 
     Raises:
         Refused: it is no such data set, or does not fit.
     """
+    name = names.get("data", "data")
     if data.ndim not in (3, 4) or 0 in data.shape:
-        raise Refused(f"'data' has the shape {data.shape}, expected images x 3 axes, at least one")
+        raise Refused(
+            f"{name!r} has the shape {data.shape}, expected images x 3 axes, at least one"
+        )
     arrays, (axes, image) = Arrays(folder), fit(data, input_shape)
-    read = {name: labels(values, name, len(data)) for name, values in stored_labels.items()}
-    entries = {name: arrays.save(values) for name, values in read.items()}
-    entry, ends = pixels(data, axes, (len(data), *image), arrays)
+    entries = {
+        role: arrays.save(labels(values, names.get(role, role), len(data)))
+        for role, values in stored_labels.items()
+    }
+    entry, ends = pixels(data, axes, (len(data), *image), arrays, name)
     description = {"data": entry, "range": ends, "axes": axes, "stored_dtype": data.dtype.name}
     return {**description, **entries}
 
@@ -58,7 +124,9 @@ def fit(data: Any, input_shape: Sequence[int | None]) -> tuple[str, tuple[int, .
 
 
 def labels(data: Any, name: str, count: int) -> Any:
-    """As many class indices as there are images."""
+    """As many class indices as there are images; the rows of a matrix are one-hot."""
+    if data.ndim == 2 and data.shape[0] == count and data.shape[1] > 1:
+        return one_hot(data[()], name)
     if data.shape not in ((count,), (count, 1)):
         raise Refused(f"{name!r} has the shape {data.shape} for {count} images")
     values = data[()].reshape(-1)
@@ -68,8 +136,18 @@ def labels(data: Any, name: str, count: int) -> Any:
     return values.astype(np.int64)
 
 
+def one_hot(rows: Any, name: str) -> Any:
+    """The class of each row, which is 1 there and else 0."""
+    odd = ((rows != 0) & (rows != 1)).any(axis=1) | ((rows == 1).sum(axis=1) != 1)
+    if odd.any():
+        raise Refused(
+            f"{name!r} has {rows.shape[1]} columns, and row {odd.argmax()} is not one-hot"
+        )
+    return rows.argmax(axis=1).astype(np.int64)
+
+
 def pixels(
-    data: Any, axes: str, shape: tuple[int, ...], arrays: Arrays
+    data: Any, axes: str, shape: tuple[int, ...], arrays: Arrays, name: str = "data"
 ) -> tuple[Entry, list[float]]:
     """The pixels as NHWC, of this shape, and the lowest and highest, in one pass.
 
@@ -79,7 +157,7 @@ def pixels(
     lowest, highest, fractions = [], [], []
 
     def images() -> Iterator[Any]:
-        for block in blocks(data):
+        for block in blocks(data, name):
             lowest.append(block.min())
             highest.append(block.max())
             first = block.transpose(0, 2, 3, 1) if block.ndim == 4 and axes == "NCHW" else block
@@ -111,7 +189,7 @@ def all_bytes(block: Any) -> bool:
         return bool((block.astype(np.uint8) == block).all())
 
 
-def blocks(data: Any) -> Iterator[Any]:
+def blocks(data: Any, name: str = "data") -> Iterator[Any]:
     """All images, whole chunks at a time where these are not large, of about BLOCK bytes."""
     row = data.dtype.itemsize * product(data.shape[1:])
     step, chunks = max(1, BLOCK // row), getattr(data, "chunks", None)
@@ -120,5 +198,5 @@ def blocks(data: Any) -> Iterator[Any]:
     for start in range(0, len(data), step):
         block = data[start : start + step]
         if not np.isfinite(block).all():
-            raise Refused("'data' holds NaN or infinite pixels")
+            raise Refused(f"{name!r} holds NaN or infinite pixels")
         yield block
