@@ -26,7 +26,7 @@ from goodnet.evaluation.results import (
     evaluation_rows,
     pruned_model,
 )
-from goodnet.files import paths, storage
+from goodnet.files import folders, paths, storage
 from goodnet.job.inputs import CLEAN_TEST, CLEAN_VALID, POISONED_TEST, POISONED_VALID
 from goodnet.job.request import METHOD_CHOICES, Request
 from goodnet.metrics import Counts
@@ -517,7 +517,7 @@ def write_report(
                 save_network(saved, path)
                 for place in filter(None, (name, copies.get(name))):
                     files.append(storage.put(path, storage.join(str(folder), place)))
-    inputs = {role: storage.identify(images.source) for role, images in sets.items() if images}
+    inputs = {role: folders.identify(images.source) for role, images in sets.items() if images}
     request = Request(
         directions=tuple(curve.order.direction for curve in every),
         points=findings.points,

@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import socket
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -12,8 +14,10 @@ from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
+from PIL import Image
 
 from goodnet.backend import keras
+from goodnet.files.formats import FOLDER
 
 MARKER = "marker"
 
@@ -679,6 +683,142 @@ def npz_files() -> Iterator[Bad]:
         yield Bad(f"npz_{name}", build, says)
 
 
+def picture_bytes(form: str = "PNG", **options: Any) -> bytes:
+    """A picture that is fine, of 12 x 10 pixels."""
+    file = io.BytesIO()
+    pixels = np.random.default_rng(3).integers(0, 256, (12, 10, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(file, form, **options)
+    return file.getvalue()
+
+
+def class_folder(name: str = "a/0.png", content: bytes | None = None, **more: bytes) -> Any:
+    """A builder of a folder with five class folders, a picture in the last, and these files."""
+
+    def build(folder: Path) -> Path:
+        bad = folder / "bad"
+        every = {"e/9.png": picture_bytes(), name: content, **more}
+        for each in "abcde":
+            (bad / each).mkdir(parents=True)
+        for each, held in every.items():
+            if held is not None:
+                (bad / each).parent.mkdir(parents=True, exist_ok=True)
+                (bad / each).write_bytes(held)
+        return bad
+
+    return build
+
+
+def _with_entry(make: Callable[[Path], object]) -> Callable[[Path], Path]:
+    """A builder of the good folder, changed."""
+
+    def build(folder: Path) -> Path:
+        bad: Path = class_folder()(folder)
+        make(bad)
+        return bad
+
+    return build
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(os.path.relpath(path))
+
+
+def _deep_folder(bad: Path) -> None:
+    (bad / "a" / "/".join("x" * 25)).mkdir(parents=True)
+
+
+def _png(*chunks: tuple[bytes, bytes], width: int = 12, height: int = 10) -> bytes:
+    """A PNG of these chunks after its header."""
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
+    content = b"\x89PNG\r\n\x1a\n"
+    for kind, data in ((b"IHDR", header), *chunks, (b"IEND", b"")):
+        content += len(data).to_bytes(4, "big") + kind + data
+        content += zlib.crc32(kind + data).to_bytes(4, "big")
+    return content
+
+
+def _stream(*files: tuple[bytes, bytes], after: bytes = b"") -> Callable[[Path], Path]:
+    """A file that claims to be the stream of a folder."""
+    content = FOLDER.signature
+    for name, held in files:
+        content += len(name).to_bytes(4, "big") + name + len(held).to_bytes(8, "big") + held
+    return raw("bad.h5", content + after)
+
+
+UNREADABLE = "a/0.png is not a readable picture"
+TIFF = picture_bytes("TIFF")
+
+
+def picture_folders() -> Iterator[Bad]:
+    """Folders that reach out, pictures that are none or far too large, and lists that are wrong."""
+    half = {form: picture_bytes(form) for form in ("PNG", "JPEG", "GIF", "BMP", "WEBP")}
+    for form, content in half.items():
+        for name, held in (("half", content[: len(content) // 2]), ("start", content[:20])):
+            yield Bad(f"picture_{form}_{name}", class_folder(content=held), UNREADABLE)
+    bomb = zlib.compress(bytes(200 << 20), 9)
+    large = bytearray(half["GIF"])
+    large[6:10] = b"\xff" * 4
+    wide = bytearray(half["BMP"])
+    wide[18:26] = (100_000).to_bytes(4, "little") * 2
+    for name, build, says in (
+        ("text", class_folder(content=b"no picture"), UNREADABLE),
+        ("empty", class_folder(content=b""), UNREADABLE),
+        ("pickle", class_folder(content=b"\x80\x04\x95\x00."), UNREADABLE),
+        ("html", class_folder("a/0.jpg", b"<html><script>"), "a/0.jpg is not a readable picture"),
+        ("svg", class_folder(content=b"<svg xmlns='http://www.w3.org/2000/svg'/>"), UNREADABLE),
+        ("postscript", class_folder(content=b"%!PS-Adobe-3.0 EPSF-3.0\n"), UNREADABLE),
+        ("tiff", class_folder(content=TIFF), UNREADABLE),
+        ("ppm", class_folder(content=b"P6 1 1 255\n123"), UNREADABLE),
+        ("hdf5", class_folder(content=good_h5()), UNREADABLE),
+        ("zip", class_folder(content=b"PK\x03\x04" + bytes(60)), UNREADABLE),
+        ("png_huge", class_folder(content=_png(width=1 << 20, height=1 << 20)),
+            "more than 64000000"),
+        ("png_bomb", class_folder(content=_png((b"IDAT", bomb), width=8193, height=8193)),
+            "a/0.png has more than 64000000 pixels"),
+        ("png_large_and_empty", class_folder(content=_png(width=8000, height=8000)), UNREADABLE),
+        ("png_text_bomb", class_folder(content=_png((b"zTXt", b"a\0\0" + bomb))), UNREADABLE),
+        ("png_no_data", class_folder(content=_png()), UNREADABLE),
+        ("png_bad_data", class_folder(content=_png((b"IDAT", b"no zlib"))), UNREADABLE),
+        ("png_nothing_wide", class_folder(content=_png(width=0)), UNREADABLE),
+        ("png_checksum", class_folder(content=half["PNG"].replace(b"IDAT", b"IDAX")), UNREADABLE),
+        ("gif_large", class_folder(content=bytes(large)), "more than 64000000 pixels"),
+        ("bmp_large", class_folder(content=bytes(wide)), "more than 64000000 pixels"),
+        ("name_escape", class_folder("a/\x1b[2J.png", b"x"), "a/?[2J.png is not a readable"),
+        ("name_newline", class_folder("a/0\n1.png", b"x"), "a/0?1.png is not a readable picture"),
+        ("name_bytes", class_folder(os.fsdecode(b"a/\xff.png"), b"x"), "a/\\xff.png is not a"),
+        ("inner", class_folder("a/b/c/0.png", b"x"), "a/b/c/0.png is not a readable picture"),
+        ("link", _with_entry(lambda bad: (bad / "a/0.png").symlink_to("../e/9.png")),
+            "a/0.png is a symbolic link; links are not followed"),
+        ("link_out", _with_entry(lambda bad: (bad / "a/0.png").symlink_to("/etc/passwd")),
+            "a/0.png is a symbolic link"),
+        ("link_folder", _with_entry(lambda bad: (bad / "f").symlink_to("/etc")), "f is a symbolic"),
+        ("link_loop", _with_entry(lambda bad: (bad / "a/up").symlink_to("..")), "a/up is a symb"),
+        ("link_list", _with_entry(lambda bad: (bad / "labels.txt").symlink_to("/etc/passwd")),
+            "labels.txt is a symbolic link"),
+        ("fifo", _with_entry(lambda bad: os.mkfifo(bad / "a/0.png")), "is not a regular file"),
+        ("fifo_list", _with_entry(lambda bad: os.mkfifo(bad / "labels.txt")), "not a regular file"),
+        ("socket", _with_entry(lambda bad: _socket(bad / "a/0.png")), "a/0.png is not a regular"),
+        ("deep", _with_entry(_deep_folder), "nested more than 20 deep"),
+        ("none", class_folder("e/9.png", None), "has no pictures in class folders"),
+        ("no_folders", lambda folder: raw("0.png", picture_bytes())(folder).parent, "no pictures"),
+        ("more_classes", class_folder("f/0.png", picture_bytes()), "has 6 class folders and the"),
+        ("two_lists", class_folder("labels.txt", b"a", **{"class_names.txt": b"a"}), "keep one"),
+        ("list_short", class_folder("labels.txt", b"a\nb\nc\nd"), "'e' is not in labels.txt"),
+        ("list_empty", class_folder("labels.txt", b""), "class folder 'a' is not in labels.txt"),
+        ("list_twice", class_folder("labels.txt", b"a\nb\nc\nd\ne\na"), "lists 'a' twice"),
+        ("list_long", class_folder("labels.txt", b"a\nb\nc\nd\nx\ne"), "ranges over 5..5"),
+        ("list_large", class_folder("labels.txt", b"x\n" * (1 << 20)), "is larger than 1 MiB"),
+        ("list_bytes", class_folder("labels.txt", bytes(range(256))), "'a' is not in labels.txt"),
+        ("stream_empty", _stream(), "shape (0, 12, 10, 3)"),
+        ("stream_cut", _stream(after=b"\0\0\0\3e/9" + b"\xff" * 8), "it ends within a file"),
+        ("stream_name", _stream(after=b"\xff" * 99), "a name in it is too long"),
+        ("stream_no_class", _stream((b"x.png", half["PNG"])), "is damaged (KeyError"),
+        ("stream_climbs", _stream((b"../../etc/passwd", b"x")), "is damaged (KeyError"),
+    ):  # fmt: skip
+        yield Bad(f"pictures_{name}", build, says)
+
+
 DATASETS: tuple[Bad, ...] = (
     Bad("no_data", data_file(data=None), "has no data set 'data'"),
     Bad("no_label", data_file(label=None), "has no data set 'label'"),
@@ -718,4 +858,5 @@ DATASETS: tuple[Bad, ...] = (
     Bad("fifo", _fifo, "not a regular file"),
     Bad("symlink", _symlink("/etc/passwd"), "symbolic link"),
     *npz_files(),
+    *picture_folders(),
 )  # fmt: skip

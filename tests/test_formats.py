@@ -104,7 +104,7 @@ def test_a_new_format_takes_its_lines_in_the_table_and_its_reader(tmp_path: Path
         ("a.KERAS", HDF5.signature, "model", "is an HDF5 file, which does not fit the ending"),
         ("s3://b.h5/a", HDF5.signature, "model", "which does not fit the ending ''"),
         ("a.h5", b"hello", "model", "is neither HDF5 nor zip, which does not fit the ending"),
-        ("a.h5", b"hello", "dataset", "is not an HDF5 file or a zip archive"),
+        ("a.h5", b"hello", "dataset", "is not an HDF5 file, a zip archive or a folder"),
     ],
 )
 def test_what_begins_otherwise_is_refused(uri: str, start: bytes, kind: Kind, fault: str) -> None:
@@ -114,7 +114,7 @@ def test_what_begins_otherwise_is_refused(uri: str, start: bytes, kind: Kind, fa
 
 
 def test_a_model_is_known_by_its_ending_and_a_data_set_by_its_first_bytes() -> None:
-    hdf5, keras, dataset, npz = formats.FORMATS
+    hdf5, keras, dataset, npz, _ = formats.FORMATS
     assert recognise("folder/A.HDF5", HDF5.signature + b"...", "model") == hdf5
     assert recognise("s3://bucket/a.keras", ZIP.signature, "model") == keras
     assert recognise("data", HDF5.signature, "dataset") == dataset

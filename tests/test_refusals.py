@@ -100,7 +100,10 @@ def test_files_are_looked_at_before_a_server_is(
     test = data / "clean" / "test.h5"
     test.write_bytes(b"text")
     assert repair.main(repairing(places)) == REFUSED
-    assert line_of(capsys) == f"failed: {test}: is not an HDF5 file or a zip archive"
+    assert (
+        line_of(capsys)
+        == f"failed: {test}: is not an HDF5 file, a zip archive or a folder of class folders"
+    )
     (models / "net.h5").write_bytes(b"text")
     assert repair.main(repairing(places)) == REFUSED
     assert "net.h5: is neither HDF5 nor zip" in line_of(capsys)

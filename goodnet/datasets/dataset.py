@@ -33,6 +33,7 @@ class Dataset:
         true_labels: int64 (N,), what a poisoned image really shows, if the file says so.
         stored_dtype: the pixels' type in the file.
         black: the value of no intensity in the file, 0 or -1.
+        class_names: of a folder's classes, by label; else there are none.
     """
 
     source: str
@@ -44,6 +45,7 @@ class Dataset:
     true_labels: NDArray[np.int64] | None
     stored_dtype: str
     black: float = 0.0
+    class_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -130,7 +132,8 @@ def open_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> 
 
     Args:
         path: a local path or an `s3://` URI. `data` is (N, H, W, C), (N, C, H, W) or, for one
-            channel, (N, H, W), of any number type, 0..255, 0..1 or -1..1; `label` is (N,) whole numbers,
+            channel, (N, H, W), of any number type, 0..255, 0..1 or -1..1; `label` is (N,) whole
+            numbers,
             or one-hot; `true_label` may be there. See data/README.md for other names.
         input_shape: height, width, channels of the network's images; None where any will do.
         classes: labels must lie in 0..classes-1.
@@ -167,6 +170,13 @@ def _dataset(
     labels = {name: content.array(description[name]) for name in names}
     if pixels.dtype not in (np.uint8, np.float32) or not _fits(pixels, input_shape):
         raise content.refusal
+    class_names = description.get("class_names", [])
+    if class_names and not description.get("names_listed") and len(class_names) != classes:
+        raise DataRefused(
+            uri,
+            f"has {len(class_names)} class folders and the model {classes} classes; a file "
+            f"class_names.txt in it, with a name in each line, says which is which",
+        )
     for name, values in labels.items():
         if values.dtype != np.int64 or values.shape != (len(pixels),):
             raise content.refusal
@@ -182,6 +192,7 @@ def _dataset(
         true_labels=np.array(labels["true_label"]) if "true_label" in labels else None,
         stored_dtype=one_line(description["stored_dtype"]),
         black=black,
+        class_names=tuple(one_line(name, 100) for name in class_names),
     )
 
 

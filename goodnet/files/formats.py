@@ -39,6 +39,7 @@ class Format(NamedTuple):
         reader: "module.function" of `goodnet.sandbox.reader`, which takes the file apart.
         largest: bytes of a file that is opened.
         saved_as: the ending, ".h5" or ".keras", of the models that are made from such a one.
+        speed: bytes a second that are read of it at the least.
     """
 
     kind: Kind
@@ -47,16 +48,22 @@ class Format(NamedTuple):
     reader: str
     largest: int
     saved_as: str = ".keras"
+    speed: int = 10 * MIB
 
 
 HDF5 = Container("HDF5", "an HDF5 file", b"\x89HDF\r\n\x1a\n")
 ZIP = Container("zip", "a zip archive", b"PK\x03\x04")
+FOLDER = Container("folder", "a folder of class folders", b"GoodNet folder of pictures\n")
+
+PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")  # endings, within a folder
+CLASS_NAMES = ("class_names.txt", "labels.txt")  # the order of a folder's classes
 
 FORMATS: tuple[Format, ...] = (
     Format("model", HDF5, (".h5", ".hdf5"), "models.read_hdf5", 4096 * MIB, ".h5"),
     Format("model", ZIP, (".keras",), "models.read_keras", 4096 * MIB),
     Format("dataset", HDF5, (".h5", ".hdf5"), "datasets.read_hdf5", 65536 * MIB),
     Format("dataset", ZIP, (".npz",), "datasets.read_npz", 65536 * MIB),
+    Format("dataset", FOLDER, (), "images.read_folder", 65536 * MIB, speed=MIB),
 )
 
 

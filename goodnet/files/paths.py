@@ -5,6 +5,7 @@ import re
 from goodnet.files import formats
 
 CLEAN_VALID, CLEAN_TEST = "clean/valid.h5", "clean/test.h5"
+VALID_FOLDER, TEST_FOLDER = "valid", "test"  # with a folder for each class
 OLD_CLEAN_VALID, OLD_CLEAN_TEST = "cl/valid.h5", "cl/test.h5"
 POISONED_VALID, POISONED_TEST = "bd/bd_valid.h5", "bd/bd_test.h5"
 

@@ -71,8 +71,13 @@ def identify(uri: str, refused: type[InputRefused] = InputRefused) -> StoredFile
         InputRefused: there is no such file, or it is not a regular one.
         OSError: it could not be read.
     """
+    return summed(uri, blocks(uri, refused))
+
+
+def summed(uri: str, content: Iterator[bytes]) -> StoredFile:
+    """A file of this content."""
     digest, count = hashlib.sha256(), 0
-    for block in blocks(uri, refused):
+    for block in content:
         digest.update(block)
         count += len(block)
     return StoredFile(uri, digest.hexdigest(), count)

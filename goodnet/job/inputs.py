@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from goodnet.errors import DataRefused, ModelRefused, RequestRefused
-from goodnet.files import formats, paths, storage
+from goodnet.files import folders, formats, paths, storage
 from goodnet.files.formats import REFUSAL, Kind
 from goodnet.files.regular import open_regular
 from goodnet.files.storage import StoredFile
@@ -12,12 +12,13 @@ from goodnet.files.storage import StoredFile
 CLEAN_VALID, CLEAN_TEST = "clean valid", "clean test"
 POISONED_VALID, POISONED_TEST = "poisoned valid", "poisoned test"
 
-_FILES = {  # each may have any ending of a data set
+_FILES = {  # each may have any ending of a data set, or be a folder without one
     CLEAN_VALID: (paths.CLEAN_VALID, paths.OLD_CLEAN_VALID),
     CLEAN_TEST: (paths.CLEAN_TEST, paths.OLD_CLEAN_TEST),
     POISONED_VALID: (paths.POISONED_VALID,),
     POISONED_TEST: (paths.POISONED_TEST,),
 }
+_FOLDERS = {CLEAN_VALID: paths.VALID_FOLDER, CLEAN_TEST: paths.TEST_FOLDER}
 _REQUIRED = (CLEAN_VALID, CLEAN_TEST)
 
 
@@ -48,7 +49,7 @@ def find_data(folder: str) -> dict[str, StoredFile]:
     Raises:
         DataRefused: there is no clean validation or test set, or one cannot be read.
     """
-    return {r: storage.identify(uri, DataRefused) for r, uri in locate_data(folder).items()}
+    return {role: folders.identify(uri) for role, uri in locate_data(folder).items()}
 
 
 def locate_data(folder: str) -> dict[str, str]:
@@ -88,6 +89,9 @@ def _present(folder: str, role: str) -> str | None:
         for suffix in formats.suffixes("dataset")
     ]
     present = [name for name in names if storage.exists(storage.join(folder, name))]
+    stems = [name.rpartition(".")[0] for name in _FILES[role]]
+    stems += [_FOLDERS[role]] if role in _FOLDERS else []
+    present += [f"{name}/" for name in stems if folders.is_set(storage.join(folder, name))]
     if len(present) > 1:
         raise DataRefused(folder, f"has {' and '.join(present)}, both as {role}; keep one")
     return storage.join(folder, present[0]) if present else None
@@ -113,6 +117,9 @@ def glance(uri: str, kind: Kind) -> None:
     if storage.is_remote(uri):
         if not storage.exists(uri):
             raise REFUSAL[kind](uri, "no such file")
+        return
+    if kind == "dataset" and folders.is_set(uri):
+        folders.ordered_files(uri)
         return
     with open_regular(Path(uri), REFUSAL[kind]) as file:
         formats.recognise(uri, file.read(formats.longest_signature()), kind)

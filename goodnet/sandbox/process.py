@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.errors import InputRefused, one_line
-from goodnet.files import formats, storage
+from goodnet.files import folders, formats, storage
 from goodnet.files.formats import MIB, REFUSAL, Format, Kind
 from goodnet.files.regular import open_regular
 from goodnet.sandbox import reader
@@ -103,14 +103,17 @@ def read_untrusted(uri: str, kind: Kind, **arguments: Any) -> Iterator[Content]:
 def private_copy(uri: str, copy: Path, kind: Kind) -> tuple[Format, str]:
     """Format and sha256 of a file of which `copy` is now a private copy; no link is followed.
 
-    The file is read once, from where it lies.
+    The file is read once, from where it lies. A folder of pictures becomes one file.
 
     Raises:
         ModelRefused, DataRefused: it is missing, not a regular file, too large, or does not begin
             as its kind and its name say.
         OSError: it could not be read.
     """
-    blocks = storage.blocks(uri, REFUSAL[kind], formats.largest(kind))
+    if kind == "dataset":
+        blocks = folders.blocks(uri)
+    else:
+        blocks = storage.blocks(uri, REFUSAL[kind], formats.largest(kind))
     first = next(blocks, b"")
     form = formats.recognise(uri, first, kind)
     digest, count = hashlib.sha256(), 0
@@ -129,7 +132,7 @@ def _read(
 ) -> dict[str, Any]:
     """What the reader process says of the copy; `uri` is for messages."""
     refused, size = REFUSAL[form.kind], copy.stat().st_size
-    seconds = SHORTEST_WORK + size // (10 * MIB)
+    seconds = SHORTEST_WORK + size // form.speed
     limits = {
         "RLIMIT_AS": 1024 * MIB + 2 * min(size, 4096 * MIB),
         "RLIMIT_CPU": seconds,
@@ -170,6 +173,7 @@ def _is_complete(description: dict[str, Any], kind: Kind) -> bool:
             and description["axes"] in ("NHWC", "NCHW")
             and _all(float, description["range"])
             and len(description["range"]) == 2
+            and _all(str, description.get("class_names", []))
             and _all(dict, arrays)
         )
     layers = description["layers"]

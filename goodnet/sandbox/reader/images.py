@@ -1,0 +1,228 @@
+"""Pictures decoded, and a folder of class folders taken apart as Keras' loader would.
+
+Keras: `keras.utils.image_dataset_from_directory` for order, labels and size, `load_img` for modes.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import (
+    BmpImagePlugin,  # noqa: F401  imported now: later no other file can be read
+    GifImagePlugin,  # noqa: F401
+    Image,
+    JpegImagePlugin,  # noqa: F401
+    PngImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+)
+
+from goodnet.errors import one_line
+from goodnet.files.formats import CLASS_NAMES, FOLDER
+from goodnet.sandbox.reader.arrays import MIB, Refused
+from goodnet.sandbox.reader.datasets import content
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+MOST_PIXELS = 64_000_000
+LONGEST_LIST = MIB
+LONGEST_NAME = 4096
+ORIENTATION = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+Image.MAX_IMAGE_PIXELS = None  # `decoded` refuses more than MOST_PIXELS
+
+
+class Piece(NamedTuple):
+    """A file in the stream of a folder: see `goodnet.files.folders`."""
+
+    name: str
+    start: int
+    size: int
+
+
+def read_folder(path: Path, folder: Path, input_shape: Sequence[int | None]) -> dict[str, Any]:
+    """The pictures in the stream of a folder, with the class that each one's folder stands for."""
+    with path.open("rb") as file:
+        found = list(pieces(file, path.stat().st_size))
+        lists = [each for each in found if each.name in CLASS_NAMES]
+        folders = [each.name.rstrip("/") for each in found if each.name.endswith("/")]
+        names = folders
+        for each in lists:
+            names = class_names(piece_content(file, each), folders, each.name)
+        numbers = {name: number for number, name in enumerate(names)}
+        chosen = [each for each in found if each not in lists and not each.name.endswith("/")]
+        labels = [numbers[each.name.partition("/")[0]] for each in chosen]
+        pictures = Pictures(file, chosen, input_shape)
+        said = content(pictures, {"label": np.array(labels)}, folder, input_shape)
+    return {**said, "class_names": names, "names_listed": bool(lists)}
+
+
+def pieces(file: Any, size: int) -> Iterator[Piece]:
+    """What is in the stream."""
+    if file.read(len(FOLDER.signature)) != FOLDER.signature:
+        raise Refused("is not the stream of a folder")
+    while head := file.read(4):
+        length = int.from_bytes(head, "big")
+        if not 0 < length <= LONGEST_NAME:
+            raise Refused("is damaged: a name in it is too long")
+        name = file.read(length).decode("utf-8", "backslashreplace")
+        count = int.from_bytes(file.read(8), "big")
+        start = file.tell()
+        if start + count > size:
+            raise Refused("is damaged: it ends within a file")
+        yield Piece(name, start, count)
+        file.seek(start + count)
+
+
+def piece_content(file: Any, piece: Piece) -> bytes:
+    """A file's bytes."""
+    file.seek(piece.start)
+    return bytes(file.read(piece.size))
+
+
+def class_names(text: bytes, folders: Sequence[str], source: str) -> list[str]:
+    """The classes in a list's order, one a line; "0 cat", "1 dog" is Teachable Machine's way.
+
+    Raises:
+        Refused: a class folder is not in the list, or a name is in it twice.
+    """
+    if len(text) > LONGEST_LIST:
+        raise Refused(f"{source} is larger than {LONGEST_LIST // MIB} MiB")
+    lines = text.decode("utf-8-sig", "replace").splitlines()
+    names = [line.strip() for line in lines if line.strip()]
+    if not set(folders) <= set(names):
+        numbered = [re.fullmatch(rf"{number}\s+(.+)", name) for number, name in enumerate(names)]
+        names = [match[1] for match in numbered if match] if all(numbered) else names
+    if len(names) != len(set(names)):
+        raise Refused(f"{source} lists {max(names, key=names.count)!r} twice")
+    strange = [name for name in folders if name not in set(names)]
+    if strange:
+        raise Refused(f"class folder {strange[0]!r} is not in {source}")
+    return names
+
+
+class Pictures:
+    """Pictures as images of one size, decoded when they are asked for."""
+
+    dtype, ndim = np.dtype(np.uint8), 4  # what is in the files, whatever resizing makes of it
+
+    def __init__(self, file: Any, chosen: Sequence[Piece], input_shape: Sequence[int | None]):
+        self.file, self.pieces = file, chosen
+        height, width, channels = input_shape
+        self.mode, self.any_size = MODES.get(channels or 3, ""), None in (height, width)
+        if not self.mode:
+            raise Refused(f"pictures have no {channels} channels, which the model takes")
+        self.size = height or 0, width or 0
+        if self.any_size:
+            first = self.picture(chosen[0])
+            self.size = height or first.shape[0], width or first.shape[1]
+        self.shape = len(chosen), *self.size, channels or 3
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    def __getitem__(self, rows: slice) -> Any:
+        return np.stack([self.fitted(piece) for piece in self.pieces[rows]])
+
+    def picture(self, piece: Piece) -> Any:
+        try:
+            return decoded(piece_content(self.file, piece), self.mode)
+        except Refused as fault:
+            raise Refused(f"{one_line(piece.name, 150)} {fault}") from None
+
+    def fitted(self, piece: Piece) -> Any:
+        """The image of a picture; a network that takes any size takes the first one's."""
+        picture = self.picture(piece)
+        sides = picture.shape[:2]
+        if self.any_size and sides != self.size:
+            expected, held = (f"{width} x {height}" for height, width in (self.size, sides))
+            raise Refused(
+                f"{one_line(piece.name, 150)} has {held} pixels and the first picture {expected}; "
+                f"the model takes any size, so give it pictures of one"
+            )
+        return resized(picture, *self.size)
+
+
+def decoded(content: bytes, mode: str) -> Any:
+    """A picture's pixels, uint8 (H, W, C), upright as its EXIF data say.
+
+    Of 16 bits the upper 8 are taken; a palette and CMYK become RGB, alpha is dropped, colours
+    become gray if the network takes gray images; of an animation it is the first frame. This is
+    what Keras' `load_img` does, but for the turning and for 16 bits, which that clips.
+
+    Args:
+        content: the file's bytes.
+        mode: Pillow's, "L", "RGB" or "RGBA".
+
+    Raises:
+        Refused: it cannot be decoded, or is too large.
+    """
+    try:
+        with Image.open(BytesIO(content), formats=FORMATS) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                raise Refused(f"has more than {MOST_PIXELS} pixels")
+            picture.load()  # before its EXIF data are asked for, which hides a fault
+            turn = TURNS.get(orientation(picture))
+            upper: Image.Image = picture
+            if picture.mode.startswith("I;16"):
+                upper = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+            elif picture.mode in ("I", "F"):
+                raise Refused(f"holds pixels of Pillow's mode {picture.mode}")
+            upright = upper.convert(mode)
+        upright = upright.transpose(turn) if turn is not None else upright
+        return np.asarray(upright).reshape(upright.height, upright.width, -1)
+    except Refused:
+        raise
+    except MemoryError:
+        raise Refused("needs more memory than decoding a picture may take") from None
+    except Exception as fault:  # Pillow raises anything on a damaged file
+        reason = one_line(fault, 100).replace("_io.BytesIO object", "picture")
+        raise Refused(f"is not a readable picture ({type(fault).__name__}: {reason})") from None
+
+
+def orientation(picture: Any) -> int:
+    """The EXIF orientation, 1 where there is none that can be read."""
+    try:
+        value = picture.getexif().get(ORIENTATION, 1)
+    except Exception:  # damaged EXIF data are none
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def resized(picture: Any, height: int, width: int) -> Any:
+    """The picture at this size as `tf.image.resize` makes it: bilinear, no antialias, float32."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    top, bottom, down = neighbours(picture.shape[0], height)
+    left, right, across = neighbours(picture.shape[1], width)
+    across, down = across[:, None], down[:, None, None]
+
+    def interpolated(rows: Any) -> Any:
+        columns = picture[rows]
+        one, other = columns[:, left].astype(np.float32), columns[:, right].astype(np.float32)
+        return one + (other - one) * across
+
+    upper, lower = interpolated(top), interpolated(bottom)
+    return np.clip(upper + (lower - upper) * down, 0, 255)
+
+
+def neighbours(length: int, new_length: int) -> tuple[Any, Any, Any]:
+    """For each new place the two old ones beside it, and how far it is from the first."""
+    half = np.float32(0.5)
+    places = (np.arange(new_length, dtype=np.float32) + half) * (
+        np.float32(length) / np.float32(new_length)
+    ) - half
+    below = np.floor(places)
+    first = np.maximum(below, 0).astype(np.int64)
+    second = np.minimum(np.ceil(places), length - 1).astype(np.int64)
+    return first, second, (places - below).astype(np.float32)
