@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from goodnet.scale import Scale
 from networks import CLASSES, randomise, save
 from test_sweep import as_dataset, plainly
 
@@ -17,7 +18,6 @@ from goodnet.pruning.order import order_channels
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import block_answers, mean_activations
 from goodnet.pruning.zeroing import prune
-from goodnet.scale import Scale
 
 layers = keras.layers
 

@@ -133,8 +133,7 @@ def open_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> 
     Args:
         path: a local path or an `s3://` URI. `data` is (N, H, W, C), (N, C, H, W) or, for one
             channel, (N, H, W), of any number type, 0..255, 0..1 or -1..1; `label` is (N,) whole
-            numbers,
-            or one-hot; `true_label` may be there. See data/README.md for other names.
+            numbers, or one-hot; `true_label` may be there. See data/README.md for other names.
         input_shape: height, width, channels of the network's images; None where any will do.
         classes: labels must lie in 0..classes-1.
 
