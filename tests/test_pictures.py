@@ -331,3 +331,19 @@ def test_a_repair_from_class_folders_is_that_from_the_same_images_in_hdf5(
     assert results[0] == results[1]
     inputs = json.loads((folder / "manifest.json").read_text())["inputs"]
     assert inputs["clean valid"] == folders.identify(str(data / "valid"))._asdict()
+
+
+@pytest.mark.parametrize("content", [b"longer than it was", b"x"])
+def test_a_picture_that_changes_while_its_folder_is_read_is_refused(
+    content: bytes, tmp_path: Path
+) -> None:
+    """Its size was noted before."""
+    path = tmp_path / "a" / "0.png"
+    path.parent.mkdir()
+    path.write_bytes(b"as it was")
+    reading = folders.blocks(str(tmp_path))
+    while next(reading) != len(b"as it was").to_bytes(8, "big"):
+        pass
+    path.write_bytes(content)
+    with pytest.raises(DataRefused, match=r"a/0\.png changed while it was read"):
+        list(reading)
