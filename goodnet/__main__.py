@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from goodnet.errors import InputRefused, RequestRefused, one_line
 from goodnet.preprocessing import NAMES
 
-REFUSED = 2
+SOME_UNANSWERED, REFUSED = 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0, or 2 with one line on standard error."""
+    """The exit status: 0; 1 if some images have no answer; or 2 with a line on standard error."""
     options = _parser().parse_args(arguments)
     try:
         if options.command == "inspect" and options.verdict:
@@ -22,10 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             inspect(options.model, options.datasets, options.architecture, options.layer, print)
         else:
-            from goodnet.evaluation.screening import screen
-
-            for answer in screen(options.goodnet, options.images):
-                print(json.dumps(answer._asdict()) if options.json else answer)
+            return _print_answers(options)
     except InputRefused as refused:
         print(refused, file=sys.stderr)
         return REFUSED
@@ -33,6 +30,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_fault_line(fault, options.command), file=sys.stderr)
         return REFUSED
     return 0
+
+
+def _print_answers(options: argparse.Namespace) -> int:
+    """The exit status: 0 all images have an answer, 1 some have none, 2 none has one."""
+    from goodnet.evaluation.screening import screen
+
+    answered = unanswered = 0
+    for answer in screen(options.goodnet, options.images):
+        if answer.fault is not None:
+            print(answer, file=sys.stderr)
+            unanswered += 1
+        else:
+            answered += 1
+        if options.json:
+            print(json.dumps(answer.as_json()))
+        elif answer.fault is None:
+            print(answer)
+    if not unanswered:
+        return 0
+    return SOME_UNANSWERED if answered else REFUSED
 
 
 def _fault_line(fault: OSError, command: str) -> str:
@@ -74,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
 
     inspect = commands.add_parser("inspect", help="open a suspect and data sets under every check")
     inspect.add_argument("model", metavar="MODEL")
-    inspect.add_argument("datasets", metavar="DATASET.h5", nargs="*")
+    inspect.add_argument("datasets", metavar="DATASET", nargs="*")
     inspect.add_argument("--architecture", default="auto", help="auto, deepid or FILE.json")
     inspect.add_argument("--layer", default="auto", help="the layer to prune")
     inspect.add_argument("--verdict", action="store_true", help="say whether it is backdoored")
@@ -86,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
 
     screen = commands.add_parser("screen", help="the class of images, or that they are backdoored")
     screen.add_argument("goodnet", metavar="GOODNET", help="a goodnet_*.keras of a repair")
-    screen.add_argument("images", metavar="IMAGE", nargs="+", help="PNG, JPEG or HDF5 data sets")
+    screen.add_argument("images", metavar="IMAGE", nargs="+", help="pictures, folders, data sets")
     screen.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser
 

@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
+import h5py
 import numpy as np
 import pytest
 from conftest import PROJECT, Toy
@@ -26,6 +27,7 @@ from goodnet.preprocessing import UNIT
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import block_answers
 from goodnet.pruning.zeroing import prune
+from goodnet.sandbox import process
 
 
 class Done(NamedTuple):
@@ -154,3 +156,111 @@ def test_screen_refuses_what_is_no_goodnet_and_what_is_no_picture(
         done = goodnet("screen", *arguments)
         assert done.returncode == 2
         assert len(done.stderr.splitlines()) == 1
+
+
+def small_pictures(made_small: Toy, folder: Path, count: int = 6) -> list[Path]:
+    """The first clean test images as PNG files."""
+    path = made_small.data / "clean" / "test.h5"
+    clean = open_dataset(path, input_shape=(12, 10, 3), classes=CLASSES)
+    files = [folder / f"{row}.png" for row in range(count)]
+    for file, picture in zip(files, clean.pictures(slice(count)), strict=True):
+        Image.fromarray(picture).save(file)
+    return files
+
+
+def answers_of(done: Done) -> list[str]:
+    return [line.rpartition(": ")[2] for line in done.stdout.splitlines()]
+
+
+def test_screen_answers_pictures_of_16_bits_as_those_of_8(
+    made_small: Toy, screened: Path, tmp_path: Path
+) -> None:
+    """Not as white ones, as which Pillow's own conversion shows them."""
+    deep, flat = [], []
+    for file in small_pictures(made_small, tmp_path):
+        with Image.open(file) as picture:
+            gray = picture.convert("L")
+        flat.append(tmp_path / f"flat{file.name}")
+        deep.append(tmp_path / f"deep{file.name}")
+        gray.save(flat[-1])
+        Image.fromarray(np.asarray(gray).astype(np.uint16) * 256 + 7).save(deep[-1])
+    with Image.open(deep[0]) as picture:
+        assert picture.mode == "I;16"
+    Image.new("L", (10, 12), 255).save(tmp_path / "white.png")
+    (white,) = answers_of(goodnet("screen", screened, tmp_path / "white.png"))
+    eight, sixteen = (answers_of(goodnet("screen", screened, *files)) for files in (flat, deep))
+    assert eight == sixteen
+    assert set(sixteen) != {white}
+
+
+def test_screen_answers_all_but_the_broken_one(
+    made_small: Toy, screened: Path, tmp_path: Path
+) -> None:
+    """Broken, missing, a link, a data set that is none: each has its line; the status is 1."""
+    files: list[Path] = list(small_pictures(made_small, tmp_path))
+    whole = answers_of(goodnet("screen", screened, *files))
+    files[1].write_bytes(files[1].read_bytes()[:90])
+    files[3].unlink()
+    files[4].unlink()
+    files[4].symlink_to(files[0])
+    (tmp_path / "bad.h5").write_text("no data set")
+    done = goodnet("screen", screened, *files[:3], tmp_path / "bad.h5", *files[3:])
+    assert done.returncode == 1
+    assert answers_of(done) == [whole[0], whole[2], whole[5]]
+    faults = [
+        f"{files[1]}: is not a readable picture (",
+        f"{tmp_path / 'bad.h5'}: is not an HDF5 file",
+        f"{files[3]}: no such file",
+        f"{files[4]}: is a symbolic link",
+    ]
+    lines = done.stderr.splitlines()
+    for line, fault in zip(lines, faults, strict=True):
+        assert line.startswith(fault)
+    done = goodnet("screen", "--json", screened, *files[:2])
+    assert done.returncode == 1
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert (first["image"], str(first["answer"])) == (str(files[0]), whole[0])
+    assert second == {"image": str(files[1]), "fault": lines[0].partition(": ")[2]}
+
+
+def test_screen_answers_data_sets_without_labels_and_folders(
+    made_small: Toy, screened: Path, tmp_path: Path
+) -> None:
+    path = made_small.data / "clean" / "test.h5"
+    rows = answers_of(goodnet("screen", screened, path))
+    clean = open_dataset(path, input_shape=(12, 10, 3), classes=CLASSES)
+    with h5py.File(tmp_path / "bare.h5", "w") as file:
+        file["photos"] = clean.pictures(slice(None))
+    np.savez(tmp_path / "bare.npz", x=clean.pictures(slice(None)))
+    for bare in ("bare.h5", "bare.npz"):
+        done = goodnet("screen", screened, tmp_path / bare)
+        assert (done.returncode, answers_of(done)) == (0, rows)
+        assert done.stdout.startswith(f"{tmp_path / bare}[0]: ")
+    inner = tmp_path / "photos" / "july"
+    inner.mkdir(parents=True)
+    small_pictures(made_small, inner)
+    (inner / "notes.txt").write_text("no picture")
+    done = goodnet("screen", screened, tmp_path / "photos")
+    assert (done.returncode, answers_of(done)) == (0, rows[:6])
+    assert done.stdout.startswith(f"{inner / '0.png'}: ")
+    (inner / "link.png").symlink_to("0.png")
+    done = goodnet("screen", screened, tmp_path / "photos")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("july/link.png is a symbolic link; links are not followed\n")
+
+
+def test_a_picture_that_breaks_the_reader_takes_no_other_along(
+    made_small: Toy, screened: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = small_pictures(made_small, tmp_path, 3)
+    whole = answers_of(goodnet("screen", screened, *files))
+    poison = files[1].read_bytes()
+    program = (
+        "import os, sys; from pathlib import Path; content = Path(sys.argv[3]).read_bytes(); "
+        f"{poison!r} in content and os.abort(); {process.START}"
+    )
+    monkeypatch.setattr(process, "START", program)
+    done = goodnet("screen", screened, *files)
+    assert (done.returncode, answers_of(done)) == (1, [whole[0], whole[2]])
+    ended = "is damaged: reading it ended the reader process (SIGABRT)"
+    assert done.stderr == f"{files[1]}: {ended}\n"

@@ -14,8 +14,7 @@ from PIL import Image
 from goodnet.__main__ import main
 from goodnet.datasets.dataset import save_dataset
 from goodnet.errors import DataRefused, ModelRefused
-from goodnet.evaluation import screening
-from goodnet.files import formats, s3, storage
+from goodnet.files import folders, formats, s3, storage
 from goodnet.network import suspect
 from goodnet.network.goodnet import join
 from goodnet.network.graph import choose_layer
@@ -213,7 +212,7 @@ def test_of_what_is_too_large_nothing_is_fetched(
     small = tuple(each._replace(largest=1 << 20) for each in formats.FORMATS)
     monkeypatch.setattr(formats, "FORMATS", small)
     monkeypatch.setattr(suspect, "LARGEST_ARCHITECTURE", 1 << 20)
-    monkeypatch.setattr(screening, "LARGEST_PICTURE", 1 << 20)
+    monkeypatch.setattr(folders, "LARGEST_PICTURE", 1 << 20)
     monkeypatch.setattr(s3, "BLOCK", 1 << 20)
     storage.put(bytes(5 << 20), f"{bucket}/large")
     fetched, fetch = [], s3._block

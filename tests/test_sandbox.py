@@ -19,7 +19,7 @@ import pytest
 from conftest import PROJECT
 from hostile import good_h5
 
-from goodnet.datasets.dataset import open_dataset
+from goodnet.datasets.dataset import open_dataset, open_unlabelled
 from goodnet.errors import DataRefused, InputRefused, ModelRefused
 from goodnet.files import formats
 from goodnet.preprocessing import RAW
@@ -120,6 +120,14 @@ def test_reader_that_breaks_is_one_refusal(
         {"range": None},
         {"range": [0.0]},
         {"range": ["0", "1"]},
+        {"class_names": "ab"},
+        {"class_names": [1]},
+        {"faults": {"0": "x"}},
+        {"faults": [[0]]},
+        {"faults": [[0, 1]]},
+        {"faults": [["0", "x"]]},
+        {"faults": [[-1, "x"]]},
+        {"faults": [[True, "x"]]},
     ],
 )
 def test_broken_answer_about_a_data_set_is_one_refusal(
@@ -129,6 +137,20 @@ def test_broken_answer_about_a_data_set_is_one_refusal(
     whole = {"data": entry, "label": entry, **SAID}
     play(answer({**whole, **change}))
     assert refusal(model, "dataset") == BROKEN
+
+
+def test_a_data_set_without_labels_is_broken_where_they_are_needed(model: Path, play: Play) -> None:
+    """And so are faults of rows that are not there."""
+    data = {"file": "0.npy", "shape": [2, 4, 4, 3], "dtype": "uint8"}
+    saves = "import numpy as np; np.save(ARRAYS / '0.npy', np.zeros((2, 4, 4, 3), 'uint8'))"
+    play(f"{saves}; {answer({'data': data, **SAID, 'faults': [[1, 'x']]})}")
+    with pytest.raises(DataRefused, match=BROKEN):
+        open_dataset(model, input_shape=(4, 4, 3), classes=2)
+    dataset, faults = open_unlabelled(model, input_shape=(4, 4, 3))
+    assert (len(dataset), faults) == (2, {1: "x"})
+    play(f"{saves}; {answer({'data': data, **SAID, 'faults': [[2, 'x']]})}")
+    with pytest.raises(DataRefused, match=BROKEN):
+        open_unlabelled(model, input_shape=(4, 4, 3))
 
 
 def test_arrays_of_a_data_set_must_fit_each_other(model: Path, play: Play) -> None:

@@ -13,6 +13,7 @@ from goodnet.errors import DataRefused, one_line
 from goodnet.preprocessing import RAW, UNIT, Preprocessing
 from goodnet.sandbox.process import BROKEN, Content, read_untrusted
 
+UNLABELLED = -1
 BLOCK = 256  # images: one block's activations stay in the processor's cache
 
 AnyDataset = TypeVar("AnyDataset", bound="Dataset")
@@ -158,8 +159,25 @@ def _open(role: type[AnyDataset], uri: str, input_shape: InputShape, classes: in
         return _dataset(role, uri, content, input_shape, classes)
 
 
+def open_unlabelled(path: str | Path, *, input_shape: InputShape) -> tuple[Dataset, dict[int, str]]:
+    """Images of which no label is looked at, each UNLABELLED; and by row, why one cannot be read.
+
+    Only a picture of many can have such a fault; see `goodnet.files.folders.write_pictures`.
+
+    Raises:
+        DataRefused, OSError: as `open_dataset`.
+    """
+    fits: dict[str, Any] = {"input_shape": input_shape, "labelled": False}
+    with read_untrusted(str(path), "dataset", **fits) as content:
+        dataset = _dataset(Dataset, str(path), content, input_shape, None)
+        faults = dict(content.description.get("faults", []))
+        if max(faults, default=0) >= len(dataset):
+            raise content.refusal
+        return dataset, faults
+
+
 def _dataset(
-    role: type[AnyDataset], uri: str, content: Content, input_shape: InputShape, classes: int
+    role: type[AnyDataset], uri: str, content: Content, input_shape: InputShape, classes: int | None
 ) -> AnyDataset:
     """The data set that a reader left, with all that it says of it checked."""
     description = content.description
@@ -167,10 +185,19 @@ def _dataset(
     pixels = content.array(description["data"])  # stays mapped when its file is gone
     names = [name for name in ("label", "true_label") if name in description]
     labels = {name: content.array(description[name]) for name in names}
+    if classes is None:
+        labels = {}
+    elif "label" not in labels:
+        raise content.refusal
     if pixels.dtype not in (np.uint8, np.float32) or not _fits(pixels, input_shape):
         raise content.refusal
     class_names = description.get("class_names", [])
-    if class_names and not description.get("names_listed") and len(class_names) != classes:
+    if (
+        classes
+        and class_names
+        and not description.get("names_listed")
+        and len(class_names) != classes
+    ):
         raise DataRefused(
             uri,
             f"has {len(class_names)} class folders and the model {classes} classes; a file "
@@ -179,7 +206,7 @@ def _dataset(
     for name, values in labels.items():
         if values.dtype != np.int64 or values.shape != (len(pixels),):
             raise content.refusal
-        _check_labels(uri, name, values, classes)
+        _check_labels(uri, name, values, classes or 0)
     black, white = _ends(uri, lowest, highest, description["stored_dtype"])
     return role(
         source=one_line(uri),
@@ -187,7 +214,7 @@ def _dataset(
         pixels=pixels,
         axes=description["axes"],
         white=white,
-        labels=np.array(labels["label"]),
+        labels=np.array(labels.get("label", np.full(len(pixels), UNLABELLED))),
         true_labels=np.array(labels["true_label"]) if "true_label" in labels else None,
         stored_dtype=one_line(description["stored_dtype"]),
         black=black,

@@ -6,7 +6,7 @@ a "/" at the end and no content.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from goodnet.errors import DataRefused
@@ -16,6 +16,7 @@ from goodnet.files.regular import open_regular
 
 MOST_FILES = 1_000_000
 DEEPEST_FOLDER = 20
+LARGEST_PICTURE = 8 * 64_000_000  # bytes: RGBA of 16 bits, not compressed
 
 
 def is_set(uri: str) -> bool:
@@ -48,6 +49,48 @@ def blocks(uri: str) -> Iterator[bytes]:
                 yield block
             if size or file.read(1):
                 raise DataRefused(uri, f"{name} changed while it was read")
+
+
+def every_picture(folder: str) -> list[str]:
+    """The paths of all pictures in a folder, at any depth, by folder and name.
+
+    Raises:
+        DataRefused: there are none, or a link, a pipe or a device.
+    """
+    names = _pictures(folder, "")
+    if not names:
+        raise DataRefused(folder, "has no pictures in it")
+    return [os.path.join(folder, name) for name in names]
+
+
+def write_pictures(uris: Sequence[str], path: Path) -> dict[int, DataRefused]:
+    """Write pictures to a stream as that of a folder; those that cannot be read are left out.
+
+    Returns:
+        By their place in `uris`, why some cannot be.
+
+    Raises:
+        OSError: object storage does not answer, or does not let us in.
+    """
+    faults: dict[int, DataRefused] = {}
+    with path.open("xb") as stream:
+        stream.write(FOLDER.signature)
+        for number, uri in enumerate(uris):
+            try:
+                with (
+                    storage.local_file(uri, DataRefused, LARGEST_PICTURE) as local,
+                    open_regular(local, DataRefused) as file,
+                ):
+                    content = file.read(LARGEST_PICTURE + 1)
+                if len(content) > LARGEST_PICTURE:
+                    raise storage.too_large(uri, DataRefused, LARGEST_PICTURE)
+            except DataRefused as fault:
+                faults[number] = fault
+                continue
+            name = str(number).encode()
+            stream.write(len(name).to_bytes(4, "big") + name)
+            stream.write(len(content).to_bytes(8, "big") + content)
+    return faults
 
 
 def identify(uri: str) -> storage.StoredFile:
@@ -83,7 +126,7 @@ def ordered_files(folder: str) -> list[str]:
 
 
 def _pictures(folder: str, name: str) -> list[str]:
-    """The pictures of a class, at any depth."""
+    """The pictures in an inner folder, of a class for example, at any depth."""
     found, waiting = [], [name]
     while waiting:
         inner = waiting.pop()
@@ -91,10 +134,10 @@ def _pictures(folder: str, name: str) -> list[str]:
             raise DataRefused(folder, f"has folders nested more than {DEEPEST_FOLDER} deep")
         files, folders = _entries(folder, inner)
         found += [(inner, each) for each in files if each.lower().endswith(PICTURES)]
-        waiting += [f"{inner}/{each}" for each in folders]
+        waiting += [os.path.join(inner, each) for each in folders]
         if len(found) > MOST_FILES:
             raise DataRefused(folder, f"has more than {MOST_FILES} files")
-    return [f"{inner}/{each}" for inner, each in sorted(found)]
+    return [os.path.join(inner, each) for inner, each in sorted(found)]
 
 
 def _entries(folder: str, inner: str) -> tuple[list[str], list[str]]:

@@ -167,13 +167,18 @@ def _read(
 def _is_complete(description: dict[str, Any], kind: Kind) -> bool:
     """Whether a reader's answer has the form that `reader/` gives it."""
     if kind == "dataset":
-        arrays = [description["data"], description["label"], description.get("true_label", {})]
+        arrays = [
+            description["data"],
+            description.get("label", {}),
+            description.get("true_label", {}),
+        ]
         return (
             isinstance(description["stored_dtype"], str)
             and description["axes"] in ("NHWC", "NCHW")
             and _all(float, description["range"])
             and len(description["range"]) == 2
             and _all(str, description.get("class_names", []))
+            and _are_faults(description.get("faults", []))
             and _all(dict, arrays)
         )
     layers = description["layers"]
@@ -183,6 +188,13 @@ def _is_complete(description: dict[str, Any], kind: Kind) -> bool:
         and _all(dict, layers)
         and _all(str, [layer["name"] for layer in layers])
         and all(_all(dict, layer["weights"]) for layer in layers)
+    )
+
+
+def _are_faults(faults: Any) -> bool:
+    """Whether these are pairs of a row and what is wrong with its picture."""
+    return _all(list, faults) and all(
+        [type(part) for part in fault] == [int, str] and fault[0] >= 0 for fault in faults
     )
 
 

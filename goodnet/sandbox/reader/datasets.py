@@ -21,29 +21,44 @@ PAIRS = (
 )  # fmt: skip
 
 
-def read_hdf5(path: Path, folder: Path, input_shape: Sequence[int | None]) -> dict[str, Any]:
+def read_hdf5(
+    path: Path, folder: Path, input_shape: Sequence[int | None], labelled: bool = True
+) -> dict[str, Any]:
     """The content of an HDF5 file with `data`, `label` and, it may be, `true_label`.
 
-    Other names will do where `named_pair` tells which is which.
+    Other names will do where `named_pair` tells which is which. With `labelled=False` there are
+    images, and no label is looked at.
     """
     hdf5 = Hdf5(path, allowance(path.stat().st_size, LARGEST_DATA))
     top = {name: each for name, each in hdf5.file.items() if hasattr(each, "dtype")}
     numbers = {name: each for name, each in top.items() if each.dtype.kind in "fiu"}
-    names = named_pair(numbers, tuple(top))
-    names |= {name: name for name in ("true_label",) if name in hdf5.file}
+    names = named_arrays(numbers, tuple(top), labelled)
     stored = {role: hdf5.numbers(name) for role, name in names.items()}
     return content(stored.pop("data"), stored, folder, input_shape, names)
 
 
-def read_npz(path: Path, folder: Path, input_shape: Sequence[int | None]) -> dict[str, Any]:
+def read_npz(
+    path: Path, folder: Path, input_shape: Sequence[int | None], labelled: bool = True
+) -> dict[str, Any]:
     """The content of an `.npz` archive with images and labels: the same names, and `true_label`."""
     archive = Npz(path, folder, allowance(path.stat().st_size, LARGEST_DATA))
-    names = named_pair(archive.plain(), tuple(archive.members))
-    names |= {name: name for name in ("true_label",) if name in archive.members}
+    names = named_arrays(archive.plain(), tuple(archive.members), labelled)
     stored = {role: archive.numbers(name) for role, name in names.items()}
     said = content(stored.pop("data"), stored, folder, input_shape, names)
     archive.close()
     return said
+
+
+def named_arrays(
+    numbers: Mapping[str, Any], names: Sequence[str], labelled: bool
+) -> dict[str, str]:
+    """What is read: by role, what it is called. See `named_pair`."""
+    if labelled:
+        true = {name: name for name in ("true_label",) if name in names}
+        return named_pair(numbers, names) | true
+    images = [image for image, _ in PAIRS if image in names]
+    images = images or [name for name, each in numbers.items() if len(each.shape) == 4]
+    return {"data": images[0] if images else "data"}
 
 
 def named_pair(numbers: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:

@@ -50,8 +50,12 @@ class Piece(NamedTuple):
     size: int
 
 
-def read_folder(path: Path, folder: Path, input_shape: Sequence[int | None]) -> dict[str, Any]:
+def read_folder(
+    path: Path, folder: Path, input_shape: Sequence[int | None], labelled: bool = True
+) -> dict[str, Any]:
     """The pictures in the stream of a folder, with the class that each one's folder stands for."""
+    if not labelled:
+        return read_pictures(path, folder, input_shape)
     with path.open("rb") as file:
         found = list(pieces(file, path.stat().st_size))
         lists = [each for each in found if each.name in CLASS_NAMES]
@@ -65,6 +69,18 @@ def read_folder(path: Path, folder: Path, input_shape: Sequence[int | None]) -> 
         pictures = Pictures(file, chosen, input_shape)
         said = content(pictures, {"label": np.array(labels)}, folder, input_shape)
     return {**said, "class_names": names, "names_listed": bool(lists)}
+
+
+def read_pictures(path: Path, folder: Path, input_shape: Sequence[int | None]) -> dict[str, Any]:
+    """The pictures in a stream, each for itself: what is wrong with one is said beside the others.
+
+    A picture that cannot be read is black here, and its row is in "faults", with the reason.
+    """
+    with path.open("rb") as file:
+        found = list(pieces(file, path.stat().st_size))
+        pictures = Pictures(file, found, input_shape, tolerant=True)
+        said = content(pictures, {}, folder, input_shape)
+    return {**said, "faults": list(pictures.faults.items())}
 
 
 def pieces(file: Any, size: int) -> Iterator[Piece]:
@@ -116,8 +132,15 @@ class Pictures:
 
     dtype, ndim = np.dtype(np.uint8), 4  # what is in the files, whatever resizing makes of it
 
-    def __init__(self, file: Any, chosen: Sequence[Piece], input_shape: Sequence[int | None]):
-        self.file, self.pieces = file, chosen
+    def __init__(
+        self,
+        file: Any,
+        chosen: Sequence[Piece],
+        input_shape: Sequence[int | None],
+        tolerant: bool = False,
+    ) -> None:
+        self.file, self.pieces, self.tolerant = file, chosen, tolerant
+        self.faults: dict[int, str] = {}
         height, width, channels = input_shape
         self.mode, self.any_size = MODES.get(channels or 3, ""), None in (height, width)
         if not self.mode:
@@ -132,12 +155,24 @@ class Pictures:
         return len(self.pieces)
 
     def __getitem__(self, rows: slice) -> Any:
-        return np.stack([self.fitted(piece) for piece in self.pieces[rows]])
+        return np.stack([self.image(row) for row in range(*rows.indices(len(self)))])
+
+    def image(self, row: int) -> Any:
+        """The image of a row; if one may be, a broken one is black."""
+        try:
+            return self.fitted(self.pieces[row])
+        except Refused as fault:
+            if not self.tolerant:
+                raise
+            self.faults[row] = str(fault)
+            return np.zeros(self.shape[1:], np.uint8)
 
     def picture(self, piece: Piece) -> Any:
         try:
             return decoded(piece_content(self.file, piece), self.mode)
         except Refused as fault:
+            if self.tolerant:
+                raise
             raise Refused(f"{one_line(piece.name, 150)} {fault}") from None
 
     def fitted(self, piece: Piece) -> Any:
