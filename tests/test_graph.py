@@ -9,7 +9,7 @@ from networks import CLASSES, IMAGE_SHAPE, NETWORKS
 from goodnet.backend import keras
 from goodnet.errors import RequestRefused
 from goodnet.network.architecture import parse_architecture
-from goodnet.network.flatten import flattened
+from goodnet.network.flatten import flatten_plan
 from goodnet.network.graph import Architecture, choose_layer, score_layers
 
 layers = keras.layers
@@ -17,7 +17,7 @@ layers = keras.layers
 
 def plan_of(network: keras.Model) -> Architecture:
     """The plan of a Keras model."""
-    return flattened(parse_architecture(json.loads(network.to_json()), "made"))
+    return flatten_plan(parse_architecture(json.loads(network.to_json()), "made"))
 
 
 def averaged_maps(end: Callable[[], list[keras.layers.Layer]]) -> keras.Model:

@@ -17,7 +17,7 @@ from goodnet.network.graph import Architecture, Layer, keras_name
 from goodnet.network.layers import INPUT
 
 
-def flattened(plan: Architecture) -> Architecture:
+def flatten_plan(plan: Architecture) -> Architecture:
     """The plan with the layers of nested models in their place; itself if there are none.
 
     A model that is used at two places has its layers used twice. A layer is trainable if it was,
@@ -43,11 +43,11 @@ class _Flat:
 
     def add_layers(self, plan: Architecture, prefix: str = "", trainable: bool = True) -> None:
         for layer in plan.layers:
-            trained = trainable and layer.trainable
+            learns = trainable and layer.trainable
             if isinstance(layer, Architecture):
-                self.add_layers(layer, f"{prefix}{layer.name}/", trained)
+                self.add_layers(layer, f"{prefix}{layer.name}/", learns)
             elif layer.kind != INPUT or not prefix:
-                self.layers.append(layer._replace(name=prefix + layer.name, trainable=trained))
+                self.layers.append(layer._replace(name=prefix + layer.name, trainable=learns))
 
     def add_calls(
         self, plan: Architecture, inputs: Sequence[Ref], prefix: str = ""
@@ -69,7 +69,7 @@ def flat_network(plan: Architecture, network: keras.Model, source: object) -> ke
     """The network of a flattened plan, with the weights of the nested one.
 
     Args:
-        plan: from `flattened`.
+        plan: from `flatten_plan`.
         network: of the plan that was flattened; not modified.
         source: the file, for the error message.
     """

@@ -39,14 +39,14 @@ def image_shape(shape: Sequence[int | None]) -> Shape | None:
 
 def with_images(plan: Architecture) -> Architecture:
     """The flat plan of a network that takes images; itself if it does."""
-    (taken,) = plan.inputs
-    _, *shape = plan.layer(taken.layer).arguments["batch_shape"]
+    (image,) = plan.inputs
+    _, *shape = plan.layer(image.layer).arguments["batch_shape"]
     images = image_shape(shape)
     if images is None or list(images) == shape:
         return plan
-    first = Layer(f"{taken.layer}_images", INPUT, {"batch_shape": (None, *images)})
-    others = [layer for layer in plan.layers if layer.name != taken.layer]
-    reshape = Layer(taken.layer, "Reshape", {"target_shape": tuple(shape)})
+    first = Layer(f"{image.layer}_images", INPUT, {"batch_shape": (None, *images)})
+    others = [layer for layer in plan.layers if layer.name != image.layer]
+    reshape = Layer(image.layer, "Reshape", {"target_shape": tuple(shape)})
     source = Ref(first.name, 0, 0)
     return replace(
         plan,

@@ -75,14 +75,14 @@ def open_suspect(path: str | Path, *, architecture: str = "auto") -> Suspect:
     with read_untrusted(uri, "model") as content:
         plan, described_by = _plan(uri, content, architecture)
         from goodnet.network.build import load_network  # TensorFlow, when there is a plan to build
-        from goodnet.network.flatten import flat_network, flattened
+        from goodnet.network.flatten import flat_network, flatten_plan
 
         stored = [
             (entry["name"], [content.array(weight) for weight in entry["weights"]])
             for entry in content.description["layers"]
         ]
         network = load_network(plan, content.description["layout"], stored, uri)
-    flat = with_images(flattened(plan))
+    flat = with_images(flatten_plan(plan))
     if flat is not plan:
         network = flat_network(flat, network, uri)
     suffix = content.format.saved_as
