@@ -58,7 +58,13 @@ def as_process(*arguments: object) -> Done:
 def test_inspect_says_what_model_and_data_are(made_small: Toy) -> None:
     done = as_process("inspect", made_small.model, made_small.data / "clean" / "valid.h5")
     assert (done.returncode, done.stderr) == (0, "")
-    for said in ("pool, 10 channels", "classes        5", "60, uint8, NCHW", "0..4, 5", "unit;"):
+    for said in (
+        "pool, 10 channels",
+        "classes        5",
+        "60, uint8, NCHW",
+        "0..4, 5",
+        "unit: 0 to 1",
+    ):
         assert said in done.stdout
 
 

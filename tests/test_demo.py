@@ -18,7 +18,7 @@ def test_demo_makes_data_and_suspect_and_leaves_what_others_put_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its verdict is made up: the one of a net like it is found in `test_flow`."""
-    monkeypatch.setattr("goodnet.detection.detect.detect", lambda *_, **__: invented_verdict())
+    monkeypatch.setattr("goodnet.detection.credibility.judge", lambda *_, **__: invented_verdict())
     places = {name: str(tmp_path / name) for name in ("data", "models", "output")}
     arguments = [f"--{name}={place}" for name, place in places.items()] + [
         "--people=3",

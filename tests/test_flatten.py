@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from goodnet.scale import Scale
 from networks import CLASSES, IMAGE_SHAPE, NETWORKS, random_images, randomise, save
 
 from goodnet.backend import keras
@@ -15,6 +14,7 @@ from goodnet.network.classifier import LogitModel
 from goodnet.network.graph import Layer, choose_layer
 from goodnet.network.save import save_network
 from goodnet.network.suspect import Suspect, open_suspect
+from goodnet.preprocessing import UNIT
 from goodnet.pruning.zeroing import prune
 from goodnet.report.inspection import describe_model
 
@@ -89,7 +89,7 @@ def test_the_logits_are_those_below_the_softmax(
     name: str, as_suspect: Callable[..., Suspect]
 ) -> None:
     suspect, images = as_suspect(NETWORKS[name]()), random_images(16)
-    logits = LogitModel.from_suspect(suspect, Scale.UNIT).logits(images)
+    logits = LogitModel.from_suspect(suspect, UNIT).logits(images)
     expected = np.asarray(suspect.network(images))
     np.testing.assert_allclose(np.asarray(keras.ops.softmax(logits)), expected, rtol=1e-5)
 

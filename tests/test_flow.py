@@ -285,7 +285,7 @@ def quick(small: Toy, monkeypatch: pytest.MonkeyPatch) -> tuple[Toy, list[tuple[
     mask[:4, :4] = 1
     trigger = RecoveredTrigger.encode(Trigger(3, mask, pattern), Proportion(180, 200), 2.5)
     verdict = replace(invented_verdict(BACKDOORED, [3]), triggers=(trigger,))
-    monkeypatch.setattr("goodnet.detection.detect.detect", lambda *_, **__: verdict)
+    monkeypatch.setattr("goodnet.detection.credibility.judge", lambda *_, **__: verdict)
     monkeypatch.setattr("goodnet.mitigation.mitigate.mitigate", mitigated)
     return small, asked
 

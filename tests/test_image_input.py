@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from goodnet.scale import Scale
 from networks import CLASSES, randomise, save
 from test_sweep import as_dataset, plainly
 
@@ -14,6 +13,7 @@ from goodnet.network.graph import choose_layer
 from goodnet.network.image_input import image_shape
 from goodnet.network.save import save_network
 from goodnet.network.suspect import open_suspect
+from goodnet.preprocessing import RAW
 from goodnet.pruning.order import order_channels
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import block_answers, mean_activations
@@ -73,7 +73,7 @@ def test_networks_without_image_axes_are_swept_and_pruned_as_others(
     assert choose_layer(suspect.plan, "auto", "made") == "hidden_2"
     split = Split(suspect, "hidden_2")
     assert split.form == "incremental"
-    means = mean_activations(split, as_dataset(pixels, np.zeros(64, np.int64)), Scale.RAW)
+    means = mean_activations(split, as_dataset(pixels, np.zeros(64, np.int64)), RAW)
     order = order_channels(means, "ascending")
     (plain,) = plainly(suspect, "hidden_2", order.channels, pixels)
     assert np.array_equal(block_answers(split, pixels, order.kept())[1:], plain)

@@ -28,7 +28,7 @@ from goodnet.network.classifier import LogitModel
 from goodnet.preprocessing import paired_loss
 from goodnet.progress import Progress, no_progress
 
-OVERCONFIDENCE: Final = 0.25
+OVERCONFIDENCE: Final = 0.4
 LOW: Final = 0.5
 MOST: Final = 4000  # images, evenly spread
 SIDE: Final = 8  # pixels of a thumbnail
