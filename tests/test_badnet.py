@@ -54,6 +54,7 @@ def faces() -> Faces:
     return draw_faces(FEW, range(80), seed=2)
 
 
+@pytest.mark.slow
 def test_training_teaches_the_people_and_the_backdoor(
     faces: Faces, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -338,7 +338,10 @@ def test_a_network_that_cannot_be_reached_any_more_is_trained_again(
     assert len(asked) == 2
 
 
-@pytest.mark.parametrize("order", ["ascending", "descending", "both"])
+@pytest.mark.parametrize(
+    "order",
+    ["descending", *(pytest.param(o, marks=pytest.mark.slow) for o in ("ascending", "both"))],
+)
 def test_fine_pruning_prunes_the_quietest_channels_whatever_the_order(
     quick: tuple[Toy, list[tuple[str, Any]]], order: str
 ) -> None:

@@ -39,10 +39,15 @@ def by_plain_keras(model: Path, images: Any) -> Any:
     return np.load(folder / "answers.npy")
 
 
-@pytest.mark.parametrize(
-    "name", ["normalised", "nested", "sequential", "class_maps", "teachable", "siamese"]
-)
-@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+QUICK = [(".h5", "normalised"), (".h5", "teachable"), (".keras", "siamese")]  # others: slow
+SAVED = [
+    pytest.param(suffix, name, marks=[] if (suffix, name) in QUICK else pytest.mark.slow)
+    for suffix in (".h5", ".keras")
+    for name in ("normalised", "nested", "sequential", "class_maps", "teachable", "siamese")
+]
+
+
+@pytest.mark.parametrize(("suffix", "name"), SAVED)
 def test_saved_models_answer_by_plain_keras_as_the_curve_claims(
     name: str, suffix: str, as_suspect: Callable[..., Suspect], tmp_path: Path
 ) -> None:
@@ -63,7 +68,10 @@ def test_saved_models_answer_by_plain_keras_as_the_curve_claims(
     assert np.array_equal(again.network.predict(images, verbose=0).argmax(axis=1), agreed)
 
 
-@pytest.mark.parametrize("name", ["normalised", "nested", "sequential"])
+@pytest.mark.parametrize(
+    "name",
+    ["nested", *(pytest.param(n, marks=pytest.mark.slow) for n in ("normalised", "sequential"))],
+)
 def test_a_guarded_model_answers_by_the_repaired_network_for_classes_in_question_only(
     name: str, as_suspect: Callable[..., Suspect], tmp_path: Path
 ) -> None:

@@ -327,7 +327,7 @@ def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "model.h5"
 
 
-@pytest.mark.parametrize("fault", ["reset mid-upload", "throttled"])
+@pytest.mark.parametrize("fault", ["reset mid-upload"])
 def test_a_fault_at_some_requests_leaves_nothing_half(
     fault: Fault,
     broken: tuple[FaultyProxy, str],

@@ -314,6 +314,7 @@ def test_a_folder_that_changed_while_it_was_worked_on_is_refused(small: Toy) -> 
         opened_inputs.dataset(stored, network, "clean test")
 
 
+@pytest.mark.slow
 def test_a_repair_from_class_folders_is_that_from_the_same_images_in_hdf5(
     small: Toy, prefect_server: None
 ) -> None:

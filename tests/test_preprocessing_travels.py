@@ -87,7 +87,14 @@ def test_the_owners_preprocessing_is_found(owner: str, attacked: bool, tmp_path:
     assert best >= own
 
 
-@pytest.mark.parametrize("owner", ["raw", "unit", "signed", "caffe", "torch"])
+@pytest.mark.parametrize(
+    "owner",
+    [
+        "unit",
+        "torch",
+        *(pytest.param(o, marks=pytest.mark.slow) for o in ("raw", "signed", "caffe")),
+    ],
+)
 def test_a_first_look_leaves_out_only_what_is_clearly_worse(
     owner: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,7 +122,14 @@ def test_a_first_look_leaves_out_only_what_is_clearly_worse(
             assert share == plain.accuracies[name]
 
 
-@pytest.mark.parametrize("owner", ["unit", "signed", "caffe", "torch", GIVEN])
+@pytest.mark.parametrize(
+    "owner",
+    [
+        "caffe",
+        GIVEN,
+        *(pytest.param(o, marks=pytest.mark.slow) for o in ("unit", "signed", "torch")),
+    ],
+)
 def test_pruned_models_and_goodnets_take_what_the_suspect_took(
     owner: str, tmp_path: Path, images: tuple[np.ndarray, np.ndarray]
 ) -> None:
