@@ -10,7 +10,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
-SPREAD := -n 3 --dist loadfile --no-loadscope-reorder  # much waits; the order is conftest.py's
+SPREAD := -n 2 --dist loadfile --no-loadscope-reorder  # the order is tests/conftest.py's
 
 .PHONY: setup demo serve test test-all test-fast check format bench tables
 

@@ -320,6 +320,7 @@ def test_a_trained_network_outlives_a_change_of_the_report(
     assert len(asked) == 2
 
 
+@pytest.mark.slow
 def test_a_network_that_cannot_be_reached_any_more_is_trained_again(
     quick: tuple[Toy, list[tuple[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

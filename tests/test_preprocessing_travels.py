@@ -68,7 +68,9 @@ def load(
     return goodnet.load_model(path, preprocessing=request), network
 
 
-@pytest.mark.parametrize("attacked", [True, False], ids=["attacked", "clean"])
+@pytest.mark.parametrize(
+    "attacked", [pytest.param(True, marks=pytest.mark.slow), False], ids=["attacked", "clean"]
+)
 @pytest.mark.parametrize("owner", [each.name for each in BUILT_IN])
 def test_the_owners_preprocessing_is_found(owner: str, attacked: bool, tmp_path: Path) -> None:
     """Or it is said to be a near-tie; and the accuracy is that in the owner's own pipeline."""

@@ -118,6 +118,7 @@ def test_concurrent_watchers_start_one_run(small: Toy, inbox: Path) -> None:
     assert len(ids) == 1
 
 
+@pytest.mark.slow
 def test_what_crashed_is_tried_again_but_not_for_ever(small: Toy, inbox: Path) -> None:
     (inbox / "net.h5").write_bytes(uuid4().bytes)
     for attempt in range(deployments.ATTEMPTS):
