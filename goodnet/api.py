@@ -6,7 +6,7 @@ and the drawn lines of a curve take.
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ from goodnet.evaluation.results import (
     pruned_model,
 )
 from goodnet.files import folders, paths, storage
+from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import CLEAN_TEST, CLEAN_VALID, POISONED_TEST, POISONED_VALID
 from goodnet.job.request import METHOD_CHOICES, Request
 from goodnet.metrics import Counts
@@ -482,55 +483,83 @@ def write_report(
         All that the report says, `recommend` and `headline` can be asked about it.
     """
     every = (curves,) if isinstance(curves, Curve) else tuple(curves)
-    sets = {
+    sets: dict[str, Dataset | None] = {
         CLEAN_VALID: clean,
         CLEAN_TEST: evaluation.clean,
         POISONED_VALID: poisoned,
         POISONED_TEST: evaluation.poisoned,
     }
-    mitigated = [n for n in evaluation.repaired if n.account]
-    findings = RepairResult(
-        model=describe_model(model.suspect, layer=model.layer_request),
-        sets=tuple(describe_set(images, role) for role, images in sets.items() if images),
-        preprocessing=model.settle_preprocessing(clean),
-        points=tuple(drop.points for drop in every[0].drops),
-        curves=every,
-        evaluation=evaluation.every_row,
-        verdict=verdict,
-        method="auto",
-        mitigation=mitigated[0].account if mitigated else None,
-        budget=budget,
-        rechecks=tuple(_rechecks(model, clean, verdict, evaluation.repaired)),
-    )
+    given = {role: images for role, images in sets.items() if images}
+    findings = _findings(model, clean, verdict, every, evaluation, given, budget)
     samples = Samples(lambda: clean, (lambda: poisoned) if poisoned else None)
     pictures = [picture for draw in FIGURES.values() for picture in draw(findings, samples)]
     files = [
         storage.put(content, storage.join(str(folder), name))
         for name, content in report_files(findings, pictures).items()
     ]
-    copies = {source: copy for copy, source in recommended_files(findings).items()}
+    files += _store_networks(evaluation.repaired, recommended_files(findings), str(folder))
+    suspect = storage.identify(model.suspect.source)
+    inputs = {role: folders.identify(images.source) for role, images in given.items()}
+    request = _request(model, findings)
+    text = manifest(str(folder), suspect, inputs, request, None, findings, files)
+    storage.put(text, storage.join(str(folder), paths.MANIFEST))
+    return findings
+
+
+def _findings(
+    model: Model,
+    clean: CleanDataset,
+    verdict: Verdict,
+    curves: tuple[Curve, ...],
+    evaluation: Evaluation,
+    sets: Mapping[str, Dataset],
+    budget: float,
+) -> RepairResult:
+    """All that was found out, as a flow has it."""
+    mitigated = [network.account for network in evaluation.repaired if network.account]
+    return RepairResult(
+        model=describe_model(model.suspect, layer=model.layer_request),
+        sets=tuple(describe_set(images, role) for role, images in sets.items()),
+        preprocessing=model.settle_preprocessing(clean),
+        points=tuple(drop.points for drop in curves[0].drops),
+        curves=curves,
+        evaluation=evaluation.every_row,
+        verdict=verdict,
+        method="auto",
+        mitigation=mitigated[0] if mitigated else None,
+        budget=budget,
+        rechecks=tuple(_rechecks(model, clean, verdict, evaluation.repaired)),
+    )
+
+
+def _store_networks(
+    networks: Sequence[RepairedNetwork], recommended: Mapping[str, str], folder: str
+) -> list[StoredFile]:
+    """The networks and their GoodNets under their names, and copies of what is recommended."""
+    copies, files = {source: copy for copy, source in recommended.items()}, []
     with tempfile.TemporaryDirectory(prefix="goodnet-") as local:
-        for network in evaluation.repaired:
+        for network in networks:
             names = network.identity.model_file, network.identity.goodnet_file
             for name, saved in zip(names, (network.keras, network.joined), strict=True):
                 path = Path(local) / Path(name).name
                 save_network(saved, path)
                 for place in filter(None, (name, copies.get(name))):
-                    files.append(storage.put(path, storage.join(str(folder), place)))
-    inputs = {role: folders.identify(images.source) for role, images in sets.items() if images}
-    request = Request(
-        directions=tuple(curve.order.direction for curve in every),
+                    files.append(storage.put(path, storage.join(folder, place)))
+    return files
+
+
+def _request(model: Model, findings: RepairResult) -> Request:
+    """What a flow would have been asked for, for the manifest."""
+    mitigation = findings.mitigation
+    return Request(
+        directions=tuple(curve.order.direction for curve in findings.curves),
         points=findings.points,
         layer=model.layer_request,
         preprocessing=model.preprocessing_request,
         architecture="auto",
-        method=findings.mitigation.model.method if findings.mitigation else "pruning",
-        budget=budget,
+        method=mitigation.model.method if mitigation else "pruning",
+        budget=findings.budget,
     )
-    suspect = storage.identify(model.suspect.source)
-    text = manifest(str(folder), suspect, inputs, request, None, findings, files)
-    storage.put(text, storage.join(str(folder), paths.MANIFEST))
-    return findings
 
 
 def _rechecks(
