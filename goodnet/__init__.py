@@ -8,20 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from goodnet.api import (
-        Evaluation,
-        GoodNet,
-        Model,
-        RepairedNetwork,
-        detect,
-        evaluate,
-        load_images,
-        load_model,
-        prune,
-        repair,
-        sweep,
-        write_report,
-    )
+    from goodnet.api.model import Model, load_images, load_model
+    from goodnet.api.networks import Evaluation, GoodNet, RepairedNetwork
+    from goodnet.api.report import write_report
+    from goodnet.api.verbs import detect, evaluate, prune, repair, sweep
     from goodnet.datasets.dataset import CleanDataset, Dataset
     from goodnet.detection.verdict import Verdict
     from goodnet.errors import (
@@ -37,10 +27,10 @@ if TYPE_CHECKING:
     from goodnet.report.recommendation import Recommendation, recommend
 
 _HOMES = {
-    "goodnet.api": (
-        *("Evaluation", "GoodNet", "Model", "RepairedNetwork", "detect", "evaluate"),
-        *("load_images", "load_model", "prune", "repair", "sweep", "write_report"),
-    ),
+    "goodnet.api.model": ("Model", "load_images", "load_model"),
+    "goodnet.api.networks": ("Evaluation", "GoodNet", "RepairedNetwork"),
+    "goodnet.api.report": ("write_report",),
+    "goodnet.api.verbs": ("detect", "evaluate", "prune", "repair", "sweep"),
     "goodnet.datasets.dataset": ("CleanDataset", "Dataset"),
     "goodnet.detection.verdict": ("Verdict",),
     "goodnet.errors": (

@@ -66,7 +66,8 @@ def _print_verdict(options: argparse.Namespace) -> None:
 
     valid = find_clean_valid(options.data)
     glance(options.model, "model")  # before TensorFlow is imported
-    from goodnet.api import detect, load_images, load_model
+    from goodnet.api.model import load_images, load_model
+    from goodnet.api.verbs import detect
     from goodnet.report.inspection import verdict_lines
 
     model = load_model(

@@ -14,7 +14,7 @@ from PIL import Image
 from small_job import TARGET, clean_images, poisoned_images, small_badnet
 
 import goodnet
-from goodnet.api import Model
+from goodnet.api.model import Model
 from goodnet.datasets.dataset import save_dataset
 from goodnet.evaluation.screening import screen
 from goodnet.network.goodnet import input_name, input_preprocessing

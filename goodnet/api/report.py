@@ -1,0 +1,153 @@
+"""The folder that a repair leaves, written without Prefect."""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from goodnet.api.model import Model
+from goodnet.api.networks import Evaluation, RepairedNetwork
+from goodnet.datasets.dataset import CleanDataset, Dataset
+from goodnet.datasets.images import CleanImages
+from goodnet.detection.verdict import Verdict
+from goodnet.files import folders, paths, storage
+from goodnet.files.storage import StoredFile
+from goodnet.job.inputs import CLEAN_TEST, CLEAN_VALID, POISONED_TEST, POISONED_VALID
+from goodnet.job.request import Request
+from goodnet.mitigation.holdout import hold_out
+from goodnet.mitigation.recheck import recheck
+from goodnet.network.classifier import Classifier
+from goodnet.network.save import save_network
+from goodnet.pruning.curve import Curve
+from goodnet.report.conclusion import recommended_files
+from goodnet.report.findings import ModelRecheck, RepairResult
+from goodnet.report.folder import report_files
+from goodnet.report.inspection import describe_model, describe_set
+from goodnet.report.manifest import manifest
+from goodnet.report.pictures import FIGURES, Samples
+
+
+def write_report(
+    model: Model,
+    clean: CleanDataset,
+    verdict: Verdict,
+    curves: Curve | Sequence[Curve],
+    evaluation: Evaluation,
+    *,
+    folder: str | Path,
+    poisoned: Dataset | None = None,
+    budget: float = 2,
+) -> RepairResult:
+    """Leave in a folder what a repair leaves: networks, GoodNets, figures, tables, the report.
+
+    The manifest is written last: a folder without it is unfinished.
+
+    Args:
+        model: the suspect.
+        clean: the clean validation images.
+        verdict: from `detect`.
+        curves: from `sweep`, one for each order.
+        evaluation: from `evaluate`.
+        folder: a local path or an `s3://` URI; made if it is not there.
+        poisoned: the poisoned validation images, if a curve has a line of the attack.
+        budget: points of clean test accuracy that a network which is recommended may lose.
+
+    Returns:
+        All that the report says, `recommend` and `headline` can be asked about it.
+    """
+    every = (curves,) if isinstance(curves, Curve) else tuple(curves)
+    sets: dict[str, Dataset | None] = {
+        CLEAN_VALID: clean,
+        CLEAN_TEST: evaluation.clean,
+        POISONED_VALID: poisoned,
+        POISONED_TEST: evaluation.poisoned,
+    }
+    given = {role: images for role, images in sets.items() if images}
+    findings = _findings(model, clean, verdict, every, evaluation, given, budget)
+    samples = Samples(lambda: clean, (lambda: poisoned) if poisoned else None)
+    pictures = [picture for draw in FIGURES.values() for picture in draw(findings, samples)]
+    files = [
+        storage.put(content, storage.join(str(folder), name))
+        for name, content in report_files(findings, pictures).items()
+    ]
+    files += _store_networks(evaluation.repaired, recommended_files(findings), str(folder))
+    suspect = storage.identify(model.suspect.source)
+    inputs = {role: folders.identify(images.source) for role, images in given.items()}
+    request = _request(model, findings)
+    text = manifest(str(folder), suspect, inputs, request, None, findings, files)
+    storage.put(text, storage.join(str(folder), paths.MANIFEST))
+    return findings
+
+
+def _findings(
+    model: Model,
+    clean: CleanDataset,
+    verdict: Verdict,
+    curves: tuple[Curve, ...],
+    evaluation: Evaluation,
+    sets: Mapping[str, Dataset],
+    budget: float,
+) -> RepairResult:
+    """All that was found out, as a flow has it."""
+    mitigated = [network.account for network in evaluation.repaired if network.account]
+    return RepairResult(
+        model=describe_model(model.suspect, layer=model.layer_request),
+        sets=tuple(describe_set(images, role) for role, images in sets.items()),
+        preprocessing=model.settle_preprocessing(clean),
+        points=tuple(drop.points for drop in curves[0].drops),
+        curves=curves,
+        evaluation=evaluation.every_row,
+        verdict=verdict,
+        method="auto",
+        mitigation=mitigated[0] if mitigated else None,
+        budget=budget,
+        rechecks=tuple(_rechecks(model, clean, verdict, evaluation.repaired)),
+    )
+
+
+def _store_networks(
+    networks: Sequence[RepairedNetwork], recommended: Mapping[str, str], folder: str
+) -> list[StoredFile]:
+    """The networks and their GoodNets under their names, and copies of what is recommended."""
+    copies, files = {source: copy for copy, source in recommended.items()}, []
+    with tempfile.TemporaryDirectory(prefix="goodnet-") as local:
+        for network in networks:
+            names = network.identity.model_file, network.identity.goodnet_file
+            for name, saved in zip(names, (network.keras, network.joined), strict=True):
+                path = Path(local) / Path(name).name
+                save_network(saved, path)
+                for place in filter(None, (name, copies.get(name))):
+                    files.append(storage.put(path, storage.join(folder, place)))
+    return files
+
+
+def _request(model: Model, findings: RepairResult) -> Request:
+    """What a flow would have been asked for, for the manifest."""
+    mitigation = findings.mitigation
+    return Request(
+        directions=tuple(curve.order.direction for curve in findings.curves),
+        points=findings.points,
+        layer=model.layer_request,
+        preprocessing=model.preprocessing_request,
+        architecture="auto",
+        method=mitigation.model.method if mitigation else "pruning",
+        budget=findings.budget,
+    )
+
+
+def _rechecks(
+    model: Model, clean: CleanDataset, verdict: Verdict, networks: Sequence[RepairedNetwork]
+) -> Iterator[ModelRecheck]:
+    """What the verdict's triggers do to each network, on the held-out clean images."""
+    triggers = verdict.recovered_triggers()
+    pruned = [network for network in networks if network.account is None]
+    if pruned and triggers:
+        images = hold_out(CleanImages.of(clean)).held_out
+        suspect = Classifier(model.keras, model.preprocessing)
+        for network in pruned:
+            repaired = Classifier(network.keras, model.preprocessing)
+            tried = recheck(suspect, repaired, images, triggers)
+            yield ModelRecheck(network.identity, tried, None)
+    for network in networks:
+        if network.account:
+            account = network.account
+            yield ModelRecheck(network.identity, account.triggers, account.backdoored_classes)
