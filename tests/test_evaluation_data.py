@@ -12,7 +12,7 @@ from conftest import EVALUATION
 from goodnet.datasets.dataset import CleanDataset, Dataset, open_clean_dataset, open_dataset
 from goodnet.network.suspect import Suspect, open_suspect
 from goodnet.preprocessing import RAW, UNIT, Preprocessing
-from goodnet.pruning.order import Direction, Order, order_channels
+from goodnet.pruning.order import DIRECTIONS, Direction, Order, order_channels
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import find_preprocessing, mean_activations, tally
 
@@ -44,13 +44,20 @@ def split_of(path: Path) -> tuple[Suspect, Split]:
     return suspect, Split(suspect, "pool_3")
 
 
+QUICK = [("bd_net.h5", "ascending"), ("bd_net.keras", "descending")]  # others: slow
+CURVES = [
+    pytest.param(name, direction, marks=[] if (name, direction) in QUICK else pytest.mark.slow)
+    for name in ("bd_net.h5", "bd_net.keras", "bd_weights.h5")
+    for direction in DIRECTIONS
+]
+
+
 def order_of(split: Split, valid: CleanDataset, direction: Direction) -> Order:
     """The order in which the raw-scale suspect's channels are pruned."""
     return order_channels(mean_activations(split, valid, RAW), direction)
 
 
-@pytest.mark.parametrize("direction", ["ascending", "descending"])
-@pytest.mark.parametrize("name", ["bd_net.h5", "bd_net.keras", "bd_weights.h5"])
+@pytest.mark.parametrize(("name", "direction"), CURVES)
 def test_glint12s_curves_equal_the_plain_sweeps_at_every_k(name: str, direction: Direction) -> None:
     """Accuracy, ASR and both GoodNet columns, to the image, on all four sets."""
     suspect, split = split_of(GLINT12 / "models" / name)

@@ -86,28 +86,8 @@ def states() -> tuple[Counter[str], list[str]]:
     return ended, sorted(task.name for task in tasks if task.state_name == "Completed")
 
 
-@pytest.mark.parametrize(
-    ("job", "layer", "channels"),
-    [
-        ("made_small", "pool", 10),
-        pytest.param("made_toy", "pool_3", 60, marks=pytest.mark.slow),
-    ],
-)
-def test_one_command_leaves_everything_and_a_manifest_that_is_true(
-    job: str,
-    layer: str,
-    channels: int,
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """And its backdoor is named, from the clean images alone."""
-    suspect: Toy = request.getfixturevalue(job)
-    assert run(suspect, output=tmp_path) == 0
-    (folder,) = tmp_path.iterdir()
-    said = capsys.readouterr().out.splitlines()
-    assert said[-1] == f"wrote {folder}"
-
+def check_folder(folder: Path, suspect: Toy, layer: str, channels: int) -> None:
+    """Everything is there, the manifest is true, and the backdoor is named from clean images."""
     manifest = json.loads((folder / "manifest.json").read_text())
     files = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     assert files - {"manifest.json"} == set(manifest["files"])
@@ -133,6 +113,16 @@ def test_one_command_leaves_everything_and_a_manifest_that_is_true(
     assert evaluation[0]["model"] == "suspect"
     assert float(evaluation[0]["clean_accuracy"]) > 0.8
     assert float(evaluation[0]["attack_success"]) > 0.8
+
+
+@pytest.mark.slow
+def test_one_command_names_and_repairs_the_toy(
+    made_toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(made_toy, output=tmp_path) == 0
+    (folder,) = tmp_path.iterdir()
+    assert capsys.readouterr().out.splitlines()[-1] == f"wrote {folder}"
+    check_folder(folder, made_toy, "pool_3", 60)
 
 
 @pytest.mark.slow
@@ -191,6 +181,10 @@ def repaired(
         shown.append((artifact, str(runs[0].id)))
         times.append({p: p.stat().st_mtime_ns for p in folder_of(small).rglob("*")})
     return Repaired(small, folder_of(small), shown, *states(), times)
+
+
+def test_one_command_leaves_everything_and_a_manifest_that_is_true(repaired: Repaired) -> None:
+    check_folder(repaired.folder, repaired.small, "pool", 10)
 
 
 def test_the_ui_shows_the_table_and_the_figures_also_of_a_cached_run(repaired: Repaired) -> None:
@@ -415,12 +409,11 @@ def test_a_changed_test_set_computes_just_what_depends_on_it(
     assert "evaluate on clean test" not in ran
 
 
-def test_a_deleted_repaired_model_is_made_again_and_nothing_else(small: Toy) -> None:
-    run(small, "--order", "ascending")
-    lost = next(folder_of(small).glob("repaired_models_asc/*"))
+def test_a_deleted_repaired_model_is_made_again_and_nothing_else(repaired: Repaired) -> None:
+    lost = next(repaired.folder.glob("repaired_models_asc/*"))
     content = lost.read_bytes()
     lost.unlink()
-    assert run(small, "--order", "ascending") == 0
+    assert run(repaired.small) == 0
     _, ran = states()
     assert len([name for name in ran if name.startswith("prune")]) == 1
     assert {name.split()[0] for name in ran} == {"prune"}

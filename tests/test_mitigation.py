@@ -233,8 +233,9 @@ def test_a_batch_shared_by_workers_teaches_what_it_teaches_whole(
 
 
 def test_a_corner_is_unlearned_and_its_record_says_so(
-    as_suspect: Callable[[Any], Suspect],
+    as_suspect: Callable[[Any], Suspect], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(unlearning, "MAX_STEPS", unlearning.SCHEDULE.steps)
     network = corner_network()
     network.set_weights([0.05 * weights for weights in network.get_weights()])  # as one is trained
     suspect, clean = as_suspect(network), clean_images()
