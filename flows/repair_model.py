@@ -4,6 +4,7 @@ Method: Liu, Dolan-Gavitt, Garg, "Fine-Pruning", RAID 2018, section 3.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,7 @@ def investigate(
     """
     valid, tests = data[CLEAN_VALID], {role: data[role] for role in TESTS if role in data}
     model = describe_suspect(suspect, request.layer)
-    sets = [describe_data.start(suspect, data[role], role) for role in data]
+    sets = {role: describe_data.start(suspect, data[role], role) for role in data}
     preprocessing = find_preprocessing(suspect, model.layer, request.preprocessing, valid)
     split = SplitSuspect(suspect, preprocessing.preprocessing, model.layer)
     judging = judge.start(suspect, preprocessing.preprocessing, valid)
@@ -114,7 +115,8 @@ def investigate(
     counting = start_evaluation(split, curves, models, tests)
     pruning = start_pruning(model.name, split, curves, models, folder)
 
-    verdict = judging.result()
+    names = sets[CLEAN_VALID].result().class_names
+    verdict = replace(judging.result(), class_names=names)
     rechecks = recheck_pruned(split, curves, models, verdict, valid)
     mitigation = mitigate_where_needed(split, curves, verdict, request, valid, folder)
 
@@ -129,7 +131,7 @@ def investigate(
         networks += mitigation.model, mitigation.goodnet
     findings = RepairResult(
         model=model,
-        sets=tuple(task.result() for task in sets),
+        sets=tuple(task.result() for task in sets.values()),
         preprocessing=preprocessing,
         points=request.points,
         curves=curves,

@@ -15,6 +15,7 @@ EVALUATION_FIGURE = "evaluation.png"
 VERDICT_FIGURE = "verdict.png"
 CURVES_CSV, EVALUATION_CSV = "curves.csv", "evaluation.csv"
 MANIFEST = "manifest.json"
+CLASS_NAMES = "class_names.txt"  # one a line
 PROBE = ".probe"  # of an upload that is never completed
 
 SHORT: dict[str, str] = {"ascending": "asc", "descending": "desc"}

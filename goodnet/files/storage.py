@@ -54,6 +54,13 @@ def join(folder: str, name: str) -> str:
     return f"{folder.rstrip('/')}/{name}" if is_remote(folder) else str(Path(folder) / name)
 
 
+def parent(uri: str) -> str:
+    """The URI of the folder that a file or folder is in."""
+    if is_remote(uri):
+        return uri.rstrip("/").rpartition("/")[0]
+    return str(Path(uri).absolute().parent)
+
+
 def exists(uri: str) -> bool:
     """Whether there is a file at the URI."""
     if is_remote(uri):

@@ -19,6 +19,7 @@ def caveats(findings: RepairResult) -> list[str]:
     images = [ceil(Fraction(drop) * valid / 100) for drop in findings.points]
     return sentences(
         "caveats",
+        findings.verdict.class_names,
         chosen_among=_chosen_among(findings),
         method=mitigation.model.title.lower() if mitigation else "",
         still_triggered=[

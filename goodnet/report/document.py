@@ -66,9 +66,12 @@ def report_markdown(findings: RepairResult, pictures: Sequence[Picture]) -> str:
 
 def _printed(value: object) -> object:
     """What the template prints for a value: one line of text that is no markup."""
-    if isinstance(value, _Written):
-        return value
-    return MARKUP.sub(r"\\\g<0>", one_line(value, LONGEST))
+    return value if isinstance(value, _Written) else as_markdown(value)
+
+
+def as_markdown(text: object) -> str:
+    """One line of text, whatever is in it, as Markdown that shows it."""
+    return MARKUP.sub(r"\\\g<0>", one_line(text, LONGEST))
 
 
 def _contents(findings: RepairResult) -> dict[str, Any]:
@@ -88,6 +91,7 @@ def _contents(findings: RepairResult) -> dict[str, Any]:
         "repaired": _repaired(findings),
         "missed": not_reached(findings.curves),
         "verdict": findings.verdict,
+        "class_names": findings.verdict.class_names,
         "verdict_sentence": verdict_sentence(findings.verdict),
         "mitigation": findings.mitigation,
         "method": _method(findings),

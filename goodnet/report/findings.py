@@ -13,7 +13,12 @@ from goodnet.pruning.curve import Curve
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """A data set as it was given: `role` is "clean valid", "clean test", "poisoned valid", ..."""
+    """A data set as it was given.
+
+    Attributes:
+        role: "clean valid", "clean test", "poisoned valid", ...
+        class_names: what it calls the classes, by label; empty where it says nothing of that.
+    """
 
     role: str
     uri: str
@@ -24,6 +29,7 @@ class DatasetInfo:
     lowest_label: int
     highest_label: int
     labels_present: int
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
