@@ -29,13 +29,14 @@ from goodnet.job.inputs import (
     find_output,
     identify_model,
 )
+from goodnet.job.plan import Job
 from goodnet.job.request import Request
 from goodnet.metrics import Counts
 from goodnet.mitigation.policy import FIRST, channels_pruned_first, choose_method
 from goodnet.pruning.curve import Curve, make_curve
 from goodnet.pruning.order import Direction, order_channels
 from goodnet.report.conclusion import headline, recommended_files
-from goodnet.report.findings import ModelRecheck, RepairResult
+from goodnet.report.findings import ModelRecheck, RepairResult, known_names
 from goodnet.report.manifest import repair_key
 from goodnet.report.pictures import FIGURES, Picture
 from goodnet.report.recommendation import recommend
@@ -61,27 +62,27 @@ TESTS = (CLEAN_TEST, POISONED_TEST)
 
 
 def _name_of_run() -> str:
-    return paths.run_name(runtime.flow_run.parameters["uri"])
+    return paths.run_name(runtime.flow_run.parameters["job"].uri)
 
 
 @flow(name="repair-model", flow_run_name=_name_of_run, validate_parameters=False)
-def repair_model(uri: str, data: dict[str, StoredFile], request: Request, output: str) -> Any:
+def repair_model(job: Job, data: dict[str, StoredFile], output: str) -> Any:
     """What was found out about one suspect, and the folder where it is.
 
     Args:
-        uri: the suspect.
+        job: the suspect, and what is asked for.
         data: the data sets by role; without poisoned ones nothing is said of the attack.
-        request: what was asked for.
         output: the folder under which the repair's own folder is made.
     """
     try:
-        suspect = SuspectFile(identify_model(uri), request.architecture)
+        request = job.request
+        suspect = SuspectFile(identify_model(job.model), request.architecture)
         code = source_digest(repair_model.fn)
         key = repair_key(suspect.model, data, request, code)
-        folder = storage.join(output, paths.repair_folder(uri, key))
+        folder = storage.join(output, paths.repair_folder(job.uri, key))
         if not storage.is_remote(folder):
             find_output(folder)  # it may be there, and not be ours
-        findings, networks = investigate(suspect, data, request, folder)
+        findings, networks = investigate(suspect, data, job, folder)
         networks += store_recommended(findings, networks, folder)
         pictures = draw_all(findings, suspect, data)
         report = store_report(findings, pictures, folder)
@@ -96,7 +97,7 @@ def repair_model(uri: str, data: dict[str, StoredFile], request: Request, output
 
 
 def investigate(
-    suspect: SuspectFile, data: Data, request: Request, folder: str
+    suspect: SuspectFile, data: Data, job: Job, folder: str
 ) -> tuple[RepairResult, list[StoredFile]]:
     """What there is to know of a suspect, and the networks made from it.
 
@@ -104,9 +105,11 @@ def investigate(
     where its result is needed.
     """
     valid, tests = data[CLEAN_VALID], {role: data[role] for role in TESTS if role in data}
-    model = describe_suspect(suspect, request.layer)
+    request = job.request
+    model = describe_suspect(suspect, request.layer, paths.safe_name(job.uri))
     sets = {role: describe_data.start(suspect, data[role], role) for role in data}
     preprocessing = find_preprocessing(suspect, model.layer, request.preprocessing, valid)
+    names = known_names(request.class_names, model, sets[CLEAN_VALID].result())
     split = SplitSuspect(suspect, preprocessing.preprocessing, model.layer)
     judging = judge.start(suspect, preprocessing.preprocessing, valid)
 
@@ -115,7 +118,6 @@ def investigate(
     counting = start_evaluation(split, curves, models, tests)
     pruning = start_pruning(model.name, split, curves, models, folder)
 
-    names = sets[CLEAN_VALID].result().class_names
     verdict = replace(judging.result(), class_names=names)
     rechecks = recheck_pruned(split, curves, models, verdict, valid)
     mitigation = mitigate_where_needed(split, curves, verdict, request, valid, folder)
@@ -141,6 +143,7 @@ def investigate(
         mitigation=mitigation.account if mitigation else None,
         budget=request.budget,
         rechecks=rechecks,
+        brought=job.brought,
     )
     return findings, networks
 

@@ -19,11 +19,12 @@ from tasks.references import SplitSuspect, SuspectFile
 
 
 @cached_task(name="open suspect", run_name="open suspect", places=("suspect",))
-def describe_suspect(suspect: SuspectFile, layer: str) -> ModelInfo:
-    """The suspect, opened under every check."""
+def describe_suspect(suspect: SuspectFile, layer: str, name: str) -> ModelInfo:
+    """The suspect, opened under every check; `name` is what it is called."""
     from goodnet.report.inspection import describe_model
 
-    return describe_model(opened.suspect(suspect), layer=layer, uri=suspect.model.uri)
+    opened_suspect, uri = opened.suspect(suspect), suspect.model.uri
+    return describe_model(opened_suspect, layer=layer, uri=uri, name=name)
 
 
 @cached_task(name="open data set", run_name="open {role}", places=("data",))

@@ -20,6 +20,7 @@ def caveats(findings: RepairResult) -> list[str]:
     return sentences(
         "caveats",
         findings.verdict.class_names,
+        brought=findings.brought,
         chosen_among=_chosen_among(findings),
         method=mitigation.model.title.lower() if mitigation else "",
         still_triggered=[

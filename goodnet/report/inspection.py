@@ -23,13 +23,16 @@ if TYPE_CHECKING:  # TensorFlow, which a refused model never pays for
 LISTED = 24  # names of classes
 
 
-def describe_model(suspect: Suspect, *, layer: str = "auto", uri: str | None = None) -> ModelInfo:
+def describe_model(
+    suspect: Suspect, *, layer: str = "auto", uri: str | None = None, name: str | None = None
+) -> ModelInfo:
     """What the suspect is, and the layer that would be pruned.
 
     Args:
         suspect: the opened model.
         layer: a layer's name, or "auto".
         uri: where the file came from, if not from `suspect.source`.
+        name: what the suspect is called, if not by its file.
 
     Raises:
         RequestRefused: the layer's channels cannot be pruned.
@@ -39,7 +42,7 @@ def describe_model(suspect: Suspect, *, layer: str = "auto", uri: str | None = N
     chosen = choose_layer(suspect.plan, layer, suspect.source)
     cut = plan_zeroing(suspect.plan, chosen, suspect.source)
     return ModelInfo(
-        name=safe_name(uri or suspect.source),
+        name=name or safe_name(uri or suspect.source),
         uri=uri or suspect.source,
         sha256=suspect.sha256,
         format=suspect.format,
