@@ -244,7 +244,7 @@ def evaluate_again(
 ) -> dict[str, Counts]:
     """What the mitigated model, and its GoodNet, do on the test sets, by role."""
     return {
-        role: evaluate_mitigation(split.suspect, split.scale, mitigation.model, test, role)
+        role: evaluate_mitigation(split.suspect, split.preprocessing, mitigation.model, test, role)
         for role, test in tests.items()
     }
 

@@ -56,7 +56,7 @@ def measure_activations(split: SplitSuspect, valid: StoredFile) -> list[float]:
     clean = opened.clean_valid(valid, opened.suspect(split.suspect))
     progress = reporter("measuring activations")
     network = opened.split(split.suspect, split.layer)
-    means: list[float] = mean_activations(network, clean, split.scale, progress).tolist()
+    means: list[float] = mean_activations(network, clean, split.preprocessing, progress).tolist()
     return means
 
 
@@ -72,7 +72,7 @@ def sweep(
     states = np.concatenate([order.kept() for order in orders])
     get_run_logger().info("%d states of %s, %s", len(states), split.layer, network.form)
     progress = reporter(f"sweeping {role} images")
-    counts = tally(network, dataset, split.scale, states, progress)
+    counts = tally(network, dataset, split.preprocessing, states, progress)
     steps = len(counts) // len(orders)
     return [counts[start : start + steps] for start in range(0, len(counts), steps)]
 
@@ -92,5 +92,5 @@ def evaluate(
     network = opened.split(split.suspect, split.layer)
     dataset = opened.dataset(data, opened.suspect(split.suspect), role)
     progress = reporter(f"evaluating on {role} images")
-    counts = tally(network, dataset, split.scale, states_of(curves, models), progress)
+    counts = tally(network, dataset, split.preprocessing, states_of(curves, models), progress)
     return dict(zip([SUSPECT, *(model.name for model in models)], counts, strict=True))
