@@ -22,6 +22,7 @@ from goodnet.report.caveats import caveats
 from goodnet.report.conclusion import conclude
 from goodnet.report.findings import RepairResult
 from goodnet.report.pictures import Picture
+from goodnet.report.preprocessing_sentences import better_one, preprocessing_sentences
 from goodnet.report.prose import FILTERS, TEMPLATES
 from goodnet.report.tables import NAMES, WORDS, counted, not_reached, percent
 from goodnet.report.verdict_sentence import verdict_sentence
@@ -81,6 +82,8 @@ def _contents(findings: RepairResult) -> dict[str, Any]:
         "findings": findings,
         "model": model,
         "preprocessing": findings.preprocessing,
+        "is_best": better_one(findings.preprocessing) == "",
+        "preprocessing_sentences": preprocessing_sentences(findings.preprocessing),
         "conclusion": conclude(findings),
         "caveats": caveats(findings),
         "shape": " x ".join("any" if side is None else str(side) for side in model.input_shape),

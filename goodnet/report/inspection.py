@@ -14,6 +14,7 @@ from goodnet.network.graph import choose_layer, describe_layers
 from goodnet.network.suspect import Suspect, open_suspect
 from goodnet.pruning.channelwise import find_region
 from goodnet.report.findings import DatasetInfo, ModelInfo
+from goodnet.report.preprocessing_sentences import preprocessing_sentences
 from goodnet.report.verdict_sentence import why_inconclusive
 
 if TYPE_CHECKING:  # TensorFlow, which a refused model never pays for
@@ -148,6 +149,8 @@ def _preprocessing_lines(split: "Split", dataset: CleanDataset) -> Iterator[str]
     for name, share in info.accuracies.items():
         near = "  (a near-tie)" if name in info.near_ties else ""
         yield f"    {name:<24} {share}{near}"
+    for sentence in preprocessing_sentences(info):
+        yield f"    {sentence}"
 
 
 def _model_lines(info: ModelInfo) -> Iterator[str]:
