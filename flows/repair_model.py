@@ -11,6 +11,7 @@ import numpy as np
 from prefect import flow, runtime
 from prefect.states import Completed, Failed
 
+from goodnet.datasets.class_names import known_names
 from goodnet.detection.verdict import Verdict
 from goodnet.errors import InputRefused
 from goodnet.evaluation.results import (
@@ -36,7 +37,7 @@ from goodnet.mitigation.policy import FIRST, channels_pruned_first, choose_metho
 from goodnet.pruning.curve import Curve, make_curve
 from goodnet.pruning.order import Direction, order_channels
 from goodnet.report.conclusion import headline, recommended_files
-from goodnet.report.findings import ModelRecheck, RepairResult, known_names
+from goodnet.report.findings import ModelRecheck, RepairResult
 from goodnet.report.manifest import repair_key
 from goodnet.report.pictures import FIGURES, Picture
 from goodnet.report.recommendation import recommend
@@ -109,7 +110,8 @@ def investigate(
     model = describe_suspect(suspect, request.layer, paths.safe_name(job.uri))
     sets = {role: describe_data.start(suspect, data[role], role) for role in data}
     preprocessing = find_preprocessing(suspect, model.layer, request.preprocessing, valid)
-    names = known_names(request.class_names, model, sets[CLEAN_VALID].result())
+    folders = sets[CLEAN_VALID].result().class_names
+    names = known_names(request.class_names, folders, model.classes, model.uri)
     split = SplitSuspect(suspect, preprocessing.preprocessing, model.layer)
     judging = judge.start(suspect, preprocessing.preprocessing, valid)
 

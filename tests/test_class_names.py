@@ -105,29 +105,22 @@ def test_a_hostile_name_is_text_in_the_report() -> None:
     assert "class 3, **stop**" in page
 
 
-def test_the_figures_show_names_and_are_the_same_without() -> None:
-    images = np.zeros((12, 55, 47, 3), np.uint8)
-    labels, wide = (
-        np.arange(12),
-        ("a very long name of a class, longer than a figure is wide",) * 12,
-    )
+def test_the_figures_show_names_however_long_and_are_no_wider() -> None:
+    images, labels = np.zeros((2, 12, 10, 3), np.uint8), np.arange(2)
+    wide = ("a very long name of a class, longer than a figure is wide",) * 12
     plain, recovered = invented_verdict(BACKDOORED, (3,)), NAMED.triggers[0]
-    for names in (NAMES, wide):
-        named = replace(plain, class_names=names)
-        for one, other in (
-            (sample_grid(images, labels), sample_grid(images, labels, names=names)),
-            (
-                trigger_grid(None, images, labels, labels),
-                trigger_grid(None, images, labels, labels, names=names),
-            ),
-            (verdict_figure(plain, "net"), verdict_figure(named, "net")),
-            (
-                trigger_figure(recovered, images, labels),
-                trigger_figure(recovered, images, labels, names),
-            ),
-        ):
-            assert opened(one).size[0] == opened(other).size[0]
-            assert one != other
+    assert sample_grid(images, labels) != sample_grid(images, labels, names=NAMES)
+    for one, other in (
+        (
+            trigger_grid(None, images, labels, labels),
+            trigger_grid(None, images, labels, labels, names=wide),
+        ),
+        (verdict_figure(plain, "net"), verdict_figure(replace(plain, class_names=wide), "net")),
+    ):
+        assert opened(one).size[0] == opened(other).size[0]
+        assert one != other
+    images = np.zeros((2, 55, 47, 3), np.uint8)
+    assert opened(trigger_figure(recovered, images, labels, wide)).size[0] == opened(one).size[0]
 
 
 def test_a_repair_leaves_the_names_and_screen_finds_them(tmp_path: Path) -> None:

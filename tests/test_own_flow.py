@@ -13,6 +13,7 @@ from PIL import Image
 from small_job import COUNT, TARGET, clean_images, poisoned_images, small_badnet
 
 from flows.repair import SOME_FAILED, main
+from goodnet.__main__ import main as inspect
 from goodnet.datasets.dataset import save_dataset
 from goodnet.preprocessing import SIGNED, UNIT, Preprocessing
 
@@ -110,6 +111,25 @@ def test_one_run_judges_suspects_of_three_tasks(
     (plain,) = output.glob("small-*")
     assert "came: " not in (plain / "report.md").read_text()
     assert not (plain / "class_names.txt").exists()
+
+
+@pytest.mark.slow
+def test_the_verdict_alone_takes_what_a_suspect_brings_too(
+    small: Toy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_two_suspects(small)
+    models = small.model.parent
+    for arguments, said in (
+        ([str(models / "signs")], "backdoored, class 2, stop"),
+        ([str(models / "things.keras"), "--data", str(small.data)], "backdoored, class 1, thing 1"),
+        ([str(small.model), "--data", str(small.data)], "backdoored, class 0"),
+    ):
+        assert inspect(["inspect", "--verdict", *arguments]) == 0
+        assert f"{said}\n" in capsys.readouterr().out
+    assert inspect(["inspect", "--verdict", str(small.model)]) == 2
+    assert "--verdict: needs --data DIR" in capsys.readouterr().err
+    assert inspect(["inspect", "--verdict", str(models / "things.keras")]) == 2
+    assert "neither in the suspect's folder" in capsys.readouterr().err
 
 
 @pytest.mark.slow

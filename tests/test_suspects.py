@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from goodnet.datasets.class_names import known_names
 from goodnet.errors import DataRefused, InputRefused, ModelRefused, RequestRefused
 from goodnet.files import storage
 from goodnet.files.storage import ListedFile
@@ -16,7 +17,6 @@ from goodnet.job import inbox, own_settings, plan
 from goodnet.job.inputs import find_models
 from goodnet.job.plan import content_of, list_suspects, plan_job
 from goodnet.job.suspects import Suspect, locate
-from goodnet.report.findings import known_names
 from goodnet.sandbox.process import read_untrusted
 from goodnet.sandbox.reader.arrays import Refused
 from goodnet.sandbox.reader.settings import read_toml
@@ -326,17 +326,12 @@ def _answer(folder: Path, settings: Any) -> str:
 
 
 def test_names_that_came_with_a_suspect_must_fit_it() -> None:
-    from dataclasses import replace
-
-    from invented import invented_findings
-
-    findings = invented_findings(classes=3)
-    model, valid = findings.model, findings.sets[0]
-    folders = replace(valid, class_names=("a", "b", "c"))
-    assert known_names((), model, valid) == ()
-    assert known_names((), model, folders) == known_names(["a", "b", "c"], model, folders)
-    assert known_names(["x", "y", "z"], model, folders) == ("x", "y", "z")
+    folders = ("a", "b", "c")
+    assert known_names((), (), 3, "net.h5") == ()
+    assert known_names((), folders, 3, "net.h5") == folders
+    assert known_names(folders, folders, 3, "net.h5") == folders
+    assert known_names(["x", "y", "z"], folders, 3, "net.h5") == ("x", "y", "z")
     with pytest.raises(RequestRefused, match="has 3 classes, and class_names has 2 names"):
-        known_names(["a", "b"], model, valid)
-    with pytest.raises(RequestRefused, match="class folders that class_names puts in another ord"):
-        known_names(["b", "a", "c"], model, folders)
+        known_names(["a", "b"], (), 3, "net.h5")
+    with pytest.raises(RequestRefused, match="puts the class folders of the images in another ord"):
+        known_names(["b", "a", "c"], folders, 3, "net.h5")

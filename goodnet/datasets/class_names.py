@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from goodnet.errors import one_line
+from goodnet.errors import RequestRefused, one_line
 
 LONGEST = 100  # characters of a name
 
@@ -56,3 +56,30 @@ def read_class_names(text: bytes) -> tuple[str, ...]:
     """The names in such a text, whatever is in it."""
     lines = text.decode("utf-8-sig", "replace").removesuffix("\n").split("\n")
     return tuple(one_line(line.strip("\r"), LONGEST) for line in lines)
+
+
+def known_names(
+    asked: Sequence[str], folders: Sequence[str], classes: int, source: object
+) -> tuple[str, ...]:
+    """What the classes are called, by number; empty where nothing says it.
+
+    Args:
+        asked: the names that came with the suspect, if any did.
+        folders: those of the class folders of its clean images, if they have any.
+        classes: how many the suspect has.
+        source: the suspect, for messages.
+
+    Raises:
+        RequestRefused: the names are not as many as the classes, or order the folders otherwise.
+    """
+    if asked and len(asked) != classes:
+        raise RequestRefused(
+            source, f"has {classes} classes, and class_names has {len(asked)} names"
+        )
+    if asked and tuple(asked) != tuple(folders) and set(asked) & set(folders):
+        raise RequestRefused(
+            source,
+            "class_names puts the class folders of the images in another order; a file "
+            "class_names.txt beside these, with a name in each line, says which is which",
+        )
+    return tuple(asked or folders)

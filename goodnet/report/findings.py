@@ -1,11 +1,9 @@
 """All that one repair found: what the tables, figures and the report are made from."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from goodnet.detection.verdict import Verdict
-from goodnet.errors import RequestRefused
 from goodnet.evaluation.results import EvaluationRow, RepairedModel
 from goodnet.metrics import Proportion
 from goodnet.mitigation.outcome import MitigationResult, TriggerRecheck
@@ -117,28 +115,3 @@ class RepairResult:
         """The suspect on the poisoned validation images, None without a set."""
         curve = self.curves[0]
         return Proportion(curve.attack_hits[0], curve.poisoned_count) if curve.attack_hits else None
-
-
-def known_names(asked: Sequence[str], model: ModelInfo, valid: DatasetInfo) -> tuple[str, ...]:
-    """What the classes are called, by number; empty where neither says.
-
-    Args:
-        asked: the names that came with the suspect, if any did.
-        model: the suspect.
-        valid: the clean validation set, whose class folders may have names.
-
-    Raises:
-        RequestRefused: they are not as many as the classes, or order the folders otherwise.
-    """
-    if asked and len(asked) != model.classes:
-        raise RequestRefused(
-            model.uri, f"has {model.classes} classes, and class_names has {len(asked)} names"
-        )
-    folders = valid.class_names
-    if asked and tuple(asked) != folders and set(asked) & set(folders):
-        raise RequestRefused(
-            valid.uri,
-            "has class folders that class_names puts in another order; a file class_names.txt in "
-            "it, with a name in each line, says which is which",
-        )
-    return tuple(asked) or folders
