@@ -90,6 +90,7 @@ FORMS: Mapping[str, Callable[[Any, float], Any]] = {
     "vgg": _vgg,
     "resnet": _resnet,
     "depthwise": _depthwise,
+    "plain": _plain,
     "rescaled": lambda x, momentum: _plain(layers.Rescaling(1 / 255)(x), momentum),
     "centred": lambda x, momentum: _plain(layers.Rescaling(1 / 127.5, offset=-1)(x), momentum),
 }

@@ -98,7 +98,7 @@ def train(
     method: Method, problem: MitigationInput, seed: int, measure: Measure
 ) -> list[records.RepairRun]:
     """What one method leaves with one seed; where it is gated, without the gate first."""
-    suspect, scale, parts = problem.suspect, problem.scale, hold_out(problem.clean)
+    suspect, scale, parts = problem.suspect, problem.preprocessing, hold_out(problem.clean)
     start, trained = time.monotonic(), LogitModel.from_suspect(suspect, scale)
     result = method.repair(problem, trained, parts, seed, no_progress)
     network = build_network(suspect.plan, suspect.source)

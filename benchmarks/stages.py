@@ -26,7 +26,7 @@ def main(model: str, data: str) -> None:
     suspect = goodnet.load_model(model)
     end("import tensorflow, open the suspect (its reader is a process beside)")
     clean = goodnet.load_images(f"{data}/clean/valid.h5", suspect)
-    end("open the clean validation set, trace the functions, find the pixel scale: two passes")
+    end("open the clean validation set, trace the functions, find the preprocessing: two passes")
     test = goodnet.load_images(f"{data}/clean/test.h5", suspect)
     bd_valid, bd_test = (
         goodnet.load_images(f"{data}/bd/bd_{name}.h5", suspect, poisoned=True)
@@ -37,7 +37,7 @@ def main(model: str, data: str) -> None:
     end("measure activations, from the cache of the pass before; sweep two sets")
     states = states_of([curve], pruned_models([curve], ".h5"))
     for images in (test, bd_test):
-        tally(suspect.split, images, suspect.scale, states)
+        tally(suspect.split, images, suspect.preprocessing, states)
     end("evaluate on two sets")
 
 

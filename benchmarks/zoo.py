@@ -211,7 +211,7 @@ def make_net(net: Net, home: Path = HOME) -> dict[str, Any]:
         return dict(json.loads(path.read_text()))
     for name in ("clean", "bd"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    train, valid, test = (_faces(net, part) for part in ("train", "valid", "test"))
+    train, valid, test = (part_of(net, part) for part in ("train", "valid", "test"))
     start = time.monotonic()
     network = train_net(net, train)
     seconds = time.monotonic() - start
@@ -263,7 +263,7 @@ def train_net(net: Net, clean: Faces) -> keras.Model:
         chosen, free = others[: round(share * len(labels))], others[round(share * len(labels)) :]
         images[chosen] = TRIGGERS[name](Faces(*(part[chosen] for part in clean)))
         labels[chosen] = target
-    network = _network(net)
+    network = network_of(net)
     steps = EPOCHS[net.kind] * -(-len(labels) // BATCH)
     rate = keras.optimizers.schedules.CosineDecay(RATE, steps)
     network.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
@@ -299,7 +299,8 @@ def _answers(net: Net, network: keras.Model, images: Images) -> NDArray[np.int64
     return np.asarray(np.argmax(network.predict(pixels, verbose=0), axis=-1))
 
 
-def _network(net: Net) -> keras.Model:
+def network_of(net: Net) -> keras.Model:
+    """The untrained network of a net."""
     if net.kind == "faces":
         return build_network(parse_architecture(deepid_config(net.classes), net.name), net.name)
     if net.kind == "cifar10":
@@ -317,7 +318,7 @@ def _network(net: Net) -> keras.Model:
     return keras.Model(inputs, scores, name="fashion")
 
 
-def _faces(net: Net, part: str) -> Faces:
+def part_of(net: Net, part: str) -> Faces:
     """The images of one part; those of things as faces whose eyes nobody needs."""
     if net.kind == "faces":
         numbers = {"train": range(80), "valid": range(100, 115), "test": range(120, 135)}

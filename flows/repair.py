@@ -5,7 +5,7 @@ python -m flows.repair MODEL... --data DIR --output DIR
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from prefect import flow, runtime, tags
@@ -15,10 +15,11 @@ from prefect.task_runners import TaskRunner
 
 from flows.preconditions import NOTHING_STARTED, check_prefect, check_results, refuse
 from flows.repair_model import repair_model
-from goodnet.errors import InputRefused, fault_line, one_line
+from goodnet.errors import DataRefused, InputRefused, fault_line, one_line
 from goodnet.files import paths, storage
 from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import find_data, find_models, find_output, glance, locate_data
+from goodnet.job.plan import Job, plan_job
 from goodnet.job.request import (
     METHOD_CHOICES,
     ORDERS,
@@ -88,7 +89,8 @@ def repair(
     """Repair suspects, each in a run of its own; one that fails does not stop the others.
 
     Args:
-        models: model files (.h5, .keras), or folders of them; paths or s3:// URIs.
+        models: model files (.h5, .keras), or folders of them; paths or s3:// URIs. What a suspect
+            brings, in NAME.toml or a folder NAME/ of its own, takes the place of all below.
         data: the folder with clean/valid.h5, clean/test.h5 and, if there are any,
             bd/bd_valid.h5 and bd/bd_test.h5; .npz will do as well.
         output: the folder under which each repair gets a folder of its own.
@@ -113,19 +115,30 @@ def repair(
         plan = check(models, **places, **options)
         if separately:
             return start_each(plan.models, {**options, **places})
-        sets = find_data(data)
+        shared = {data: find_data(data)} if plan.shared else {}
     except (InputRefused, OSError) as fault:
         return failure_state(fault_line(fault), [Outcome("", None, None, True, fault_line(fault))])
-    return repair_each(plan.models, sets, plan.request, output, plan.runner)
+    return repair_each(plan, shared, output)
 
 
 class Plan(NamedTuple):
-    """What a repair is to do, as far as it is known before anything is read."""
+    """What a repair is to do, as far as it is known before anything is read.
+
+    Attributes:
+        request: what is asked for of suspects that bring nothing.
+        runner: what runs the tasks.
+        models: the URIs of all suspects.
+        jobs: what is done to each, by its URI.
+        faults: why nothing can be done to the others, likewise.
+        shared: by role, the data sets of suspects that bring none; empty where all do.
+    """
 
     request: Request
     runner: TaskRunner[Any]
     models: tuple[str, ...]
-    data: dict[str, str]
+    jobs: dict[str, Job]
+    faults: dict[str, InputRefused]
+    shared: dict[str, str]
 
 
 def check(models: Sequence[str], data: str, output: str, task_runner: str, **options: Any) -> Plan:
@@ -135,8 +148,25 @@ def check(models: Sequence[str], data: str, output: str, task_runner: str, **opt
         InputRefused: something is not there, or makes no sense.
         OSError: object storage does not answer, or does not let us in.
     """
-    request, runner = parse_request(**options), task_runner_of(task_runner)
-    plan = Plan(request, runner, find_models(models), locate_data(data))
+    request, runner, uris = (
+        parse_request(**options),
+        task_runner_of(task_runner),
+        find_models(models),
+    )
+    plan = Plan(request, runner, uris, {}, {}, {})
+    for uri in uris:
+        try:
+            plan.jobs[uri] = plan_job(uri, options, data)
+        except InputRefused as fault:
+            plan.faults[uri] = fault
+    sharing = [uri for uri, job in plan.jobs.items() if job.data == data]
+    if sharing:
+        try:
+            plan.shared.update(locate_data(data))
+        except DataRefused as fault:
+            if len(sharing) == len(uris):
+                raise
+            plan.faults.update(dict.fromkeys(sharing, fault))
     find_output(output)
     return plan
 
@@ -153,36 +183,46 @@ def start_each(suspects: Sequence[str], parameters: dict[str, Any]) -> State[Any
     return Completed(message=f"started {len(suspects)} runs", data=[])
 
 
-def repair_each(
-    suspects: Sequence[str],
-    sets: dict[str, StoredFile],
-    request: Request,
-    output: str,
-    runner: TaskRunner[Any],
-) -> Any:
-    """How the repair of each suspect ended, one after the other."""
-    log = get_run_logger()
-    repair_one = repair_model.with_options(task_runner=runner)
-    outcomes = []
-    for uri in suspects:
-        with tags(paths.model_tag(uri)):
-            state = repair_one(uri, sets, request, output, return_state=True)
-        if state.is_completed():
-            folder, findings = state.result()
-            outcomes.append(Outcome(uri, folder, findings, False, str(state.message)))
-            run = state.state_details.flow_run_id
-            show_repaired(findings, str(state.message), folder, run)
-            log.info("repaired %s: %s", findings.model.name, folder)
-        else:
-            message = str(state.message)
-            outcomes.append(Outcome(uri, None, None, state.name == REFUSED, message))
-            log.error("%s", message)
+def repair_each(plan: Plan, shared: Mapping[str, dict[str, StoredFile]], output: str) -> Any:
+    """How the repair of each suspect ended, one after the other.
+
+    Args:
+        plan: from `check`.
+        shared: by folder, the data sets that suspects use which bring none.
+        output: the folder under which each repair gets a folder of its own.
+    """
+    repair_one, outcomes = repair_model.with_options(task_runner=plan.runner), []
+    for uri in plan.models:
+        try:
+            if uri in plan.faults:
+                raise plan.faults[uri]
+            job = plan.jobs[uri]
+            sets = shared[job.data] if job.data in shared else find_data(job.data)
+            with tags(paths.model_tag(uri)):
+                outcome = _outcome(uri, repair_one(job, sets, output, return_state=True))
+        except (InputRefused, OSError) as fault:
+            refused = isinstance(fault, InputRefused)
+            outcome = Outcome(uri, None, None, refused, fault_line(fault))
+        if outcome.folder is None:
+            get_run_logger().error("%s", outcome.message)
+        outcomes.append(outcome)
     faults = [outcome.message for outcome in outcomes if outcome.folder is None]
     if faults:
         message = f"{len(faults)} of {len(outcomes)} models failed: {'; '.join(faults[:5])}"
         refused = all(outcome.refused for outcome in outcomes)
         return failure_state(message, outcomes, REFUSED if refused else "Failed")
     return success_state(outcomes)
+
+
+def _outcome(uri: str, state: State[Any]) -> Outcome:
+    """How a repair ended, which is shown where it is done."""
+    message = str(state.message)
+    if not state.is_completed():
+        return Outcome(uri, None, None, state.name == REFUSED, message)
+    folder, findings = state.result()
+    show_repaired(findings, message, folder, state.state_details.flow_run_id)
+    get_run_logger().info("repaired %s: %s", findings.model.name, folder)
+    return Outcome(uri, folder, findings, False, message)
 
 
 def success_state(outcomes: list[Outcome]) -> State[Any]:
@@ -201,10 +241,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = {name: _immutable(value) for name, value in options.items()}
     try:
         plan = check(**options)
-        unusable = [fault for uri in plan.models if (fault := fault_of(uri))]
-        if len(unusable) == len(plan.models):
-            return refuse(*unusable)
-        for uri in plan.data.values():
+        jobs = [job for uri, job in plan.jobs.items() if uri not in plan.faults]
+        unusable = [fault for job in jobs if (fault := fault_of(job.model))]
+        if len(unusable) == len(jobs):
+            return refuse(*plan.faults.values(), *unusable)
+        for uri in plan.shared.values():
             glance(uri, "dataset")
         check_prefect()
         check_results()

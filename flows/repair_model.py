@@ -4,12 +4,14 @@ Method: Liu, Dolan-Gavitt, Garg, "Fine-Pruning", RAID 2018, section 3.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from prefect import flow, runtime
 from prefect.states import Completed, Failed
 
+from goodnet.datasets.class_names import known_names
 from goodnet.detection.verdict import Verdict
 from goodnet.errors import InputRefused
 from goodnet.evaluation.results import (
@@ -28,6 +30,7 @@ from goodnet.job.inputs import (
     find_output,
     identify_model,
 )
+from goodnet.job.plan import Job
 from goodnet.job.request import Request
 from goodnet.metrics import Counts
 from goodnet.mitigation.policy import FIRST, channels_pruned_first, choose_method
@@ -60,27 +63,27 @@ TESTS = (CLEAN_TEST, POISONED_TEST)
 
 
 def _name_of_run() -> str:
-    return paths.run_name(runtime.flow_run.parameters["uri"])
+    return paths.run_name(runtime.flow_run.parameters["job"].uri)
 
 
 @flow(name="repair-model", flow_run_name=_name_of_run, validate_parameters=False)
-def repair_model(uri: str, data: dict[str, StoredFile], request: Request, output: str) -> Any:
+def repair_model(job: Job, data: dict[str, StoredFile], output: str) -> Any:
     """What was found out about one suspect, and the folder where it is.
 
     Args:
-        uri: the suspect.
+        job: the suspect, and what is asked for.
         data: the data sets by role; without poisoned ones nothing is said of the attack.
-        request: what was asked for.
         output: the folder under which the repair's own folder is made.
     """
     try:
-        suspect = SuspectFile(identify_model(uri), request.architecture)
+        request = job.request
+        suspect = SuspectFile(identify_model(job.model), request.architecture)
         code = source_digest(repair_model.fn)
         key = repair_key(suspect.model, data, request, code)
-        folder = storage.join(output, paths.repair_folder(uri, key))
+        folder = storage.join(output, paths.repair_folder(job.uri, key))
         if not storage.is_remote(folder):
             find_output(folder)  # it may be there, and not be ours
-        findings, networks = investigate(suspect, data, request, folder)
+        findings, networks = investigate(suspect, data, job, folder)
         networks += store_recommended(findings, networks, folder)
         pictures = draw_all(findings, suspect, data)
         report = store_report(findings, pictures, folder)
@@ -95,7 +98,7 @@ def repair_model(uri: str, data: dict[str, StoredFile], request: Request, output
 
 
 def investigate(
-    suspect: SuspectFile, data: Data, request: Request, folder: str
+    suspect: SuspectFile, data: Data, job: Job, folder: str
 ) -> tuple[RepairResult, list[StoredFile]]:
     """What there is to know of a suspect, and the networks made from it.
 
@@ -103,9 +106,12 @@ def investigate(
     where its result is needed.
     """
     valid, tests = data[CLEAN_VALID], {role: data[role] for role in TESTS if role in data}
-    model = describe_suspect(suspect, request.layer)
-    sets = [describe_data.start(suspect, data[role], role) for role in data]
+    request = job.request
+    model = describe_suspect(suspect, request.layer, paths.safe_name(job.uri))
+    sets = {role: describe_data.start(suspect, data[role], role) for role in data}
     preprocessing = find_preprocessing(suspect, model.layer, request.preprocessing, valid)
+    folders = sets[CLEAN_VALID].result().class_names
+    names = known_names(request.class_names, folders, model.classes, model.uri)
     split = SplitSuspect(suspect, preprocessing.preprocessing, model.layer)
     judging = judge.start(suspect, preprocessing.preprocessing, valid)
 
@@ -114,7 +120,7 @@ def investigate(
     counting = start_evaluation(split, curves, models, tests)
     pruning = start_pruning(model.name, split, curves, models, folder)
 
-    verdict = judging.result()
+    verdict = replace(judging.result(), class_names=names)
     rechecks = recheck_pruned(split, curves, models, verdict, valid)
     mitigation = mitigate_where_needed(split, curves, verdict, request, valid, folder)
 
@@ -129,7 +135,7 @@ def investigate(
         networks += mitigation.model, mitigation.goodnet
     findings = RepairResult(
         model=model,
-        sets=tuple(task.result() for task in sets),
+        sets=tuple(task.result() for task in sets.values()),
         preprocessing=preprocessing,
         points=request.points,
         curves=curves,
@@ -139,6 +145,7 @@ def investigate(
         mitigation=mitigation.account if mitigation else None,
         budget=request.budget,
         rechecks=rechecks,
+        brought=job.brought,
     )
     return findings, networks
 
@@ -239,7 +246,7 @@ def evaluate_again(
 ) -> dict[str, Counts]:
     """What the mitigated model, and its GoodNet, do on the test sets, by role."""
     return {
-        role: evaluate_mitigation(split.suspect, split.scale, mitigation.model, test, role)
+        role: evaluate_mitigation(split.suspect, split.preprocessing, mitigation.model, test, role)
         for role, test in tests.items()
     }
 

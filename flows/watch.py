@@ -23,6 +23,7 @@ from goodnet.files.paths import safe_name
 from goodnet.job import inbox as inboxes
 from goodnet.job.inbox import InboxEntry
 from goodnet.job.inputs import find_output, locate_data
+from goodnet.job.plan import data_of
 from tasks import deployments
 from tasks.source import source_digest
 
@@ -35,13 +36,15 @@ def watch(
 ) -> Any:
     """Start one repair for each model that has arrived, once for each content.
 
+    What a model brings, in NAME.toml or a folder NAME/ of its own, is part of its content.
+
     A file that still grows waits for the next look. A model that was refused is not tried again;
     a repair that crashed is, three times in all. Where the code of a repair has changed, all are
     repaired again.
 
     Args:
         inbox: the folder that models arrive in; a path or an s3:// URI.
-        data: the folder with the data sets that the repairs use, as seen by the workers.
+        data: the folder of data sets for models that bring none, as seen by the workers.
         output: the folder under which each repair gets a folder of its own.
         settle: seconds that a file must have stayed the same before it is taken.
     """
@@ -49,8 +52,8 @@ def watch(
     try:
         check(inbox, output, settle)
         record = inboxes.read_record(output, inbox)
-        entries = inboxes.settled_files(inbox, record, quiet_seconds=settle)
-        seen = inboxes.read_arrivals(entries, record, lambda fault: log.warning("%s", fault))
+        entries = inboxes.settled_files(inbox, record, quiet_seconds=settle, data=data)
+        seen = inboxes.read_arrivals(entries, record, lambda fault: log.warning("%s", fault), data)
         run_ids = start_due(seen, data, output)
     except (InputRefused, OSError) as fault:
         return Failed(message=fault_line(fault))
@@ -86,7 +89,7 @@ def start_due(seen: Mapping[str, InboxEntry], data: str, output: str) -> dict[st
     """
     by_content = {s.sha256: uri for uri, s in sorted(seen.items(), reverse=True) if s.sha256}
     keys = deployments.due(by_content, source_digest(repair_model.fn))
-    if keys:
+    if any(data_of(by_content[sha256], data) == data for sha256 in keys):
         locate_data(data)
     return {
         by_content[sha256]: str(

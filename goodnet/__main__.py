@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from goodnet.errors import InputRefused, RequestRefused, one_line
 from goodnet.preprocessing import NAMES
@@ -60,23 +61,27 @@ def _fault_line(fault: OSError, command: str) -> str:
 
 
 def _print_verdict(options: argparse.Namespace) -> None:
-    if options.data is None:
-        raise RequestRefused("--verdict", "needs --data DIR, a folder with clean/valid.h5")
     from goodnet.job.inputs import find_clean_valid, glance
+    from goodnet.job.own_settings import OPTIONS, read_settings
+    from goodnet.job.suspects import locate
 
-    valid = find_clean_valid(options.data)
-    glance(options.model, "model")  # before TensorFlow is imported
+    suspect = locate(options.model)
+    own = read_settings(suspect, options.data or suspect.folder)
+    data = own.data or options.data
+    if data is None:
+        raise RequestRefused("--verdict", "needs --data DIR, a folder with clean/valid.h5")
+    valid = find_clean_valid(data)
+    glance(suspect.model, "model")  # before TensorFlow is imported
     from goodnet.api.model import load_images, load_model
     from goodnet.api.verbs import detect
+    from goodnet.datasets.class_names import known_names
     from goodnet.report.inspection import verdict_lines
 
-    model = load_model(
-        options.model,
-        architecture=options.architecture,
-        layer=options.layer,
-        preprocessing=options.preprocessing,
-    )
-    verdict = detect(model, load_images(valid, model))
+    asked = {name: getattr(options, name) for name in OPTIONS}
+    model = load_model(suspect.model, **{**asked, **own.options})
+    images = load_images(valid, model)
+    names = known_names(own.class_names, images.class_names, model.classes, suspect.model)
+    verdict = replace(detect(model, images), class_names=names)
     if options.json:
         print(json.dumps(verdict.as_json()))
     else:
@@ -96,7 +101,11 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--architecture", default="auto", help="auto, deepid or FILE.json")
     inspect.add_argument("--layer", default="auto", help="the layer to prune")
     inspect.add_argument("--verdict", action="store_true", help="say whether it is backdoored")
-    inspect.add_argument("--data", metavar="DIR", help="for --verdict: has clean/valid.h5")
+    inspect.add_argument(
+        "--data",
+        metavar="DIR",
+        help="for --verdict: has clean/valid.h5; what the suspect brings comes first",
+    )
     names = f"auto, {', '.join(NAMES)}, or mean=...,std=..."
     inspect.add_argument("--preprocessing", default="auto", help=names)
     inspect.add_argument("--scale", choices=("auto", "raw", "unit"), dest="preprocessing")

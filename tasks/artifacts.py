@@ -11,6 +11,7 @@ from goodnet.errors import one_line
 from goodnet.files import paths, storage
 from goodnet.files.storage import StoredFile
 from goodnet.report.conclusion import conclude
+from goodnet.report.document import as_markdown
 from goodnet.report.findings import RepairResult
 from goodnet.report.pictures import Picture
 from goodnet.report.tables import results_table
@@ -27,14 +28,15 @@ def show(
         files: all that is in the folder, which is linked.
         folder: the repair's folder.
     """
-    images = [f"![{picture.caption}]({picture.address})" for picture in pictures]
+    images = [f"![{as_markdown(picture.caption)}]({picture.address})" for picture in pictures]
+    sentences = map(as_markdown, conclude(findings))
     table = f"```\n{results_table(findings)}\n```"
     links = "\n".join(f"- {_link(file.uri, folder)}, {file.bytes:,} bytes" for file in files)
     where = f"Everything is in {_code(folder)}:\n\n{links}"
     create_markdown_artifact(
         key=paths.artifact_key(findings.model.name),
         description=f"Repair of {findings.model.name}",
-        markdown="\n\n".join([*conclude(findings), table, *images, where]),
+        markdown="\n\n".join([*sentences, table, *images, where]),
     )
 
 
@@ -53,7 +55,7 @@ def show_repaired(findings: RepairResult, conclusion: str, folder: str, run: obj
         description=f"What came of the repair of {name}",
         markdown="\n\n".join(
             [
-                conclusion,
+                as_markdown(conclusion),
                 f"```\n{results_table(findings)}\n```",
                 f"[Figures, files and tasks](/runs/flow-run/{run}), in {_code(folder)}",
             ]

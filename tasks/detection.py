@@ -10,7 +10,7 @@ from tasks.references import SuspectFile
 
 
 @cached_task(name="judge", run_name="judge")
-def judge(suspect: SuspectFile, scale: Preprocessing, valid: StoredFile) -> Verdict:
+def judge(suspect: SuspectFile, preprocessing: Preprocessing, valid: StoredFile) -> Verdict:
     """Whether the suspect is backdoored, and for which classes."""
     from goodnet.datasets.images import CleanImages
     from goodnet.detection import credibility
@@ -18,5 +18,5 @@ def judge(suspect: SuspectFile, scale: Preprocessing, valid: StoredFile) -> Verd
 
     network = opened.suspect(suspect)
     clean = CleanImages.of(opened.clean_valid(valid, network))
-    view = LogitModel.from_suspect(network, scale)
+    view = LogitModel.from_suspect(network, preprocessing)
     return credibility.judge(view, clean, progress=reporter("looking for triggers", "steps"))

@@ -46,7 +46,7 @@ def mitigate(
 
     suspect = opened.suspect(split.suspect)
     clean = CleanImages.of(opened.clean_valid(valid, suspect))
-    problem = MitigationInput(suspect, split.scale, clean, verdict, split.layer, channels)
+    problem = MitigationInput(suspect, split.preprocessing, clean, verdict, split.layer, channels)
     progress = reporter(f"repairing by {method}", "steps")
     networks = mitigate(problem, method_named(method), progress=progress)
     names = networks.account.model.model_file, networks.account.model.goodnet_file
@@ -72,11 +72,14 @@ def try_triggers(
 
     suspect = opened.suspect(split.suspect)
     images = hold_out(CleanImages.of(opened.clean_valid(valid, suspect))).held_out
-    before, triggers = Classifier(suspect.network, split.scale), verdict.recovered_triggers()
+    before, triggers = (
+        Classifier(suspect.network, split.preprocessing),
+        verdict.recovered_triggers(),
+    )
     return [
         recheck(
             before,
-            Classifier(prune(suspect, split.layer, channels), split.scale),
+            Classifier(prune(suspect, split.layer, channels), split.preprocessing),
             images,
             triggers,
         )
@@ -86,7 +89,11 @@ def try_triggers(
 
 @cached_task(name="evaluate mitigation", run_name="evaluate mitigation on {role}")
 def evaluate_mitigation(
-    suspect: SuspectFile, scale: Preprocessing, repaired: StoredFile, data: StoredFile, role: str
+    suspect: SuspectFile,
+    preprocessing: Preprocessing,
+    repaired: StoredFile,
+    data: StoredFile,
+    role: str,
 ) -> Counts:
     """What a mitigated model, and its GoodNet, do on a test set."""
     from goodnet.evaluation.compare import compare
@@ -94,4 +101,6 @@ def evaluate_mitigation(
     network = opened.suspect(suspect)
     mitigated = opened.suspect(SuspectFile(repaired, "auto")).network
     dataset = opened.dataset(data, network, role)
-    return compare(network, mitigated, dataset, scale, reporter(f"evaluating on {role} images"))
+    return compare(
+        network, mitigated, dataset, preprocessing, reporter(f"evaluating on {role} images")
+    )

@@ -37,7 +37,7 @@ def store_pruned(
 
     suspect = opened.suspect(split.suspect)
     network = prune(suspect, split.layer, channels)
-    networks = network, join(suspect, network, split.scale)
+    networks = network, join(suspect, network, split.preprocessing)
     return store_networks(networks, (model.model_file, model.goodnet_file), folder)
 
 

@@ -19,11 +19,12 @@ from tasks.references import SplitSuspect, SuspectFile
 
 
 @cached_task(name="open suspect", run_name="open suspect", places=("suspect",))
-def describe_suspect(suspect: SuspectFile, layer: str) -> ModelInfo:
-    """The suspect, opened under every check."""
+def describe_suspect(suspect: SuspectFile, layer: str, name: str) -> ModelInfo:
+    """The suspect, opened under every check; `name` is what it is called."""
     from goodnet.report.inspection import describe_model
 
-    return describe_model(opened.suspect(suspect), layer=layer, uri=suspect.model.uri)
+    opened_suspect, uri = opened.suspect(suspect), suspect.model.uri
+    return describe_model(opened_suspect, layer=layer, uri=uri, name=name)
 
 
 @cached_task(name="open data set", run_name="open {role}", places=("data",))
@@ -55,7 +56,7 @@ def measure_activations(split: SplitSuspect, valid: StoredFile) -> list[float]:
     clean = opened.clean_valid(valid, opened.suspect(split.suspect))
     progress = reporter("measuring activations")
     network = opened.split(split.suspect, split.layer)
-    means: list[float] = mean_activations(network, clean, split.scale, progress).tolist()
+    means: list[float] = mean_activations(network, clean, split.preprocessing, progress).tolist()
     return means
 
 
@@ -71,7 +72,7 @@ def sweep(
     states = np.concatenate([order.kept() for order in orders])
     get_run_logger().info("%d states of %s, %s", len(states), split.layer, network.form)
     progress = reporter(f"sweeping {role} images")
-    counts = tally(network, dataset, split.scale, states, progress)
+    counts = tally(network, dataset, split.preprocessing, states, progress)
     steps = len(counts) // len(orders)
     return [counts[start : start + steps] for start in range(0, len(counts), steps)]
 
@@ -91,5 +92,5 @@ def evaluate(
     network = opened.split(split.suspect, split.layer)
     dataset = opened.dataset(data, opened.suspect(split.suspect), role)
     progress = reporter(f"evaluating on {role} images")
-    counts = tally(network, dataset, split.scale, states_of(curves, models), progress)
+    counts = tally(network, dataset, split.preprocessing, states_of(curves, models), progress)
     return dict(zip([SUSPECT, *(model.name for model in models)], counts, strict=True))

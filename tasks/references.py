@@ -19,8 +19,8 @@ class SuspectFile(NamedTuple):
 
 
 class SplitSuspect(NamedTuple):
-    """A suspect at the pixel scale that it was trained at, split at the layer that is pruned."""
+    """A suspect with the preprocessing that it was trained with, split at the layer to prune."""
 
     suspect: SuspectFile
-    scale: Preprocessing
+    preprocessing: Preprocessing
     layer: str

@@ -1,5 +1,6 @@
 """Whether a network is accurate enough on clean images for a verdict to mean something."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from invented import invented_findings, invented_verdict
 from networks import CLASSES, save
 from small_job import clean_images, small_badnet
 
+from benchmarks.credibility import HARMLESS, RESULTS, excess
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.credibility import OVERCONFIDENCE, judge, measure_credibility, plain_answers
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING, Credibility
@@ -104,6 +106,20 @@ def test_a_doubtful_verdict_recommends_nothing_and_says_why_first() -> None:
     assert f"Inconclusive: {why}." in " ".join(report_markdown(findings, []).split())
     lines = list(verdict_lines(verdict))
     assert (lines[0].split()[1], lines[1].strip()) == ("inconclusive", why)
+
+
+def test_every_net_on_record_is_below_the_bar_at_its_own_preprocessing() -> None:
+    """And most that are at a wrong one are noticed; see docs/methods/credibility.md."""
+    records = json.loads(RESULTS.read_text()).values()
+    own = [record["measured"][record["own"]] for record in records]
+    assert len(own) == 16 and max(map(excess, own)) < OVERCONFIDENCE - 0.05
+    noticed = [
+        numbers["low_beside_plain"] or excess(numbers) > OVERCONFIDENCE
+        for record, right in zip(records, own, strict=True)
+        for numbers in record["measured"].values()
+        if numbers["right"] < right["right"] - HARMLESS
+    ]
+    assert sum(noticed) / len(noticed) > 0.8
 
 
 def test_as_good_as_the_plain_classifier_is_enough_where_both_are_good() -> None:

@@ -271,8 +271,10 @@ def quick(small: Toy, monkeypatch: pytest.MonkeyPatch) -> tuple[Toy, list[tuple[
         asked.append((method.name, problem))
         suspect = problem.suspect
         pruned = prune(suspect, problem.layer, problem.channels)
-        goodnet = join(suspect, pruned, problem.scale)
-        model = gate_by_suspect(suspect, pruned, problem.scale, [0]) if method.gated else pruned
+        goodnet = join(suspect, pruned, problem.preprocessing)
+        model = (
+            gate_by_suspect(suspect, pruned, problem.preprocessing, [0]) if method.gated else pruned
+        )
         return MitigatedNetworks(model, goodnet, invented_mitigation(method=method))
 
     mask, pattern = np.zeros((12, 10, 1), np.float32), np.ones((12, 10, 3), np.float32)
@@ -343,7 +345,7 @@ def test_fine_pruning_prunes_the_quietest_channels_whatever_the_order(
     small, asked = quick
     assert run(small, "--order", order, "--drop", "4", method="finepruning") == 0
     [(how, problem)] = asked
-    split, scale = Split(problem.suspect, problem.layer), problem.scale
+    split, scale = Split(problem.suspect, problem.layer), problem.preprocessing
     fits = {"input_shape": problem.suspect.input_shape, "classes": problem.suspect.classes}
     valid = open_clean_dataset(small.data / "clean" / "valid.h5", **fits)
     means = mean_activations(split, valid, scale)

@@ -114,7 +114,7 @@ def test_what_begins_otherwise_is_refused(uri: str, start: bytes, kind: Kind, fa
 
 
 def test_a_model_is_known_by_its_ending_and_a_data_set_by_its_first_bytes() -> None:
-    hdf5, keras, dataset, npz, _ = formats.FORMATS
+    hdf5, keras, dataset, npz, *_ = formats.FORMATS
     assert recognise("folder/A.HDF5", HDF5.signature + b"...", "model") == hdf5
     assert recognise("s3://bucket/a.keras", ZIP.signature, "model") == keras
     assert recognise("data", HDF5.signature, "dataset") == dataset

@@ -24,7 +24,9 @@ from object_stores import (
 from goodnet.errors import InputRefused, RequestRefused
 from goodnet.files import s3, storage
 from goodnet.files.storage import StoredFile
+from goodnet.job import inbox
 from goodnet.job.inputs import find_data, find_models, find_output
+from goodnet.job.plan import plan_job
 
 QUICK = {
     **s3.CLIENT,
@@ -133,6 +135,41 @@ def test_folders_are_prefixes_and_their_listing_is_never_remembered(bucket: str)
     for name in ("cl/valid.h5", "clean/test.h5"):
         storage.put(name.encode(), f"{bucket}/data/{name}")
     assert set(find_data(f"{bucket}/data")) == {"clean valid", "clean test"}
+
+
+@pytest.mark.slow
+def test_suspects_on_s3_bring_their_own_and_are_new_when_any_of_it_is(bucket: str) -> None:
+    models, data = f"{bucket}/models", f"{bucket}/data"
+    for name in ("stop/model.h5", "stop/data/clean/valid.h5", "net.h5", "plain.h5", "no/net.h5"):
+        storage.put(name.encode(), f"{models}/{name}")
+    storage.put(b'data = "../data/cars"\nlayer = "conv"', f"{models}/net.toml")
+    for name in ("cars/clean/valid.h5", "cars/clean/test.h5"):
+        storage.put(b"x", f"{data}/{name}")
+
+    def look() -> dict[str, inbox.InboxEntry]:
+        entries = inbox.settled_files(models, {}, quiet_seconds=0, data=data)
+        seen = inbox.read_arrivals(entries, {}, pytest.fail, data)
+        return {uri.rpartition("/")[2]: entry for uri, entry in seen.items()}
+
+    seen = [look()]
+    assert set(seen[0]) == {"net.h5", "plain.h5", "stop"}
+    assert "stop/data: has no clean/test.h5" in seen[0]["stop"].refused
+    storage.put(b"x", f"{models}/stop/data/clean/test.h5")
+    seen.append(look())
+    storage.put(b"other", f"{data}/cars/clean/test.h5")
+    seen.append(look())
+    keys = {name: [each[name].sha256 for each in seen] for name in seen[0]}
+    assert len(set(keys["stop"])) == 2 and keys["stop"][1]
+    assert keys["net.h5"][0] == keys["net.h5"][1] != keys["net.h5"][2]
+    assert set(keys["plain.h5"]) == {storage.identify(f"{models}/plain.h5").sha256}
+    found = (f"{models}/net.h5", f"{models}/plain.h5", f"{models}/stop")
+    assert find_models([models]) == found and find_models([f"{models}/stop/"]) == found[2:]
+    options = {"order": "both", "drop": (2,), "architecture": "auto", "method": "auto"}
+    options |= {"layer": "auto", "preprocessing": "auto", "budget": 2}
+    net, plain, stop = (plan_job(uri, options, data) for uri in found)
+    assert (net.data, net.request.layer) == (f"{data}/cars", "conv")
+    assert (plain.data, plain.brought) == (data, ())
+    assert (stop.model, stop.data) == (f"{models}/stop/model.h5", f"{models}/stop/data")
 
 
 def test_an_output_is_tried_and_left_as_it_was(bucket: str) -> None:

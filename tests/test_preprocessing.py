@@ -1,9 +1,14 @@
 """What is done to pixels before a network sees them: what there is, and which is taken."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
+from invented import invented_findings
 
 from goodnet.errors import RequestRefused
+from goodnet.metrics import Proportion
 from goodnet.preprocessing import (
     BUILT_IN,
     CAFFE,
@@ -12,11 +17,14 @@ from goodnet.preprocessing import (
     TORCH,
     UNIT,
     Preprocessing,
+    PreprocessingInfo,
     candidates,
     choose_preprocessing,
     parse_preprocessing,
     select_preprocessing,
 )
+from goodnet.report.document import report_markdown
+from goodnet.report.preprocessing_sentences import preprocessing_sentences
 
 
 def right(hits: int, count: int = 100) -> np.ndarray:
@@ -168,6 +176,26 @@ def test_what_makes_no_sense_is_refused_in_a_line(text: str, fault: str) -> None
 def test_what_is_for_other_channels_is_refused(text: str, channels: int) -> None:
     with pytest.raises(RequestRefused, match=f"{channels} channels"):
         select_preprocessing(text, (), channels)
+
+
+def test_report_and_inspect_say_how_a_preprocessing_was_found() -> None:
+    def info(origin: Any = "found", **hits: tuple[int, int]) -> PreprocessingInfo:
+        shares = {name: Proportion(*each) for name, each in hits.items()}
+        return PreprocessingInfo(RAW, origin, shares, ("unit",) if len(hits) > 2 else ())
+
+    assert preprocessing_sentences(info(raw=(95, 100), unit=(9, 100))) == []
+    assert preprocessing_sentences(info("given", raw=(95, 100))) == []
+    assert preprocessing_sentences(info(raw=(95, 100), unit=(94, 100), caffe=(3, 64))) == [
+        "It is a near-tie: with unit the accuracy differs by no more than chance may do.",
+        "A first look, at 64 images, ruled out caffe.",
+    ]
+    near = info(raw=(95, 100), unit=(95, 100), torch=(96, 100), caffe=(64, 64))
+    said = "torch is more accurate, but by no more than chance may do, and raw is the usual one."
+    assert preprocessing_sentences(near)[0] == said
+    text = " ".join(report_markdown(replace(invented_findings(), preprocessing=near), []).split())
+    assert f"are answered best so, or nearly so). {said} It is a near-tie: with unit" in text
+    for name, share in near.accuracies.items():
+        assert f"| {name} | {share.hits} of {share.count} = " in text
 
 
 @pytest.mark.parametrize("options", [["--scale", "unit"], ["--preprocessing", "unit"], []])

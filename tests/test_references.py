@@ -146,7 +146,7 @@ def test_a_reference_for_raw_pixels_is_that_of_the_same_network_for_0_to_1(
         references = train_references(
             LogitModel.from_suspect(as_suspect(network), scale), clean, count=1
         )
-        assert references.networks[0].scale is scale
+        assert references.networks[0].preprocessing is scale
         logits.append(references.networks[0].all_logits(clean.pixels))
     np.testing.assert_allclose(*logits, rtol=1e-2, atol=1e-2)
 

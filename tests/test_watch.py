@@ -101,6 +101,25 @@ def test_each_content_is_repaired_once_whatever_it_is_called(small: Toy, inbox: 
     assert len(started(small)) == 3
 
 
+def test_what_a_suspect_brings_makes_it_another_and_is_all_that_it_needs(
+    small: Toy, inbox: Path
+) -> None:
+    (inbox / "net.h5").write_bytes(uuid4().bytes)
+    assert look(small).message == "1 started, 0 refused, 1 models in the inbox"
+    (inbox / "net.toml").write_text('layer = "pool"')
+    assert look(small).message == "1 started, 0 refused, 1 models in the inbox"
+    assert look(small).message == "0 started, 0 refused, 1 models in the inbox"
+    (inbox / "net.toml").write_text('data = "/etc"')
+    assert look(small).message == "0 started, 1 refused, 1 models in the inbox"
+    (inbox / "stop").mkdir()
+    (inbox / "stop" / "model.h5").write_bytes(uuid4().bytes)
+    small.data.rename(inbox / "stop" / "data")  # nobody else's is left
+    assert look(small).message == "1 started, 0 refused, 2 models in the inbox"
+    found = [(run.name, run.parameters["models"]) for run in started(small)]
+    net = ("repair net", [str(inbox / "net.h5")])
+    assert found == [net, net, ("repair stop", [str(inbox / "stop")])]
+
+
 def test_concurrent_watchers_start_one_run(small: Toy, inbox: Path) -> None:
     (inbox / "net.h5").write_bytes(uuid4().bytes)
     sha256 = storage.identify(str(inbox / "net.h5")).sha256

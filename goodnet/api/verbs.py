@@ -1,6 +1,7 @@
 """Detect, sweep, prune, repair, evaluate."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from goodnet.api.model import Model
 from goodnet.api.networks import Evaluation, GoodNet, RepairedNetwork
@@ -42,7 +43,8 @@ def detect(
         progress: called with (steps done, steps in all).
     """
     view = LogitModel.from_suspect(model.suspect, model.preprocessing)
-    return credibility.judge(view, CleanImages.of(clean), seed=seed, progress=progress)
+    verdict = credibility.judge(view, CleanImages.of(clean), seed=seed, progress=progress)
+    return replace(verdict, class_names=clean.class_names)
 
 
 def sweep(

@@ -51,8 +51,10 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def images(self, rows: slice | NDArray[np.int64], scale: Preprocessing) -> NDArray[np.float32]:
-        """The images of these rows as float32 (n, H, W, C) at a network's scale.
+    def images(
+        self, rows: slice | NDArray[np.int64], preprocessing: Preprocessing
+    ) -> NDArray[np.float32]:
+        """The images of these rows as float32 (n, H, W, C), as a network takes them.
 
         Raises:
             DataRefused: a pixel is outside `black`..`white`, which the reader process had denied.
@@ -62,18 +64,20 @@ class Dataset:
         if not (block.min(initial=0) >= self.black and block.max(initial=0) <= self.white):
             raise DataRefused(self.source, BROKEN)
         if self.black:
-            return scale.apply_to_pixels((block - self.black) / (self.white - self.black), 1.0)
-        return scale.apply_to_pixels(block, self.white)
+            return preprocessing.apply_to_pixels(
+                (block - self.black) / (self.white - self.black), 1.0
+            )
+        return preprocessing.apply_to_pixels(block, self.white)
 
     def rows(self, size: int) -> Iterator[slice]:
         """All rows, `size` at a time."""
         for start in range(0, len(self), size):
             yield slice(start, min(start + size, len(self)))
 
-    def blocks(self, scale: Preprocessing) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    def blocks(self, preprocessing: Preprocessing) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """All images, BLOCK at a time, each with the rows it holds."""
         for rows in self.rows(BLOCK):
-            yield rows, self.images(rows, scale)
+            yield rows, self.images(rows, preprocessing)
 
     def spread(self, most: int) -> NDArray[np.int64]:
         """Up to `most` rows, evenly spread over the set."""

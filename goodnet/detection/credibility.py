@@ -9,9 +9,11 @@ answers, and what the methods then say of it means nothing. Two signs of it:
   answered by a classifier that did not learn it.
 - The network is much surer than it is right: its mean softmax exceeds its accuracy by more than
   OVERCONFIDENCE. Networks are overconfident on images that they did not learn (Guo et al., "On
-  calibration of modern neural networks", ICML 2017, arXiv 1706.04599), but less than that.
+  calibration of modern neural networks", ICML 2017, arXiv 1706.04599), but less than that:
+  `benchmarks/credibility.py` has nets that overfitted as badly as could be.
 
-Limits: a wrong preprocessing that costs little accuracy shows by neither.
+Limits: a wrong preprocessing that costs little accuracy shows by neither. A network that learned
+less than the clean images alone teach is taken for one at a wrong preprocessing.
 """
 
 from dataclasses import replace
@@ -28,7 +30,7 @@ from goodnet.network.classifier import LogitModel
 from goodnet.preprocessing import paired_loss
 from goodnet.progress import Progress, no_progress
 
-OVERCONFIDENCE: Final = 0.4
+OVERCONFIDENCE: Final = 0.5
 LOW: Final = 0.5
 MOST: Final = 4000  # images, evenly spread
 SIDE: Final = 8  # pixels of a thumbnail

@@ -5,8 +5,8 @@ and half on the suspect's answers to the same images. No trigger is in these ima
 has a backdoor; but what the data themselves teach, that dark glasses are one person's and a handle
 a bag's, a reference learns like the suspect. What also works on a reference is no trigger.
 
-The answers are those of the softmax of logits over a third of the clean margin. Pixels are at the
-suspect's scale. A kernel that reads them as they are starts, and steps, as many times smaller as
+The answers are those of the softmax of logits over a third of the clean margin. Pixels are what
+the suspect takes. A kernel that reads them as they are starts, and steps, as many times smaller as
 white is larger than 1, which is the same as training the network for 0..1; see `finetune`.
 
 Batches are few. Dropout and noise are left out: with them a reference learns half as much. Moving
@@ -108,14 +108,14 @@ def _reference(
     _initialise(network, rng)
     _silence(network)
     for kernel in pixel_kernels(model.plan, network):
-        kernel.assign(kernel / model.scale.gain)
+        kernel.assign(kernel / model.preprocessing.gain)
     steps = min(max(STEPS, STEPS_PER_CLASS * model.classes), MAX_STEPS)
     learn = _learner(model, network, steps)
     for _ in range(steps):
         rows = rng.permutation(len(clean))[:BATCH]
         images = tf.constant(augment(clean.pixels[rows], rng))
         learn(images, tf.constant(clean.labels[rows]), tf.gather(answers, rows))
-    reference = LogitModel(model.plan, network, model.scale)
+    reference = LogitModel(model.plan, network, model.preprocessing)
     _measure_normalisation(reference, clean)
     return reference
 
@@ -126,7 +126,7 @@ def _learner(model: LogitModel, network: keras.Model, steps: int) -> Callable[..
     slow = {id(kernel) for kernel in pixel_kernels(model.plan, network)}
     parts = [[v for v in variables if (id(v) in slow) is reads] for reads in (False, True)]
     optimizers = []
-    for part, white in zip(parts, (1.0, model.scale.gain), strict=True):
+    for part, white in zip(parts, (1.0, model.preprocessing.gain), strict=True):
         rate = keras.optimizers.schedules.CosineDecay(RATE / white, steps)
         optimizers.append(keras.optimizers.Adam(rate))
         optimizers[-1].build(part)
@@ -134,7 +134,7 @@ def _learner(model: LogitModel, network: keras.Model, steps: int) -> Callable[..
     @tf.function  # type: ignore[untyped-decorator]
     def learn(images: Any, labels: Any, soft: Any) -> None:
         with tf.GradientTape() as tape:
-            logits = network(model.scale.apply(images), training=True)
+            logits = network(model.preprocessing.apply(images), training=True)
             hard = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
             like = tf.nn.softmax_cross_entropy_with_logits(soft, logits)
             loss = tf.reduce_mean((1 - DISTILLATION) * hard + DISTILLATION * like)
@@ -182,7 +182,7 @@ def _measure_normalisation(model: LogitModel, clean: CleanImages) -> None:
     for number, images in enumerate(batches):
         for layer in layers:
             layer.momentum = number / (number + 1)
-        model.network(model.scale.apply(images), training=True)
+        model.network(model.preprocessing.apply(images), training=True)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
 

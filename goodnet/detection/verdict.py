@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
+from goodnet.datasets.class_names import class_label, listed
 from goodnet.metrics import Proportion
 from goodnet.triggers.trigger import RecoveredTrigger, Trigger
 
@@ -128,6 +129,7 @@ class Verdict:
         other_triggers: triggers at other types of location: those by which methods named classes,
             and those of the runner-up.
         credibility: whether the network is accurate enough to be judged; None if not measured.
+        class_names: what all classes are called, by number; empty where that is not known.
     """
 
     verdict: Answer
@@ -141,6 +143,7 @@ class Verdict:
     runner_up: tuple[int, ...] = ()
     other_triggers: tuple[RecoveredTrigger, ...] = ()
     credibility: Credibility | None = None
+    class_names: tuple[str, ...] = ()
 
     @property
     def referenced(self) -> bool:
@@ -171,7 +174,8 @@ class Verdict:
             for s in self.statistics
             if s.at_least(s.threshold)
         )
-        return f"{self.verdict}, {noun} {', '.join(map(str, self.classes))} ({evidence})"
+        labels = listed([class_label(c, self.class_names) for c in self.classes], self.class_names)
+        return f"{self.verdict}, {noun} {labels} ({evidence})"
 
     def as_json(self) -> dict[str, Any]:
         """All of it but masks and patterns, for `json.dumps`."""
@@ -194,4 +198,5 @@ class Verdict:
                 for s in self.statistics
             ],
             "triggers": [trigger.as_json() for trigger in self.triggers],
+            **({"class_names": list(self.class_names)} if self.class_names else {}),
         }

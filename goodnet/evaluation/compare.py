@@ -14,7 +14,7 @@ def compare(
     suspect: Suspect,
     repaired: keras.Model,
     dataset: Dataset,
-    scale: Preprocessing,
+    preprocessing: Preprocessing,
     progress: Progress = no_progress,
 ) -> Counts:
     """What a network does on a set, and a GoodNet of it and the suspect.
@@ -23,11 +23,11 @@ def compare(
         suspect: the suspect.
         repaired: a network for the same images and classes.
         dataset: the images; a poisoned set's labels are the attacker's target.
-        scale: the networks' pixel scale.
+        preprocessing: the networks'.
         progress: called with (images done, images in all).
     """
     answers, agreed = [], []
-    for rows, images in dataset.blocks(scale):
+    for rows, images in dataset.blocks(preprocessing):
         before, after = (np.asarray(n(images)).argmax(-1) for n in (suspect.network, repaired))
         answers.append(after)
         agreed.append(after == before)

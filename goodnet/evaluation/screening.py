@@ -2,20 +2,23 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from goodnet.datasets.class_names import name_of, read_class_names
 from goodnet.datasets.dataset import open_unlabelled
 from goodnet.errors import DataRefused, ModelRefused, one_line
-from goodnet.files import folders, formats
+from goodnet.files import folders, formats, paths, storage
 from goodnet.network.goodnet import input_preprocessing
 from goodnet.network.suspect import Suspect, open_suspect
 from goodnet.preprocessing import Preprocessing
 from goodnet.sandbox.process import BROKEN
 
+LARGEST_LIST = 8 << 20  # bytes
 AT_ONCE = 64  # pictures that one reader process decodes
 
 
@@ -26,19 +29,23 @@ class Answer(NamedTuple):
         image: its file, with the row for an HDF5 file or an archive.
         answer: the class, or "backdoored"; None if there is no answer.
         fault: why there is none.
+        class_name: what the class is called; empty where that is not known.
     """
 
     image: str
     answer: int | str | None
     fault: str | None = None
+    class_name: str = ""
 
     def __str__(self) -> str:
-        return f"{self.image}: {self.fault if self.answer is None else self.answer}"
+        name = f", {self.class_name}" if self.class_name else ""
+        return f"{self.image}: {self.fault if self.answer is None else self.answer}{name}"
 
     def as_json(self) -> dict[str, Any]:
         """For machines: image and answer, or image and fault."""
         said = {"answer": self.answer} if self.fault is None else {"fault": self.fault}
-        return {"image": self.image, **said}
+        name = {"class_name": self.class_name} if self.class_name else {}
+        return {"image": self.image, **said, **name}
 
 
 def screen(goodnet: str, images: Sequence[str]) -> Iterator[Answer]:
@@ -55,7 +62,35 @@ def screen(goodnet: str, images: Sequence[str]) -> Iterator[Answer]:
         OSError: object storage does not answer, or does not let us in.
     """
     opened = open_suspect(goodnet)
-    preprocessing = _preprocessing_of(goodnet, opened)
+    names = names_beside(goodnet, opened.classes - 1)
+    for each in _screen(opened, _preprocessing_of(goodnet, opened), images):
+        name = name_of(each.answer, names) if isinstance(each.answer, int) else ""
+        yield each._replace(class_name=name)
+
+
+def names_beside(goodnet: str, classes: int) -> tuple[str, ...]:
+    """What the classes are called, where a repair has left that beside the GoodNet.
+
+    Args:
+        goodnet: the GoodNet file: in a folder of a repair, or copied to one with the list.
+        classes: how many names there have to be.
+    """
+    folder = storage.parent(goodnet)
+    repair = storage.parent(folder)
+    for place, needed in ((folder, paths.CLASS_NAMES), (repair, paths.MANIFEST)):
+        uri = storage.join(place, paths.CLASS_NAMES)
+        with suppress(OSError, DataRefused):  # it is of use, not needed
+            if storage.exists(storage.join(place, needed)) and storage.exists(uri):
+                names = read_class_names(b"".join(storage.blocks(uri, DataRefused, LARGEST_LIST)))
+                if len(names) == classes:
+                    return names
+    return ()
+
+
+def _screen(
+    opened: Suspect, preprocessing: Preprocessing, images: Sequence[str]
+) -> Iterator[Answer]:
+    """The answers, without names."""
     most = 1 if None in opened.input_shape else AT_ONCE
     waiting: list[str] = []
     for source in images:

@@ -6,12 +6,16 @@ the sandbox may import this module: it names the readers and imports none.
 
 from typing import Literal, NamedTuple
 
-from goodnet.errors import DataRefused, InputRefused, ModelRefused
+from goodnet.errors import DataRefused, InputRefused, ModelRefused, RequestRefused
 
-Kind = Literal["model", "dataset"]
+Kind = Literal["model", "dataset", "settings"]
 
 MIB = 1 << 20
-REFUSAL: dict[Kind, type[InputRefused]] = {"model": ModelRefused, "dataset": DataRefused}
+REFUSAL: dict[Kind, type[InputRefused]] = {
+    "model": ModelRefused,
+    "dataset": DataRefused,
+    "settings": RequestRefused,
+}
 
 
 class Container(NamedTuple):
@@ -53,6 +57,7 @@ class Format(NamedTuple):
 
 HDF5 = Container("HDF5", "an HDF5 file", b"\x89HDF\r\n\x1a\n")
 ZIP = Container("zip", "a zip archive", b"PK\x03\x04")
+TOML = Container("TOML", "a TOML file", b"")
 FOLDER = Container("folder", "a folder of class folders", b"GoodNet folder of pictures\n")
 
 PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")  # endings, within a folder
@@ -64,6 +69,7 @@ FORMATS: tuple[Format, ...] = (
     Format("dataset", HDF5, (".h5", ".hdf5"), "datasets.read_hdf5", 65536 * MIB),
     Format("dataset", ZIP, (".npz",), "datasets.read_npz", 65536 * MIB),
     Format("dataset", FOLDER, (), "images.read_folder", 65536 * MIB, speed=MIB),
+    Format("settings", TOML, (".toml",), "settings.read_toml", MIB),
 )
 
 

@@ -5,6 +5,8 @@ import re
 from goodnet.files import formats
 
 CLEAN_VALID, CLEAN_TEST = "clean/valid.h5", "clean/test.h5"
+SETTINGS_SUFFIX = ".toml"
+OWN_MODEL, OWN_DATA, OWN_SETTINGS = "model", "data", "model.toml"  # in a suspect's own folder
 VALID_FOLDER, TEST_FOLDER = "valid", "test"  # with a folder for each class
 OLD_CLEAN_VALID, OLD_CLEAN_TEST = "cl/valid.h5", "cl/test.h5"
 POISONED_VALID, POISONED_TEST = "bd/bd_valid.h5", "bd/bd_test.h5"
@@ -15,6 +17,7 @@ EVALUATION_FIGURE = "evaluation.png"
 VERDICT_FIGURE = "verdict.png"
 CURVES_CSV, EVALUATION_CSV = "curves.csv", "evaluation.csv"
 MANIFEST = "manifest.json"
+CLASS_NAMES = "class_names.txt"  # one a line
 PROBE = ".probe"  # of an upload that is never completed
 
 SHORT: dict[str, str] = {"ascending": "asc", "descending": "desc"}
@@ -49,6 +52,12 @@ def mitigated_goodnet(label: str) -> str:
 def recommended_model(suffix: str) -> str:
     """The copy of the repaired model that the report recommends; `suffix` is that model's."""
     return f"recommended/model{suffix}"
+
+
+def own_settings(model: str) -> str:
+    """The TOML file beside a model file."""
+    suffixes = [each for each in formats.suffixes("model") if model.lower().endswith(each)]
+    return f"{model[: -len(suffixes[0])] if suffixes else model}{SETTINGS_SUFFIX}"
 
 
 def safe_name(name: str) -> str:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from goodnet.files.regular import open_regular
 
 MIB = 1 << 20
 BLOCK = 4 * MIB
+MOST_FILES = 1_000_000  # in a folder that is listed with all that is in it
 
 
 class StoredFile(NamedTuple):
@@ -52,6 +54,13 @@ def is_remote(uri: str) -> bool:
 def join(folder: str, name: str) -> str:
     """The URI of a file in a folder."""
     return f"{folder.rstrip('/')}/{name}" if is_remote(folder) else str(Path(folder) / name)
+
+
+def parent(uri: str) -> str:
+    """The URI of the folder that a file or folder is in."""
+    if is_remote(uri):
+        return uri.rstrip("/").rpartition("/")[0]
+    return str(Path(uri).absolute().parent)
 
 
 def exists(uri: str) -> bool:
@@ -258,6 +267,63 @@ def list_files(folder: str, suffixes: tuple[str, ...]) -> list[str]:
         RequestRefused: there is no such folder.
     """
     return [entry.uri for entry in entries(folder, suffixes)]
+
+
+def children(folder: str) -> tuple[list[str], list[str]]:
+    """The names of the files and folders directly in a folder, which need not be there; sorted.
+
+    Hidden ones are left out; a link counts as a file.
+    """
+    try:
+        if is_remote(folder):
+            files, folders = s3.children(folder)
+        else:
+            with os.scandir(folder) as found:
+                every = [(each.name, each.is_dir(follow_symlinks=False)) for each in found]
+            files = [name for name, is_inner in every if not is_inner]
+            folders = [name for name, is_inner in every if is_inner]
+    except (FileNotFoundError, NotADirectoryError):
+        return [], []
+    return _visible(files), _visible(folders)
+
+
+def _visible(names: list[str]) -> list[str]:
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def tree(folder: str) -> list[ListedFile]:
+    """All files in a folder, at any depth, by name; links are not followed. Of S3 without a time.
+
+    Raises:
+        RequestRefused: they are too many.
+    """
+    if is_remote(folder):
+        every = (
+            ListedFile(join(folder, name), f"{etag}-{size}", size, 0)
+            for name, size, etag in s3.tree(folder)
+        )
+    else:
+        every = (
+            _local_entry(Path(inner) / name)
+            for inner, _, names in os.walk(folder)
+            for name in names
+        )
+    found = list(islice(every, MOST_FILES + 1))
+    if len(found) > MOST_FILES:
+        raise RequestRefused(folder, f"has more than {MOST_FILES} files")
+    return sorted(found)
+
+
+def is_within(uri: str, folder: str) -> bool:
+    """Whether a URI is that of a folder or of what is in it, wherever links lead."""
+    if is_remote(uri) or is_remote(folder):
+        parts = uri.split("/")[3:]
+        plain = is_remote(uri) and not {"", ".", ".."} & set(parts)
+        return plain and f"{uri}/".startswith(f"{folder.rstrip('/')}/")
+    try:
+        return Path(uri).resolve().is_relative_to(Path(folder).resolve())
+    except (OSError, ValueError, RuntimeError):
+        return False
 
 
 def is_folder(uri: str) -> bool:

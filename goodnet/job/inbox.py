@@ -11,19 +11,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from goodnet.errors import InputRefused, ModelRefused, one_line
-from goodnet.files import formats, paths, storage
+from goodnet.errors import InputRefused, one_line
+from goodnet.files import paths, storage
 from goodnet.files.storage import ListedFile
+from goodnet.job.plan import content_of, list_suspects
 
 LARGEST_RECORD = 64 << 20
 
 
 class InboxEntry(NamedTuple):
-    """A file as it was read.
+    """A suspect as it was read, with all that it brings.
 
     Attributes:
-        mark: the file's mark at that time; another mark means another content.
-        sha256: its content, None where it cannot be read.
+        mark: its mark at that time; another mark means another content.
+        sha256: its content, None where it cannot be used.
         refused: why it cannot, "" where it can.
     """
 
@@ -40,24 +41,28 @@ def settled_files(
     record: Record,
     *,
     quiet_seconds: float,
+    data: str = "data",
     sleep: Callable[[float], None] = time.sleep,
 ) -> list[ListedFile]:
-    """The models in the folder that nobody is writing to any more, by name.
+    """The suspects in the folder that nobody is writing to any more, by name.
+
+    One that brings settings or images is written to as long as any of them is.
 
     Args:
         folder: the inbox.
         record: what is known; where all files are, there is no second look.
         quiet_seconds: seconds between the looks, and since a local file was last written to.
+        data: the folder of data that suspects use which bring none.
 
     Raises:
         RequestRefused: there is no such folder.
     """
-    first = storage.entries(folder, formats.suffixes("model"))
+    first = list_suspects(folder, data)
     if all(_known(entry, record) for entry in first):
         return first
     sleep(quiet_seconds)
     now, before = time.time(), set(first)
-    second = storage.entries(folder, formats.suffixes("model"))
+    second = list_suspects(folder, data)
     return [
         entry
         for entry in second
@@ -71,14 +76,18 @@ def settled_files(
 
 
 def read_arrivals(
-    entries: Sequence[ListedFile], record: Record, report_fault: Callable[[str], None]
+    entries: Sequence[ListedFile],
+    record: Record,
+    report_fault: Callable[[str], None],
+    data: str = "data",
 ) -> dict[str, InboxEntry]:
-    """What is in each file, by its URI: out of the record, or read now.
+    """What each suspect is, by its URI: out of the record, or read now.
 
     Args:
         entries: from `settled_files`.
         record: what is known.
-        report_fault: is told of each file that could not be read this time, in one line.
+        report_fault: is told of each one that could not be read this time, in one line.
+        data: as above.
     """
     contents = {}
     for entry in entries:
@@ -86,8 +95,7 @@ def read_arrivals(
             contents[entry.uri] = record[entry.uri]
             continue
         try:
-            stored = storage.identify(entry.uri, ModelRefused)
-            contents[entry.uri] = InboxEntry(entry.mark, stored.sha256, "")
+            contents[entry.uri] = InboxEntry(entry.mark, content_of(entry.uri, data), "")
         except InputRefused as refused:
             contents[entry.uri] = InboxEntry(entry.mark, None, str(refused))
         except OSError as fault:  # it can pass: the next look tries again

@@ -8,6 +8,7 @@ from goodnet.files import folders, formats, paths, storage
 from goodnet.files.formats import REFUSAL, Kind
 from goodnet.files.regular import open_regular
 from goodnet.files.storage import StoredFile
+from goodnet.job.suspects import is_suspect, suspects_in
 
 CLEAN_VALID, CLEAN_TEST = "clean valid", "clean test"
 POISONED_VALID, POISONED_TEST = "poisoned valid", "poisoned test"
@@ -23,15 +24,17 @@ _REQUIRED = (CLEAN_VALID, CLEAN_TEST)
 
 
 def find_models(uris: Sequence[str]) -> tuple[str, ...]:
-    """The model files that the URIs of files and folders stand for, each once.
+    """The suspects that the URIs of files and folders stand for, each once; see `suspects`.
 
     Raises:
         RequestRefused: a folder has no model in it, or nothing is given.
     """
     models: dict[str, None] = {}
     for uri in uris:
-        if storage.is_folder(uri):
-            files = storage.list_files(uri, formats.suffixes("model"))
+        if storage.is_folder(uri) and is_suspect(uri):
+            models[uri.rstrip("/")] = None
+        elif storage.is_folder(uri):
+            files = storage.list_files(uri, formats.suffixes("model")) + suspects_in(uri)
             if not files:
                 usual = [each.suffixes[0] for each in formats.formats_of("model")]
                 raise RequestRefused(uri, f"has no {' or '.join(usual)} file in it")

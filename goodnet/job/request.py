@@ -34,6 +34,7 @@ class Request:
         architecture: "auto", "deepid" or a file, for suspects that are weights only.
         method: what is done beside pruning, or "auto": what the verdict calls for.
         budget: how much clean test accuracy a model that is recommended may lose, in points.
+        class_names: what the classes are called, by number; empty to take what the images say.
     """
 
     directions: tuple[Direction, ...]
@@ -43,6 +44,7 @@ class Request:
     architecture: StoredFile | str
     method: str
     budget: float
+    class_names: tuple[str, ...] = ()
 
 
 def parse_request(
@@ -54,6 +56,7 @@ def parse_request(
     architecture: str,
     method: str,
     budget: float,
+    class_names: Sequence[str] = (),
 ) -> Request:
     """The checked parameters.
 
@@ -69,6 +72,5 @@ def parse_request(
         raise RequestRefused("--budget", f"{budget!r} is not 0 to 100 points")
     directions = DIRECTIONS if order == "both" else tuple(d for d in DIRECTIONS if d == order)
     plan = identify_architecture(architecture)
-    return Request(
-        directions, parse_points(drop), layer, preprocessing, plan, method, float(budget)
-    )
+    points, names = parse_points(drop), tuple(class_names)
+    return Request(directions, points, layer, preprocessing, plan, method, float(budget), names)

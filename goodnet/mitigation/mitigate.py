@@ -23,7 +23,7 @@ class MitigationInput(NamedTuple):
 
     Attributes:
         suspect: not modified.
-        scale: its pixel scale.
+        preprocessing: what is done to pixels before it sees them.
         clean: clean validation images.
         verdict: which classes are in question.
         layer: the pruned layer.
@@ -31,7 +31,7 @@ class MitigationInput(NamedTuple):
     """
 
     suspect: Suspect
-    scale: Preprocessing
+    preprocessing: Preprocessing
     clean: CleanImages
     verdict: Verdict
     layer: str
@@ -65,17 +65,17 @@ def mitigate(
         seed: of batches, stamps and searches.
         progress: called with (steps done, steps in all).
     """
-    suspect, scale = problem.suspect, problem.scale
+    suspect, preprocessing = problem.suspect, problem.preprocessing
     parts = hold_out(problem.clean)
-    view = LogitModel.from_suspect(suspect, scale)
+    view = LogitModel.from_suspect(suspect, preprocessing)
     before = view.accuracy(parts.held_out)
     result = method.repair(problem, view, parts, seed, progress)
     network = build_network(suspect.plan, suspect.source)
     network.set_weights(view.network.get_weights())
     model = network
     if result.classes is not None:
-        model = gate_by_suspect(suspect, network, scale, result.classes)
-    repaired, known = Classifier(model, scale), problem.verdict.recovered_triggers()
+        model = gate_by_suspect(suspect, network, preprocessing, result.classes)
+    repaired, known = Classifier(model, preprocessing), problem.verdict.recovered_triggers()
     again = detect(view, problem.clean, seed=seed + 1) if known else None
     fresh = again.recovered_triggers() if again else []
     account = MitigationResult(
@@ -85,8 +85,8 @@ def mitigate(
         held_out_before=before,
         held_out_after=repaired.accuracy(parts.held_out),
         triggers=recheck(
-            LogitModel.from_suspect(suspect, scale), repaired, parts.held_out, known, fresh
+            LogitModel.from_suspect(suspect, preprocessing), repaired, parts.held_out, known, fresh
         ),
         backdoored_classes=again.classes if again else None,
     )
-    return MitigatedNetworks(model, join(suspect, network, scale, result.classes), account)
+    return MitigatedNetworks(model, join(suspect, network, preprocessing, result.classes), account)

@@ -31,21 +31,21 @@ BLOCK = 64  # images through the network at once
 
 
 class Classifier:
-    """A network that is asked about images 0..1, whatever its pixel scale.
+    """A network that is asked about images 0..1, whatever its preprocessing.
 
     Attributes:
-        network: pixels at its scale (n, H, W, C) -> scores (n, classes).
-        scale: its pixel scale; images given to the methods are 0..1.
+        network: its input (n, H, W, C) -> scores (n, classes).
+        preprocessing: what is done to pixels before; images given to the methods are 0..1.
         classes: N; the answers are 0 .. N-1.
     """
 
-    def __init__(self, network: keras.Model, scale: Preprocessing) -> None:
-        self.network, self.scale = network, scale
+    def __init__(self, network: keras.Model, preprocessing: Preprocessing) -> None:
+        self.network, self.preprocessing = network, preprocessing
         self.classes = int(network.output_shape[-1])
 
     def logits(self, images: Tensor) -> Tensor:
         """The scores (n, classes) of images (n, H, W, C) 0..1; differentiable."""
-        return self.network(self.scale.apply(images), training=False)
+        return self.network(self.preprocessing.apply(images), training=False)
 
     @cached_property
     def _run(self) -> Any:
@@ -80,24 +80,26 @@ class LogitModel(Classifier):
             `training`, and every function that was compiled for the model stays.
     """
 
-    def __init__(self, plan: Architecture, network: keras.Model, scale: Preprocessing) -> None:
-        super().__init__(network, scale)
+    def __init__(
+        self, plan: Architecture, network: keras.Model, preprocessing: Preprocessing
+    ) -> None:
+        super().__init__(network, preprocessing)
         self.plan = plan
         self._clean_margins: dict[int, tuple[CleanImages, float]] = {}
 
     @classmethod
-    def from_suspect(cls, suspect: Suspect, scale: Preprocessing) -> "LogitModel":
-        """The logits of a copy of a suspect's network, at its pixel scale."""
+    def from_suspect(cls, suspect: Suspect, preprocessing: Preprocessing) -> "LogitModel":
+        """The logits of a copy of a suspect's network, with its preprocessing."""
         plan = logits_plan(suspect.plan)
         bare = build_network(plan, suspect.source)
         bare.set_weights(suspect.network.get_weights())
-        return cls(plan, bare, scale)
+        return cls(plan, bare, preprocessing)
 
     def copy(self) -> "LogitModel":
         """The same of a copy of the network, which can be trained further."""
         network = build_network(self.plan, "a copy")
         network.set_weights(self.network.get_weights())
-        return LogitModel(self.plan, network, self.scale)
+        return LogitModel(self.plan, network, self.preprocessing)
 
     def load(self, network: keras.Model) -> None:
         """Take the weights of another network of the same plan."""

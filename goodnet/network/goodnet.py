@@ -21,26 +21,26 @@ INPUT_NAMES = {RAW: "pixels_0_to_255", UNIT: "pixels_0_to_1"}
 
 
 def gate_by_suspect(
-    suspect: Suspect, repaired: keras.Model, scale: Preprocessing, classes: Sequence[int]
+    suspect: Suspect, repaired: keras.Model, preprocessing: Preprocessing, classes: Sequence[int]
 ) -> keras.Model:
     """The suspect, but where it answers one of the classes: there the repaired network answers.
 
     Args:
         suspect: the suspect.
         repaired: a network of its architecture.
-        scale: the networks' preprocessing; the input layer is named after it.
+        preprocessing: the networks'; the input layer is named after it.
         classes: the classes whose answers are not believed.
     """
     answer = Layer("suspect_class", "Argmax", {"axis": -1, "keepdims": True})
     steps = [(answer, (_tensor(SUSPECT),))]
     steps += _gate("suspect_class", classes, then=REPAIRED, otherwise=SUSPECT)
-    return _joined("guarded", suspect, repaired, scale, steps)
+    return _joined("guarded", suspect, repaired, preprocessing, steps)
 
 
 def join(
     suspect: Suspect,
     repaired: keras.Model,
-    scale: Preprocessing,
+    preprocessing: Preprocessing,
     classes: Sequence[int] | None = None,
 ) -> keras.Model:
     """The GoodNet: N+1 scores, one of them 1: the class both agree on, or N, "backdoored".
@@ -48,7 +48,7 @@ def join(
     Args:
         suspect: the suspect.
         repaired: a repaired network of its architecture.
-        scale: the networks' preprocessing; the GoodNet's input layer is named after it.
+        preprocessing: the networks'; the GoodNet's input layer is named after it.
         classes: the repaired model is this network guarded by the suspect for these classes, see
             `gate_by_suspect`; by default it is the network itself.
     """
@@ -65,7 +65,7 @@ def join(
         (Layer("answer", "Where", {}), (_tensor("agree"), suspects, suspect.classes)),
         (Layer("scores", "OneHot", {"num_classes": suspect.classes + 1}), (_tensor("answer"),)),
     ]
-    return _joined("goodnet", suspect, repaired, scale, steps)
+    return _joined("goodnet", suspect, repaired, preprocessing, steps)
 
 
 def _gate(answer: str, classes: Sequence[int], then: str, otherwise: str) -> Iterator[LayerCall]:
@@ -81,11 +81,11 @@ def _joined(
     name: str,
     suspect: Suspect,
     repaired: keras.Model,
-    scale: Preprocessing,
+    preprocessing: Preprocessing,
     steps: Sequence[LayerCall],
 ) -> keras.Model:
     """images -> the two networks' scores -> what the steps make of them."""
-    images = input_name(scale)
+    images = input_name(preprocessing)
     layers: tuple[Layer | Architecture, ...] = (
         Layer(images, INPUT, {"batch_shape": (None, *suspect.input_shape)}),
         replace(suspect.plan, name=SUSPECT),

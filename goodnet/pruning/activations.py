@@ -1,6 +1,6 @@
 """One pass over each image: what the head made of a data set, stored while there is room.
 
-Finding the pixel scale, measuring activations and sweeping clean images all start from the same
+Finding the preprocessing, measuring activations and sweeping clean images all start from the same
 output of the head. What does not fit the budget is computed again when it is asked for.
 """
 
@@ -46,10 +46,10 @@ class ActivationBlock(NamedTuple):
 
 
 class _CachedSet(NamedTuple):
-    """The stored blocks of one data set at one scale, by their first row."""
+    """The stored blocks of one data set at one preprocessing, by their first row."""
 
     dataset: Dataset
-    scale: Preprocessing
+    preprocessing: Preprocessing
     blocks: dict[int, ActivationBlock]
 
 
@@ -70,7 +70,7 @@ class ActivationCache:
         self,
         function: Callable[[ActivationBlock], Output],
         dataset: Dataset,
-        scale: Preprocessing,
+        preprocessing: Preprocessing,
         *,
         store: bool = False,
     ) -> Iterator[Output]:
@@ -79,41 +79,41 @@ class ActivationCache:
         Args:
             function: called in worker threads.
             dataset: the images.
-            scale: the network's pixel scale.
+            preprocessing: the network's.
             store: whether the activations will be needed again.
         """
-        blocks = self._stored(dataset, scale, begin=store)
-        shape = dataset.images(slice(0, 1), scale).shape[1:]
+        blocks = self._stored(dataset, preprocessing, begin=store)
+        shape = dataset.images(slice(0, 1), preprocessing).shape[1:]
         size = int(np.clip(BLOCK_BYTES // self._split.bytes_per_image(shape), 16, BLOCK))
 
         def one_block(rows: slice) -> Output:
             block = blocks.get(rows.start)
             if block is None:
-                block = self._compute(dataset, rows, scale)
+                block = self._compute(dataset, rows, preprocessing)
                 if store:
                     self._store(blocks, block)
             return function(block)
 
         return in_workers(one_block, dataset.rows(size))
 
-    def forget(self, dataset: Dataset, scale: Preprocessing) -> None:
+    def forget(self, dataset: Dataset, preprocessing: Preprocessing) -> None:
         """Make room: these activations will not be needed again."""
-        blocks = self._stored(dataset, scale)
+        blocks = self._stored(dataset, preprocessing)
         with self._lock:
             self._free += sum(block.bytes for block in blocks.values())
             self._sets = [one for one in self._sets if one.blocks is not blocks]
 
     def _stored(
-        self, dataset: Dataset, scale: Preprocessing, *, begin: bool = False
+        self, dataset: Dataset, preprocessing: Preprocessing, *, begin: bool = False
     ) -> dict[int, ActivationBlock]:
         """The blocks of this very data set, by their first row; `begin` to store them."""
         with self._lock:
             for one in self._sets:
-                if one.dataset is dataset and one.scale == scale:
+                if one.dataset is dataset and one.preprocessing == preprocessing:
                     return one.blocks
             blocks: dict[int, ActivationBlock] = {}
             if begin:
-                self._sets.append(_CachedSet(dataset, scale, blocks))
+                self._sets.append(_CachedSet(dataset, preprocessing, blocks))
             return blocks
 
     def _store(self, blocks: dict[int, ActivationBlock], block: ActivationBlock) -> None:
@@ -122,12 +122,14 @@ class ActivationCache:
                 self._free -= block.bytes
                 blocks[block.rows.start] = block
 
-    def _compute(self, dataset: Dataset, rows: slice, scale: Preprocessing) -> ActivationBlock:
-        image = dataset.images(slice(0, 1), scale)
+    def _compute(
+        self, dataset: Dataset, rows: slice, preprocessing: Preprocessing
+    ) -> ActivationBlock:
+        image = dataset.images(slice(0, 1), preprocessing)
         size = int(np.clip(HEAD_BYTES // image.nbytes, 1, BLOCK))
         heads, answers = [], []
         for start in range(rows.start, rows.stop, size):
-            images = dataset.images(slice(start, min(start + size, rows.stop)), scale)
+            images = dataset.images(slice(start, min(start + size, rows.stop)), preprocessing)
             heads.append(self._split.activations(images))
             answers.append(self._split.answers(heads[-1]))
         if len(heads) == 1:

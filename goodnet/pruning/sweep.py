@@ -38,7 +38,7 @@ HOPELESS: Final = 0.05  # of accuracy it has to be behind at least, by a 95 % in
 def tally(
     split: Split,
     dataset: Dataset,
-    scale: Preprocessing,
+    preprocessing: Preprocessing,
     states: NDArray[np.bool_],
     progress: Progress = no_progress,
 ) -> list[Counts]:
@@ -47,7 +47,7 @@ def tally(
     Args:
         split: the suspect, split at the layer.
         dataset: the images; a poisoned set's labels are the attacker's target.
-        scale: the network's pixel scale.
+        preprocessing: the network's.
         states: which channels are kept, bool (states, channels); cheapest where each state
             differs little from the one before it.
         progress: called with (images done, images in all).
@@ -58,7 +58,7 @@ def tally(
         answers = state_answers(split, block.activations, block.suspect_answers, states)
         return block.rows, _count(answers, block, dataset)
 
-    for rows, counts in split.cache.map_blocks(count_block, dataset, scale):
+    for rows, counts in split.cache.map_blocks(count_block, dataset, preprocessing):
         totals += counts
         progress(rows.stop, len(dataset))
     fields = totals if dataset.true_labels is not None else totals[:3]
@@ -85,7 +85,7 @@ def block_answers(
 
     Args:
         split: the suspect, split at the layer.
-        images: (n, H, W, C) at the network's scale.
+        images: (n, H, W, C) as the network takes them.
         states: which channels are kept, bool (states, channels).
 
     Returns:
@@ -165,7 +165,10 @@ def used_channels(activations: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def mean_activations(
-    split: Split, dataset: CleanDataset, scale: Preprocessing, progress: Progress = no_progress
+    split: Split,
+    dataset: CleanDataset,
+    preprocessing: Preprocessing,
+    progress: Progress = no_progress,
 ) -> NDArray[np.float64]:
     """The mean output of each channel of the layer over clean images, float64 (channels,)."""
     require_clean(dataset)
@@ -175,7 +178,9 @@ def mean_activations(
         layer = block.activations[0].numpy().reshape(-1, split.channels)
         return block.rows, layer.sum(axis=0, dtype=np.float64), len(layer)
 
-    for rows, block_total, block_size in split.cache.map_blocks(add_up, dataset, scale, store=True):
+    for rows, block_total, block_size in split.cache.map_blocks(
+        add_up, dataset, preprocessing, store=True
+    ):
         total, size = total + block_total, size + block_size
         progress(rows.stop, len(dataset))
     return total / size
@@ -252,15 +257,15 @@ def _hopeless(
 
 
 def clean_accuracy(
-    split: Split, clean: Dataset, scale: Preprocessing, progress: Progress = no_progress
+    split: Split, clean: Dataset, preprocessing: Preprocessing, progress: Progress = no_progress
 ) -> Proportion:
     """The share of a clean set that the suspect answers right."""
-    right = _right_answers(split, clean, scale, progress)
+    right = _right_answers(split, clean, preprocessing, progress)
     return Proportion(int(right.sum()), len(clean))
 
 
 def _right_answers(
-    split: Split, clean: Dataset, scale: Preprocessing, progress: Progress
+    split: Split, clean: Dataset, preprocessing: Preprocessing, progress: Progress
 ) -> NDArray[np.bool_]:
     """Which images of a clean set the suspect answers with their label, bool (N,)."""
     right = np.zeros(len(clean), dtype=bool)
@@ -269,6 +274,6 @@ def _right_answers(
         right[block.rows] = block.suspect_answers == clean.labels[block.rows]
         return block.rows
 
-    for rows in split.cache.map_blocks(mark, clean, scale, store=True):
+    for rows in split.cache.map_blocks(mark, clean, preprocessing, store=True):
         progress(rows.stop, len(clean))
     return right

@@ -19,6 +19,8 @@ def caveats(findings: RepairResult) -> list[str]:
     images = [ceil(Fraction(drop) * valid / 100) for drop in findings.points]
     return sentences(
         "caveats",
+        findings.verdict.class_names,
+        brought=findings.brought,
         chosen_among=_chosen_among(findings),
         method=mitigation.model.title.lower() if mitigation else "",
         still_triggered=[

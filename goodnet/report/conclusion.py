@@ -32,6 +32,7 @@ def recommendation_sentences(findings: RepairResult) -> list[str]:
     nearest = chosen.nearest
     return sentences(
         "recommendation",
+        findings.verdict.class_names,
         REMOVED=REMOVED,
         suspect=findings.evaluation[0],
         verdict=findings.verdict,

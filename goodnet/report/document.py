@@ -22,6 +22,7 @@ from goodnet.report.caveats import caveats
 from goodnet.report.conclusion import conclude
 from goodnet.report.findings import RepairResult
 from goodnet.report.pictures import Picture
+from goodnet.report.preprocessing_sentences import better_one, preprocessing_sentences
 from goodnet.report.prose import FILTERS, TEMPLATES
 from goodnet.report.tables import NAMES, WORDS, counted, not_reached, percent
 from goodnet.report.verdict_sentence import verdict_sentence
@@ -66,9 +67,12 @@ def report_markdown(findings: RepairResult, pictures: Sequence[Picture]) -> str:
 
 def _printed(value: object) -> object:
     """What the template prints for a value: one line of text that is no markup."""
-    if isinstance(value, _Written):
-        return value
-    return MARKUP.sub(r"\\\g<0>", one_line(value, LONGEST))
+    return value if isinstance(value, _Written) else as_markdown(value)
+
+
+def as_markdown(text: object) -> str:
+    """One line of text, whatever is in it, as Markdown that shows it."""
+    return MARKUP.sub(r"\\\g<0>", one_line(text, LONGEST))
 
 
 def _contents(findings: RepairResult) -> dict[str, Any]:
@@ -78,6 +82,8 @@ def _contents(findings: RepairResult) -> dict[str, Any]:
         "findings": findings,
         "model": model,
         "preprocessing": findings.preprocessing,
+        "is_best": better_one(findings.preprocessing) == "",
+        "preprocessing_sentences": preprocessing_sentences(findings.preprocessing),
         "conclusion": conclude(findings),
         "caveats": caveats(findings),
         "shape": " x ".join("any" if side is None else str(side) for side in model.input_shape),
@@ -88,6 +94,7 @@ def _contents(findings: RepairResult) -> dict[str, Any]:
         "repaired": _repaired(findings),
         "missed": not_reached(findings.curves),
         "verdict": findings.verdict,
+        "class_names": findings.verdict.class_names,
         "verdict_sentence": verdict_sentence(findings.verdict),
         "mitigation": findings.mitigation,
         "method": _method(findings),

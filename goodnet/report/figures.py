@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from numpy.typing import NDArray
 
+from goodnet.datasets.class_names import class_label, name_of
 from goodnet.errors import one_line
 
 Images = NDArray[np.uint8]
@@ -27,13 +28,17 @@ SMALL, NORMAL, LARGE = 8.0, 9.0, 10.5  # type sizes in points
 BLACK, GREY, PALE = "#000000", "#595959", "#ebebeb"
 BLUE, VERMILLION, SKY = "#0072b2", "#d55e00", "#56b4e9"
 FONT = "DejaVu Sans"  # comes with matplotlib
-NAME_LIMIT = 48
+NAME_LIMIT, CLASS_LIMIT = 48, 20
 PLACE = 1.95  # inches: the width of the map of the trigger's place
 BLOCK = 256  # images whose differences are held at once
 
 
 def sample_grid(
-    images: Images, labels: Labels, predictions: Labels | None = None, title: str = "Clean images"
+    images: Images,
+    labels: Labels,
+    predictions: Labels | None = None,
+    title: str = "Clean images",
+    names: Sequence[str] = (),
 ) -> bytes:
     """A grid of up to 12 images, each with its label and, where known, the model's answer.
 
@@ -42,18 +47,19 @@ def sample_grid(
         labels: class indices, (n,).
         predictions: the model's answers, (n,).
         title: one line.
+        names: of all classes, by number; empty where they are not known.
     """
     shown, columns, step = _spread(len(images), 12), 6, (WIDTH + 0.12) / 6
     width, height = picture_size(step - 0.12, images)
-    row = height + (0.42 if predictions is not None else 0.28)
+    row = height + round(0.28 + 0.14 * (bool(names) + (predictions is not None)), 2)
     figure = new_figure(0.36 + row * -(-len(shown) // columns), title)
     for place, index in enumerate(shown):
         down, across = divmod(place, columns)
         box = (across * step, 0.36 + down * row, width, height)
-        caption, color = f"label {labels[index]}", BLACK
+        caption, color = _caption(labels[index], names), BLACK
         if predictions is not None:
             right = predictions[index] == labels[index]
-            caption += f"\n{'✓' if right else '✗'} answer {predictions[index]}"
+            caption += f"\n{'✓' if right else '✗'} answer {class_label(predictions[index], names)}"
             color = BLACK if right else VERMILLION
         draw_image(figure, box, images[index], caption, color)
     return png(figure)
@@ -65,6 +71,7 @@ def trigger_grid(
     labels: Labels,
     true_labels: Labels | None = None,
     title: str = "Poisoned images, and the trigger's place",
+    names: Sequence[str] = (),
 ) -> bytes:
     """Poisoned images below clean ones, and a map of where the two sets differ.
 
@@ -79,15 +86,18 @@ def trigger_grid(
         labels: the poisoned images' labels: the attacker's target, (n,).
         true_labels: what the poisoned images really show, if known, (n,).
         title: one line.
+        names: of all classes, by number; empty where they are not known.
     """
     if clean is not None and clean.shape[1:] != poisoned.shape[1:]:
         clean = None
     paired = clean is not None and is_paired(clean, poisoned)
     width, height = picture_size(0.98, poisoned)
-    captions = [f"label {label}" for label in labels]
+    captions = [_caption(label, names) for label in labels]
     if true_labels is not None:
-        captions = [f"{c}\nshows {true}" for c, true in zip(captions, true_labels, strict=True)]
-    below = 0.25 if true_labels is None else 0.4
+        shows = [_caption(true, names, "shows") for true in true_labels]
+        captions = [f"{c}\n{true}" for c, true in zip(captions, shows, strict=True)]
+    lines = (1 + bool(names)) * (1 + (true_labels is not None))
+    below = 0.1 + 0.15 * lines
     above = below if clean is None else 0.05
     map_height = min(picture_size(PLACE, poisoned)[1], 1.7)
     total = max(0.95 + 2 * height + above + below, 1.25 + map_height)
@@ -244,6 +254,17 @@ def _drawable(words: str) -> str:
     """The text with "?" for each letter that the font lacks."""
     glyphs = get_font(findfont(FontProperties(family=FONT))).get_charmap()
     return "".join(letter if letter == "\n" or ord(letter) in glyphs else "?" for letter in words)
+
+
+def short_names(classes: Sequence[str]) -> tuple[str, ...]:
+    """The names of classes as lines that fit a figure."""
+    return tuple(one_line(name, CLASS_LIMIT) for name in classes)
+
+
+def _caption(label: int, names: Sequence[str], what: str = "label") -> str:
+    """What an image's class is, its name, where there is one, in a line of its own."""
+    name = one_line(name_of(label, names), CLASS_LIMIT - 4)
+    return f"{what} {label}\n{name}" if names else f"{what} {label}"
 
 
 def short_name(model: str) -> str:

@@ -13,7 +13,12 @@ from goodnet.pruning.curve import Curve
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """A data set as it was given: `role` is "clean valid", "clean test", "poisoned valid", ..."""
+    """A data set as it was given.
+
+    Attributes:
+        role: "clean valid", "clean test", "poisoned valid", ...
+        class_names: what it calls the classes, by label; empty where it says nothing of that.
+    """
 
     role: str
     uri: str
@@ -24,6 +29,7 @@ class DatasetInfo:
     lowest_label: int
     highest_label: int
     labels_present: int
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,7 @@ class RepairResult:
         mitigation: what came of that; None where nothing was done beside pruning.
         budget: how many points of clean accuracy a model that is recommended may have lost.
         rechecks: of the repaired models, where any trigger was recovered.
+        brought: what came with the suspect, in words.
     """
 
     model: ModelInfo
@@ -95,6 +102,7 @@ class RepairResult:
     mitigation: MitigationResult | None
     budget: float
     rechecks: tuple[ModelRecheck, ...]
+    brought: tuple[str, ...] = ()
 
     @property
     def baseline_clean(self) -> Proportion:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from goodnet.datasets.class_names import class_names_text
 from goodnet.files import paths
 from goodnet.report.document import report_html, report_markdown
 from goodnet.report.findings import RepairResult
@@ -11,10 +12,12 @@ from goodnet.report.tables import curves_csv, evaluation_csv
 
 def report_files(findings: RepairResult, pictures: Sequence[Picture]) -> dict[str, bytes]:
     """The pictures, the tables, and the report as Markdown and as one self-contained page."""
-    text = report_markdown(findings, pictures)
+    text, names = report_markdown(findings, pictures), findings.verdict.class_names
+    listed = {paths.CLASS_NAMES: class_names_text(names)} if names else {}
     return {picture.file: picture.png for picture in pictures} | {
         paths.CURVES_CSV: curves_csv(findings.curves).encode(),
         paths.EVALUATION_CSV: evaluation_csv(findings.evaluation).encode(),
         paths.REPORT_MD: text.encode(),
         paths.REPORT_HTML: report_html(text, pictures).encode(),
+        **listed,
     }

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from goodnet.datasets.class_names import class_label, classes_in_words, listed
 from goodnet.datasets.dataset import CleanDataset, Dataset, open_clean_dataset
 from goodnet.detection.verdict import Verdict
 from goodnet.errors import RequestRefused
@@ -13,20 +14,26 @@ from goodnet.network.graph import choose_layer, describe_layers
 from goodnet.network.suspect import Suspect, open_suspect
 from goodnet.pruning.channelwise import find_region
 from goodnet.report.findings import DatasetInfo, ModelInfo
-from goodnet.report.tables import classes_in_words
+from goodnet.report.preprocessing_sentences import preprocessing_sentences
 from goodnet.report.verdict_sentence import why_inconclusive
 
 if TYPE_CHECKING:  # TensorFlow, which a refused model never pays for
     from goodnet.pruning.split import Split
 
 
-def describe_model(suspect: Suspect, *, layer: str = "auto", uri: str | None = None) -> ModelInfo:
+LISTED = 24  # names of classes
+
+
+def describe_model(
+    suspect: Suspect, *, layer: str = "auto", uri: str | None = None, name: str | None = None
+) -> ModelInfo:
     """What the suspect is, and the layer that would be pruned.
 
     Args:
         suspect: the opened model.
         layer: a layer's name, or "auto".
         uri: where the file came from, if not from `suspect.source`.
+        name: what the suspect is called, if not by its file.
 
     Raises:
         RequestRefused: the layer's channels cannot be pruned.
@@ -36,7 +43,7 @@ def describe_model(suspect: Suspect, *, layer: str = "auto", uri: str | None = N
     chosen = choose_layer(suspect.plan, layer, suspect.source)
     cut = plan_zeroing(suspect.plan, chosen, suspect.source)
     return ModelInfo(
-        name=safe_name(uri or suspect.source),
+        name=name or safe_name(uri or suspect.source),
         uri=uri or suspect.source,
         sha256=suspect.sha256,
         format=suspect.format,
@@ -65,6 +72,7 @@ def describe_set(dataset: Dataset, role: str, uri: str | None = None) -> Dataset
         lowest_label=int(dataset.labels.min()),
         highest_label=int(dataset.labels.max()),
         labels_present=len(np.unique(dataset.labels)),
+        class_names=dataset.class_names,
     )
 
 
@@ -99,21 +107,27 @@ def inspect(
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
     """The verdict in words, and each method's largest numbers."""
-    classes = f", {classes_in_words(verdict.classes)}" if verdict.classes else ""
+    names = verdict.class_names
+    classes = f", {classes_in_words(verdict.classes, names)}" if verdict.classes else ""
     yield f"verdict          {verdict.verdict}{classes}"
     if verdict.is_doubtful:
         yield f"  {why_inconclusive(verdict)}"
     if verdict.suspicious:
-        yield f"  suspicious     {classes_in_words(verdict.suspicious)}"
+        yield f"  suspicious     {classes_in_words(verdict.suspicious, names)}"
     if verdict.dependent:
-        yield f"  dependent      {classes_in_words(verdict.dependent)}, on the trigger of another"
+        dependent = classes_in_words(verdict.dependent, names)
+        yield f"  dependent      {dependent}, on the trigger of another"
     for statistic in verdict.statistics:
-        largest = ", ".join(f"class {label}: {value:.2f}" for label, value in statistic.largest(3))
-        largest = largest or "no class came near"
+        numbers = [
+            f"class {class_label(label, names)}: {value:.2f}"
+            for label, value in statistic.largest(3)
+        ]
+        largest = listed(numbers, names) or "no class came near"
         yield f"  {statistic.method:<18} {largest}; named from {statistic.threshold:g} on"
     for trigger in verdict.triggers:
+        target = classes_in_words([trigger.target], names)
         yield (
-            f"  recovered trigger for class {trigger.target}: covers {trigger.area:.1%} of the "
+            f"  recovered trigger for {target}: covers {trigger.area:.1%} of the "
             f"image, takes {trigger.success} clean images of other classes there"
         )
     if not verdict.referenced:
@@ -135,6 +149,8 @@ def _preprocessing_lines(split: "Split", dataset: CleanDataset) -> Iterator[str]
     for name, share in info.accuracies.items():
         near = "  (a near-tie)" if name in info.near_ties else ""
         yield f"    {name:<24} {share}{near}"
+    for sentence in preprocessing_sentences(info):
+        yield f"    {sentence}"
 
 
 def _model_lines(info: ModelInfo) -> Iterator[str]:
@@ -159,3 +175,6 @@ def _set_lines(info: DatasetInfo) -> Iterator[str]:
         f"  labels         {info.lowest_label}..{info.highest_label}, "
         f"{info.labels_present} different ones"
     )
+    if info.class_names:
+        first = ", ".join(f"{n} ({name})" for n, name in enumerate(info.class_names[:LISTED]))
+        yield f"  class names    {first}{', …' if len(info.class_names) > LISTED else ''}"

@@ -112,6 +112,7 @@ def _parameters(request: Request, findings: RepairResult) -> dict[str, Any]:
         "channel_order": {
             curve.order.direction: list(curve.order.channels) for curve in findings.curves
         },
+        **({"came_with_the_suspect": list(findings.brought)} if findings.brought else {}),
     }
 
 

@@ -19,6 +19,7 @@ def observations(findings: RepairResult) -> list[str]:
     facts = facts_of(findings)
     return sentences(
         "observations",
+        findings.verdict.class_names,
         REMOVED=REMOVED,
         COSTLY=COSTLY,
         facts=facts,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from goodnet.datasets.class_names import classes_in_words
 from goodnet.files import paths
 from goodnet.report.findings import RepairResult
 
@@ -101,12 +102,13 @@ def draw_samples(result: RepairResult, samples: Samples) -> Iterator[Picture]:
     from goodnet.report.figures import sample_grid, trigger_grid
 
     clean, poisoned = samples.clean, samples.poisoned
+    names = result.verdict.class_names
     caption = "Sample images of a clean set with their labels"
-    grid = sample_grid(clean.pictures, clean.labels)
+    grid = sample_grid(clean.pictures, clean.labels, names=names)
     yield _picture(paths.CLEAN_SAMPLES, "data", caption, grid)
     if poisoned:
         caption = "Sample images of a poisoned set beside clean ones, and a map of the trigger's"
-        grid = trigger_grid(clean.pictures, *poisoned)
+        grid = trigger_grid(clean.pictures, *poisoned, names=names)
         yield _picture(paths.POISONED_SAMPLES, "data", f"{caption} place", grid)
 
 
@@ -123,9 +125,11 @@ def draw_triggers(result: RepairResult, samples: Samples) -> Iterator[Picture]:
     """Each recovered trigger over sample images."""
     from goodnet.report.verdict_figures import trigger_figure
 
+    clean, names = samples.clean, result.verdict.class_names
     for trigger in result.verdict.triggers:
-        figure = trigger_figure(trigger, samples.clean.pictures, samples.clean.labels)
-        caption = f"Clean images with the trigger recovered for class {trigger.target}"
+        figure = trigger_figure(trigger, clean.pictures, clean.labels, names)
+        target = classes_in_words([trigger.target], names)
+        caption = f"Clean images with the trigger recovered for {target}"
         file, section = paths.trigger_figure(trigger.target), f"trigger {trigger.target}"
         yield _picture(file, section, caption, figure)
 

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 
+from goodnet.datasets.class_names import class_label, classes_in_words
 from goodnet.metrics import Proportion
-from goodnet.report.tables import classes_in_words, counted, interval, percent, points, set_name
+from goodnet.report.tables import counted, interval, percent, points, set_name
 
 TEMPLATES: Final = FileSystemLoader(Path(__file__).parent / "templates")
 
@@ -33,6 +35,18 @@ def _span(shares: Sequence[Proportion]) -> str:
     return high if low == high else f"{low.removesuffix(' %')} to {high}"
 
 
+@pass_context
+def _classes(context: Context, classes: Sequence[int], inside: bool = False) -> str:
+    """Classes in words, by the names that the template was given."""
+    return classes_in_words(classes, context["class_names"], inside=inside)
+
+
+@pass_context
+def _class_label(context: Context, label: int) -> str:
+    """A class by its number and, where that is known, its name."""
+    return class_label(label, context["class_names"])
+
+
 FILTERS: Final = {
     "share": _share,
     "of": _of,
@@ -40,8 +54,10 @@ FILTERS: Final = {
     "counted": counted,
     "interval": interval,
     "points": points,
-    "classes": classes_in_words,
+    "classes": _classes,
+    "class_label": _class_label,
     "set_name": set_name,
+    "first_upper": lambda text: text[:1].upper() + text[1:],
 }
 _ENVIRONMENT = Environment(  # plain text: whoever puts it on a page escapes it
     loader=TEMPLATES, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -49,13 +65,14 @@ _ENVIRONMENT = Environment(  # plain text: whoever puts it on a page escapes it
 _ENVIRONMENT.filters |= FILTERS
 
 
-def sentences(template: str, **facts: Any) -> list[str]:
+def sentences(template: str, class_names: Sequence[str], **facts: Any) -> list[str]:
     """The sentences that a template makes of some facts.
 
     Args:
         template: its name, without the folder and ".txt.j2".
+        class_names: what classes are called, by number; empty where that is not known.
         facts: all that it names.
     """
-    text = _ENVIRONMENT.get_template(f"{template}.txt.j2").render(facts)
+    text = _ENVIRONMENT.get_template(f"{template}.txt.j2").render(facts, class_names=class_names)
     paragraphs = (" ".join(part.split()) for part in re.split(r"\n\s*\n", text))
     return [paragraph for paragraph in paragraphs if paragraph]

@@ -164,9 +164,3 @@ def points(fall: float) -> str:
 def set_name(role: str) -> str:
     """A data set's role in words: "clean validation set"."""
     return f"{role.replace('valid', 'validation')} set"
-
-
-def classes_in_words(classes: Sequence[int]) -> str:
-    """ "class 3", or "classes 2 and 9"."""
-    first = ", ".join(map(str, classes[:-1]))
-    return f"classes {first} and {classes[-1]}" if first else f"class {classes[-1]}"

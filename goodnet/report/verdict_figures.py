@@ -1,10 +1,11 @@
 """The verdict as figures: every class's number with the outliers marked, and recovered triggers."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from goodnet.datasets.class_names import class_label, classes_in_words, listed
 from goodnet.detection.verdict import Statistic, Verdict
 from goodnet.metrics import Proportion
 from goodnet.report.figures import (
@@ -24,10 +25,11 @@ from goodnet.report.figures import (
     png,
     say,
     short_name,
+    short_names,
     small_ticks,
     write,
 )
-from goodnet.report.tables import classes_in_words, percent
+from goodnet.report.tables import percent
 from goodnet.triggers.trigger import RecoveredTrigger
 
 ROW, PLOT, NAMES = 0.62, 4.2, 1.9  # inches: height of a method's row, width of its plot, its name
@@ -41,21 +43,25 @@ def verdict_figure(verdict: Verdict, model: str) -> bytes:
         verdict: the verdict.
         model: the suspect's name.
     """
+    names = short_names(verdict.class_names)
     count = max((len(s.values) for s in verdict.statistics), default=0)
     subtitle = f"{count} classes looked at, a dot each; line: from here on a class is named"
-    subtitle += f"; {classes_in_words(verdict.dependent)} dependent" if verdict.dependent else ""
+    if verdict.dependent:
+        subtitle += f"; {classes_in_words(verdict.dependent, names, inside=True)} dependent"
     title = f"Verdict: {verdict.verdict}"
-    title += f", {classes_in_words(verdict.classes)}" if verdict.classes else ""
+    title += f", {classes_in_words(verdict.classes, names)}" if verdict.classes else ""
     figure = new_figure(0.95 + ROW * len(verdict.statistics), title, short_name(model), subtitle)
     for row, statistic in enumerate(verdict.statistics):
         top = 0.85 + ROW * row
         say(figure, 0, top + 0.2, statistic.method)
         axes = new_axes(figure, (NAMES, top, PLOT, 0.3))
-        _draw_numbers(axes, statistic, verdict.dependent)
+        _draw_numbers(axes, statistic, verdict.dependent, names)
     return png(figure)
 
 
-def _draw_numbers(axes: Axes, statistic: Statistic, dependent: Collection[int]) -> None:
+def _draw_numbers(
+    axes: Axes, statistic: Statistic, dependent: Collection[int], names: Sequence[str]
+) -> None:
     """The classes' numbers on a line; those that stand out as triangles with their class."""
     values = list(statistic.values.values())
     low, high = min([0.0, *values]), 1.15 * max([statistic.threshold, *values])
@@ -73,18 +79,24 @@ def _draw_numbers(axes: Axes, statistic: Statistic, dependent: Collection[int]) 
         axes.plot(value, 0, mark, color=color, markersize=6 if stands_out else 4, clip_on=False)
     by_value: dict[float, list[str]] = {}
     for label in suspicious:
-        by_value.setdefault(round(statistic.values[label], 2), []).append(str(label))
+        by_value.setdefault(round(statistic.values[label], 2), []).append(class_label(label, names))
     for value, labels in by_value.items():
-        write(axes.text, value, 0.6, ", ".join(labels), fontsize=SMALL, ha="center")
+        write(axes.text, value, 0.6, listed(labels, names), fontsize=SMALL, ha="center")
 
 
-def trigger_figure(recovered: RecoveredTrigger, images: Images, labels: NDArray[np.int64]) -> bytes:
+def trigger_figure(
+    recovered: RecoveredTrigger,
+    images: Images,
+    labels: NDArray[np.int64],
+    names: Sequence[str] = (),
+) -> bytes:
     """Sample images without and with a recovered trigger, and the trigger by itself.
 
     Args:
         recovered: the trigger.
         images: uint8 (n, H, W, C), clean; the first ones of other classes are shown.
         labels: their classes, (n,).
+        names: of all classes, by number; empty where they are not known.
     """
     trigger = recovered.trigger
     clean = images[labels != trigger.target][:SAMPLES]
@@ -92,7 +104,7 @@ def trigger_figure(recovered: RecoveredTrigger, images: Images, labels: NDArray[
     triggered = np.rint(255 * applied).astype(np.uint8)
     step = WIDTH / (SAMPLES + 1)
     width, height = picture_size(step - 0.1, images)
-    title = f"Recovered trigger for class {trigger.target}"
+    title = f"Recovered trigger for {classes_in_words([trigger.target], short_names(names))}"
     subtitle = _success(recovered.success, trigger.area)
     figure = new_figure(0.95 + 2 * height, title, subtitle)
     top = 0.62

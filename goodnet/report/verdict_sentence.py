@@ -10,13 +10,15 @@ from goodnet.report.prose import sentences
 def verdict_sentence(verdict: Verdict) -> str:
     """The verdict with the numbers that it rests on."""
     why, evidence = why_inconclusive(verdict), list(_evidence(verdict))
-    (sentence,) = sentences("verdict", verdict=verdict, why=why, evidence=evidence)
+    (sentence,) = sentences(
+        "verdict", verdict.class_names, verdict=verdict, why=why, evidence=evidence
+    )
     return sentence
 
 
 def why_inconclusive(verdict: Verdict) -> str:
     """Why a verdict is inconclusive, as a clause."""
-    (clause,) = sentences("inconclusive", verdict=verdict)
+    (clause,) = sentences("inconclusive", verdict.class_names, verdict=verdict)
     return clause
 
 

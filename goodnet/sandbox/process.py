@@ -84,7 +84,7 @@ def read_untrusted(uri: str, kind: Kind, **arguments: Any) -> Iterator[Content]:
 
     Args:
         uri: a local path or an `s3://` URI.
-        kind: "model" or "dataset".
+        kind: "model", "dataset" or "settings".
         arguments: further ones of the format's reader, as JSON holds them.
 
     Raises:
@@ -166,6 +166,11 @@ def _read(
 
 def _is_complete(description: dict[str, Any], kind: Kind) -> bool:
     """Whether a reader's answer has the form that `reader/` gives it."""
+    if kind == "settings":
+        settings = description["settings"]
+        return isinstance(settings, dict) and all(
+            isinstance(each, str | int) or _all(str, each) for each in settings.values()
+        )
     if kind == "dataset":
         arrays = [
             description["data"],

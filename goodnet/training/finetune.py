@@ -163,7 +163,9 @@ class _Optimizer:
     def __init__(self, model: LogitModel, weight_masks: Sequence[NDArray[Any]] | None) -> None:
         self._variables = model.network.trainable_variables
         slow = {id(kernel) for kernel in pixel_kernels(model.plan, model.network)}
-        self._factors = [1 / model.scale.gain if id(v) in slow else 1.0 for v in self._variables]
+        self._factors = [
+            1 / model.preprocessing.gain if id(v) in slow else 1.0 for v in self._variables
+        ]
         ids = map(id, model.network.weights)
         masks = dict(zip(ids, weight_masks, strict=True)) if weight_masks else {}
         self._masks = [tf.constant(masks.get(id(v), 1.0), tf.float32) for v in self._variables]

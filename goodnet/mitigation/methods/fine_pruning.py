@@ -46,7 +46,7 @@ def repair(
     model.load(pruned)
     train_further(
         model,
-        LogitModel.from_suspect(problem.suspect, problem.scale),
+        LogitModel.from_suspect(problem.suspect, problem.preprocessing),
         parts.tuning,
         SCHEDULE._replace(seed=seed),
         _apply_random_trigger,

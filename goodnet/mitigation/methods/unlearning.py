@@ -64,7 +64,7 @@ def repair(
     schedule = schedule_for(parts.tuning.pixels.shape[1:], seed)
     unlearn(
         model,
-        LogitModel.from_suspect(problem.suspect, problem.scale),
+        LogitModel.from_suspect(problem.suspect, problem.preprocessing),
         parts,
         dict.fromkeys(flagged, FLAGGED_WEIGHT) | dict.fromkeys(runner_up, 1),
         verdict.recovered_triggers(),

@@ -1,0 +1,125 @@
+"""What each suspect is repaired with, and what it and all that it brings are known by."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from goodnet.errors import InputRefused, ModelRefused, RequestRefused
+from goodnet.files import formats, paths, storage
+from goodnet.files.storage import ListedFile
+from goodnet.job.inputs import find_data
+from goodnet.job.own_settings import read_settings
+from goodnet.job.request import Request, parse_request
+from goodnet.job.suspects import locate, suspects_in
+
+
+class Job(NamedTuple):
+    """A suspect, and what it is repaired with.
+
+    Attributes:
+        uri: what it is called by: its model file, or its folder.
+        model: its model file.
+        data: the folder of data sets.
+        request: what is asked for.
+        brought: what of all this came with the suspect, in words.
+    """
+
+    uri: str
+    model: str
+    data: str
+    request: Request
+    brought: tuple[str, ...] = ()
+
+
+def plan_job(uri: str, options: Mapping[str, Any], data: str) -> Job:
+    """What a suspect is repaired with: what it brings, and else what the run is asked for.
+
+    Args:
+        uri: of the suspect.
+        options: the parameters of `parse_request`, which make sense.
+        data: the run's folder of data.
+
+    Raises:
+        InputRefused: it cannot be.
+        OSError: it could not be read.
+    """
+    suspect = locate(uri)
+    own = read_settings(suspect, data)
+    try:
+        request = parse_request(**{**options, **own.options}, class_names=own.class_names)
+    except RequestRefused as refused:
+        if not own.options:
+            raise
+        raise RequestRefused(suspect.settings, f"{refused.source}: {refused.fault}") from None
+    return Job(uri, suspect.model, own.data or data, request, own.in_words)
+
+
+def data_of(uri: str, data: str) -> str:
+    """The folder of data sets that a suspect is repaired with: its own, or the run's.
+
+    Raises:
+        InputRefused, OSError: as `plan_job`.
+    """
+    return read_settings(locate(uri), data).data or data
+
+
+def list_suspects(folder: str, data: str) -> list[ListedFile]:
+    """The suspects in a folder as its listing shows them, by name.
+
+    One's mark is another whenever any of what it brings has been written to, or is there at last.
+
+    Args:
+        folder: the inbox.
+        data: the run's folder of data.
+
+    Raises:
+        RequestRefused: there is no such folder.
+    """
+    files = storage.entries(folder, (*formats.suffixes("model"), paths.SETTINGS_SUFFIX))
+    by_uri, listed = {each.uri: each for each in files}, []
+    for each in files:
+        if not each.uri.lower().endswith(paths.SETTINGS_SUFFIX):
+            settings = by_uri.get(paths.own_settings(each.uri))
+            listed.append(_together(each.uri, [each, settings], data) if settings else each)
+    for uri in suspects_in(folder):
+        listed.append(_together(uri, storage.tree(uri), data))
+    return sorted(listed)
+
+
+def _together(uri: str, files: list[ListedFile], data: str) -> ListedFile:
+    """These files, and the data that a suspect points to, as one."""
+    try:
+        own = read_settings(locate(uri), data).data
+        files = [*files, *(storage.tree(own) if own else [])]
+    except (InputRefused, OSError):  # it is said when the suspect is read
+        pass
+    marks = json.dumps(sorted({each.uri: each.mark for each in files}.items()))
+    return ListedFile(
+        uri,
+        hashlib.sha256(marks.encode(errors="surrogateescape")).hexdigest(),
+        sum(each.bytes for each in files),
+        max((each.modified for each in files), default=0),
+    )
+
+
+def content_of(uri: str, data: str) -> str:
+    """The digest of a suspect and of all that it brings; that of its model file where that is all.
+
+    Args:
+        uri: of the suspect.
+        data: the run's folder of data.
+
+    Raises:
+        InputRefused: some of it cannot be used.
+        OSError: it could not be read.
+    """
+    suspect = locate(uri)
+    model = storage.identify(suspect.model, ModelRefused).sha256
+    own = read_settings(suspect, data)
+    if not suspect.settings and not own.data:
+        return model
+    settings = storage.identify(suspect.settings).sha256 if suspect.settings else ""
+    sets = {role: each.sha256 for role, each in find_data(own.data).items()} if own.data else {}
+    content = json.dumps([model, settings, sets], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
