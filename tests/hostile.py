@@ -324,17 +324,35 @@ def _zip_bomb(folder: Path) -> Path:
 def archives() -> Iterator[Bad]:
     """Zip archives that are not what a `.keras` file is."""
     yield Bad("zip_doubled_member", _doubled, "each once")
-    for number, name in enumerate(("../../up", "/tmp/root", "assets/evil.py", "weights.evil")):
-        yield Bad(f"zip_extra_{number}", _with_member(name, b"x"), "a .keras file holds")
-    yield Bad("zip_empty", archive({}), "neither")
+    for number, name in enumerate(("../../up", "/tmp/root", "a\\..\\..\\up", "..")):
+        yield Bad(f"zip_leads_out_{number}", _with_member(name, b"x"), "leads out of the archive")
+    yield Bad("zip_elsewhere", _moved("config.json", "./config.json"), "a .keras file holds")
+    yield Bad("zip_hidden", _moved("config.json", "x_config.json"), "a .keras file holds")
+    for top in ("other/", "other\\"):
+        yield Bad(f"zip_two_models_{top[-1:] == '/'}", _two_models(top), "each once")
+    yield Bad("zip_of_models", archive({"net.h5": b"x", "labels.txt": b"x"}), "unpack it, and")
+    yield Bad("zip_of_torch", archive({"net/data.pkl": b"x"}), "a .keras file holds")
+    yield Bad("zip_empty", archive({}), "is not an HDF5 file or a zip archive")
     yield Bad("zip_without_weights", _without("model.weights.h5"), "a .keras file holds")
     yield Bad("zip_without_config", _without("config.json"), "a .keras file holds")
     yield Bad("zip_weights_text", _with_member("model.weights.h5", b"no HDF5"), "damaged")
     yield Bad("zip_weights_empty", _with_member("model.weights.h5", b""), "damaged")
     yield Bad("zip_bomb", _zip_bomb, "unpacks to more than")
     yield Bad("zip_truncated", _truncated("keras", 3), "damaged")
-    yield Bad("zip_named_h5", lambda f: archive(good_members(), "bad.h5")(f), "zip archive")
-    yield Bad("h5_named_keras", raw("bad.keras", good_h5), "an HDF5 file")
+
+
+def _moved(name: str, place: str) -> Callable[[Path], Path]:
+    """A builder of the good archive with a member under another name."""
+    return lambda folder: archive(
+        {place if each == name else each: held for each, held in good_members().items()}
+    )(folder)
+
+
+def _two_models(top: str) -> Callable[[Path], Path]:
+    """A builder of an archive with two models, one of them in a folder."""
+    return lambda folder: archive(
+        {**good_members(), **{f"{top}{name}": held for name, held in good_members().items()}}
+    )(folder)
 
 
 def _without(name: str) -> Callable[[Path], Path]:
@@ -378,12 +396,37 @@ def _link(link: Any) -> Callable[[h5py.File], None]:
     return change
 
 
+def with_weights(change: Callable[[h5py.File], None]) -> Callable[[Path], Path]:
+    """A builder of the good `.keras` file with its weights changed."""
+
+    def build(folder: Path) -> Path:
+        weights = io.BytesIO(good_members()["model.weights.h5"])
+        with h5py.File(weights, "r+") as file:
+            change(file)
+        return _with_member("model.weights.h5", weights.getvalue())(folder)
+
+    return build
+
+
 def _cycle(file: h5py.File) -> None:
-    file["model_weights/conv/again"] = file["model_weights"]
+    file["layers/conv2d/again"] = file["layers"]
+
+
+def _to_the_top(file: h5py.File) -> None:
+    file["layers/conv2d/again"] = file["/"]
 
 
 def _twice(file: h5py.File) -> None:
-    file["model_weights/conv/again"] = file[KERNEL]
+    file["layers/dense_1"] = file["layers/dense"]
+
+
+def _weight_twice(file: h5py.File) -> None:
+    del file["layers/dense/vars/1"]
+    file["layers/dense/vars/1"] = file["layers/dense/vars/0"]
+
+
+def _deep_groups(file: h5py.File) -> None:
+    file.create_group("layers" + "/x" * 120)
 
 
 def _external(file: h5py.File) -> None:
@@ -425,7 +468,7 @@ def _deleted(path: str) -> Callable[[h5py.File], None]:
 
 def _wide(file: h5py.File) -> None:
     for number in range(31_000):
-        file.create_group(f"g{number}")
+        file.create_group(f"layers/g{number}")
 
 
 def hdf5_models() -> Iterator[Bad]:
@@ -435,11 +478,8 @@ def hdf5_models() -> Iterator[Bad]:
         ("external_link", _link(h5py.ExternalLink("/etc/passwd", "/")), "soft or external link"),
         ("external_storage", _external, "in another file"),
         ("virtual", _virtual, "in another file"),
-        ("cycle", _cycle, "reached by two paths"),
-        ("hard_link_twice", _twice, "reached by two paths"),
         ("huge", _huge, "more than can be in a file of this size"),
         ("never_written", _never_written, "holds none"),
-        ("too_many_objects", _wide, "more than"),
         ("gzip_bomb", _replace(KERNEL, data=np.zeros(100 << 20, "f4"), compression="gzip"),
          "more than can be in a file of this size"),
         ("chunk_bomb", _replace(KERNEL, data=np.zeros(65 << 20, "f4"), compression="gzip",
@@ -472,8 +512,26 @@ def hdf5_models() -> Iterator[Bad]:
          "weights"),
     ):  # fmt: skip
         yield Bad(f"h5_{name}", with_h5(change), says)
+    for name, change, says in (
+        ("cycle", _cycle, "reached by two paths"),
+        ("to_the_top", _to_the_top, "reached by two paths"),
+        ("hard_link_twice", _twice, "reached by two paths"),
+        ("hard_link_to_weight", _weight_twice, "is used twice"),
+        ("deep_groups", _deep_groups, "nested more than 100 deep"),
+        ("too_many_groups", _wide, "more than 30000 groups"),
+        ("numbered_from_1", _link_at("layers/dense/vars/7", h5py.SoftLink("/layers")), "from 0"),
+        ("layers_link", _link_at("layers/x", h5py.ExternalLink("/etc/passwd", "/")), "external"),
+    ):
+        yield Bad(f"h5_{name}", with_weights(change), says)
     for divisor in (1.01, 2, 50):
         yield Bad(f"h5_truncated_{divisor}", _truncated_h5(divisor), "damaged")
+
+
+def _link_at(path: str, link: Any) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        file[path] = link
+
+    return change
 
 
 def _link_group(file: h5py.File) -> None:
@@ -508,17 +566,28 @@ def special_files() -> Iterator[Bad]:
     yield Bad("missing", lambda folder: folder / "none.h5", "no such file")
     yield Bad("empty_h5", raw("bad.h5", b""), "is empty")
     yield Bad("empty_keras", raw("bad.keras", b""), "is empty")
-    yield Bad("text", raw("bad.h5", b"hello"), "neither HDF5 nor zip")
-    yield Bad("pickle", raw("bad.h5", b"\x80\x04\x95\x00."), "neither HDF5 nor zip")
+    yield Bad("text", raw("bad.h5", b"hello"), "is not an HDF5 file or a zip archive")
+    yield Bad("pickle", raw("bad.h5", b"\x80\x04\x95\x00."), "is not an HDF5 file or a zip archive")
     yield Bad("signature_only", raw("bad.h5", b"\x89HDF\r\n\x1a\n"), "damaged")
     yield Bad("zeros_after", raw("bad.h5", b"\x89HDF\r\n\x1a\n" + bytes(4096)), "damaged")
-    yield Bad("other_ending", raw("bad.pb", good_h5), "does not fit the ending")
+    for name, content, says in (
+        ("lfs", b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "`git lfs pull`"),
+        ("page", b"<!DOCTYPE html><html>", "a web page; download the file itself"),
+        ("as_text", b"\xef\xbf\xbdHDF\r\n\x1a\n\x00", "saved as text, which destroyed it"),
+        ("gzip", b"\x1f\x8b\x08\x00", "packed with gzip; unpack it"),
+        ("json", b'{"class_name": "Sequential"}', "it is JSON, without weights"),
+        ("tflite", b"\x1c\x00\x00\x00TFL3", "a TensorFlow Lite model"),
+        ("graph", b"\x08\x01\x12\xab\xcd", "give the folder that it is in"),
+    ):
+        yield Bad(f"instead_{name}", raw("bad.h5", content), says)
+    yield Bad("behind_odd_block", raw("bad.h5", lambda: bytes(513) + good_h5()), "is not an HDF5")
+    yield Bad("behind_large_block", raw("bad.h5", lambda: bytes(1 << 17) + good_h5()), "is not an")
     yield Bad("fifo", _fifo, "not a regular file")
     yield Bad("device", lambda folder: Path("/dev/zero"), "not a regular file")
     yield Bad("folder", _folder, "not a regular file")
     yield Bad("symlink", _symlink("/etc/passwd"), "symbolic link")
     yield Bad("symlink_loop", _symlink("bad.h5"), "symbolic link")
-    yield Bad("newline", raw("bad\n<b>.h5", b"hello"), "neither HDF5 nor zip")
+    yield Bad("newline", raw("bad\n<b>.h5", b"hello"), "is not an HDF5 file or a zip archive")
 
 
 MODELS: tuple[Bad, ...] = (

@@ -122,7 +122,7 @@ def glance(uri: str, kind: Kind) -> None:
         folders.ordered_files(uri)
         return
     with open_regular(Path(uri), REFUSAL[kind]) as file:
-        formats.recognise(uri, file.read(formats.longest_signature()), kind)
+        formats.recognise(uri, file.read(formats.telling_bytes()), kind)
 
 
 def identify_model(uri: str) -> StoredFile:
