@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
+import saved_models
 from PIL import Image
 
 from goodnet.backend import keras
-from goodnet.files.formats import FOLDER
+from goodnet.files.formats import FOLDER, MODEL_FOLDER
 
 MARKER = "marker"
 
@@ -332,7 +333,7 @@ def archives() -> Iterator[Bad]:
         yield Bad(f"zip_two_models_{top[-1:] == '/'}", _two_models(top), "each once")
     yield Bad("zip_of_models", archive({"net.h5": b"x", "labels.txt": b"x"}), "unpack it, and")
     yield Bad("zip_of_torch", archive({"net/data.pkl": b"x"}), "a .keras file holds")
-    yield Bad("zip_empty", archive({}), "is not an HDF5 file or a zip archive")
+    yield Bad("zip_empty", archive({}), "is not an HDF5 file, a zip archive or a SavedModel")
     yield Bad("zip_without_weights", _without("model.weights.h5"), "a .keras file holds")
     yield Bad("zip_without_config", _without("config.json"), "a .keras file holds")
     yield Bad("zip_weights_text", _with_member("model.weights.h5", b"no HDF5"), "damaged")
@@ -566,8 +567,12 @@ def special_files() -> Iterator[Bad]:
     yield Bad("missing", lambda folder: folder / "none.h5", "no such file")
     yield Bad("empty_h5", raw("bad.h5", b""), "is empty")
     yield Bad("empty_keras", raw("bad.keras", b""), "is empty")
-    yield Bad("text", raw("bad.h5", b"hello"), "is not an HDF5 file or a zip archive")
-    yield Bad("pickle", raw("bad.h5", b"\x80\x04\x95\x00."), "is not an HDF5 file or a zip archive")
+    yield Bad("text", raw("bad.h5", b"hello"), "is not an HDF5 file, a zip archive or a SavedModel")
+    yield Bad(
+        "pickle",
+        raw("bad.h5", b"\x80\x04\x95\x00."),
+        "is not an HDF5 file, a zip archive or a SavedModel",
+    )
     yield Bad("signature_only", raw("bad.h5", b"\x89HDF\r\n\x1a\n"), "damaged")
     yield Bad("zeros_after", raw("bad.h5", b"\x89HDF\r\n\x1a\n" + bytes(4096)), "damaged")
     for name, content, says in (
@@ -584,13 +589,262 @@ def special_files() -> Iterator[Bad]:
     yield Bad("behind_large_block", raw("bad.h5", lambda: bytes(1 << 17) + good_h5()), "is not an")
     yield Bad("fifo", _fifo, "not a regular file")
     yield Bad("device", lambda folder: Path("/dev/zero"), "not a regular file")
-    yield Bad("folder", _folder, "not a regular file")
+    yield Bad("folder", _folder, "is a folder and no SavedModel")
     yield Bad("symlink", _symlink("/etc/passwd"), "symbolic link")
     yield Bad("symlink_loop", _symlink("bad.h5"), "symbolic link")
-    yield Bad("newline", raw("bad\n<b>.h5", b"hello"), "is not an HDF5 file or a zip archive")
+    yield Bad(
+        "newline",
+        raw("bad\n<b>.h5", b"hello"),
+        "is not an HDF5 file, a zip archive or a SavedModel",
+    )
 
+
+@cache
+def good_folder() -> saved_models.Files:
+    """The files of a SavedModel that is fine."""
+    return saved_models.files_of(good_network())
+
+
+def folder_of(**changes: bytes | None) -> Callable[[Path], Path]:
+    """A builder of the good folder with other files: `metadata`, `graph`, `index`, `data`."""
+    names = {
+        "metadata": saved_models.METADATA,
+        "graph": saved_models.GRAPH,
+        "index": saved_models.INDEX,
+        "data": saved_models.DATA,
+    }
+
+    def build(folder: Path) -> Path:
+        files = {**good_folder(), **{names[each]: held for each, held in changes.items()}}
+        there = {name: held for name, held in files.items() if held is not None}
+        return saved_models.write(there, folder / "bad")
+
+    return build
+
+
+def _folder_config(change: Change) -> Callable[[Path], Path]:
+    """A builder of the good folder with another configuration."""
+
+    def build(folder: Path) -> Path:
+        config = json.loads(good_network().to_json())
+        return folder_of(metadata=saved_models.metadata(change(config) or config))(folder)
+
+    return build
+
+
+def _with_records(**changes: bytes) -> Callable[[Path], Path]:
+    """A builder of the good folder with other records for the first kernel, or for the objects."""
+
+    def build(folder: Path) -> Path:
+        nodes, arrays = saved_models.objects_of(good_network())
+        files = saved_models.checkpoint(nodes, arrays)
+        kernel, size = next(iter(arrays)).encode(), len(files[saved_models.DATA])
+        records, place = dict[bytes, bytes](), 0
+        for key, array in arrays.items():
+            records[key.encode()] = saved_models.record(place, array.nbytes, array.shape)
+            place += array.nbytes
+        graph = saved_models.record(place, size - place, (), 7)
+        records[saved_models.OBJECT_GRAPH] = changes.get("graph", graph)
+        records[kernel] = changes.get("kernel", records[kernel])
+        index = saved_models.index_of(records, changes.get("header"))
+        return folder_of(index=index, data=files[saved_models.DATA])(folder)
+
+    return build
+
+
+def _with_objects(change: Callable[[list[Any]], object]) -> Callable[[Path], Path]:
+    """A builder of the good folder with other objects."""
+
+    def build(folder: Path) -> Path:
+        nodes, arrays = saved_models.objects_of(good_network())
+        change(nodes)
+        files = saved_models.checkpoint(nodes, arrays)
+        return folder_of(index=files[saved_models.INDEX], data=files[saved_models.DATA])(folder)
+
+    return build
+
+
+def _renode(number: int, **children: int) -> Callable[[list[Any]], object]:
+    """A change: an object has these children as well."""
+
+    def change(nodes: list[Any]) -> None:
+        nodes[number] = nodes[number]._replace(children={**nodes[number].children, **children})
+
+    return change
+
+
+def _spoilt_array(value: float) -> Callable[[Path], Path]:
+    def build(folder: Path) -> Path:
+        nodes, arrays = saved_models.objects_of(good_network())
+        first = next(iter(arrays))
+        arrays[first] = np.full_like(arrays[first], value)
+        files = saved_models.checkpoint(nodes, arrays)
+        return folder_of(index=files[saved_models.INDEX], data=files[saved_models.DATA])(folder)
+
+    return build
+
+
+def _chain(nodes: list[Any]) -> None:
+    """Models in models, a hundred deep."""
+    for _ in range(100):
+        nodes.append(saved_models.Node({"layer_with_weights-0": len(nodes) + 1}))
+    nodes.append(saved_models.Node({}))
+    nodes[0] = saved_models.Node({"layer_with_weights-0": len(nodes) - 101})
+
+
+def _in_folder(make: Callable[[Path], object]) -> Callable[[Path], Path]:
+    """A builder of the good folder, changed on the disk."""
+
+    def build(folder: Path) -> Path:
+        bad = folder_of()(folder)
+        make(bad)
+        return bad
+
+    return build
+
+
+def _linked(name: str, target: str) -> Callable[[Path], object]:
+    def change(bad: Path) -> None:
+        (bad / name).unlink(missing_ok=True)
+        (bad / name).symlink_to(target)
+
+    return change
+
+
+def _model_stream(*files: tuple[bytes, bytes], after: bytes = b"") -> Callable[[Path], Path]:
+    """A file that claims to be the stream of a model's folder."""
+    content = MODEL_FOLDER.signature
+    for name, held in files:
+        content += len(name).to_bytes(4, "big") + name + len(held).to_bytes(8, "big") + held
+    return raw("bad.h5", content + after)
+
+
+def _index_without(end: int) -> Callable[[Path], Path]:
+    return lambda folder: folder_of(index=good_folder()[saved_models.INDEX][:end])(folder)
+
+
+def _index_where(before: bytes, after: bytes) -> Callable[[Path], Path]:
+    """A builder of the good folder with some bytes of its index replaced, once."""
+
+    def build(folder: Path) -> Path:
+        index = good_folder()[saved_models.INDEX]
+        assert before in index
+        return folder_of(index=index.replace(before, after, 1))(folder)
+
+    return build
+
+
+def _alone(nodes: list[Any]) -> None:
+    """A root in which nothing is."""
+    nodes[:] = [saved_models.Node({})]
+
+
+def _deep_folder(bad: Path) -> None:
+    (bad / "a" / "/".join("x" * 25)).mkdir(parents=True)
+
+
+def _thousand_files(bad: Path) -> None:
+    for number in range(1001):
+        (bad / f"{number}").touch()
+
+
+def saved_model_folders() -> Iterator[Bad]:
+    """SavedModels that lead out, blow up, never end, or hold code."""
+    record, varint, field = saved_models.record, saved_models.varint, saved_models.field
+    shape, size = (3, 3, 3, 4), 432
+    many = [(b"", field(1, 1)), *((b"%06d" % n, b"") for n in range(100_002))]
+    for name, change in HOSTILE_LAYERS.items():
+        yield Bad(f"folder_layer_{name}", _folder_config(change), "is not allowed")
+    for name, build, says in (
+        ("no_metadata", folder_of(metadata=None), "holds a graph, which is never run"),
+        ("empty_metadata", folder_of(metadata=b""), "holds a graph, which is never run"),
+        ("no_root", folder_of(metadata=saved_models.metadata({}, path="root.a")), "never run"),
+        ("not_keras", folder_of(metadata=None, graph=field(2, field(7, field(1, field(4,
+            field(1, "_generic_user_object") + field(3, "{}")))))), "never run"),
+        ("not_json", folder_of(metadata=saved_models.metadata("{'a'")), "is not JSON"),
+        ("deep_json", folder_of(metadata=saved_models.metadata("[" * 9000)), "nested more than"),
+        ("large_json", folder_of(metadata=saved_models.metadata('"' + "a" * (9 << 20))), "larger"),
+        ("nan_json", folder_of(metadata=saved_models.metadata('{"a": NaN}')), "holds NaN"),
+        ("list_json", folder_of(metadata=saved_models.metadata("[1]")), "never run"),
+        ("subclassed", _folder_config(lambda c: {**c, "class_name": "Evil"}), "'Evil"),
+        ("no_config", folder_of(metadata=saved_models.metadata('{"name": "x"}')), "damaged model"),
+        ("metadata_cut", folder_of(metadata=saved_models.metadata({"a": 1})[:-3]), "is cut off"),
+        ("metadata_zeros", folder_of(metadata=bytes(99)), "it is no protocol buffer"),
+        ("metadata_groups", folder_of(metadata=b"\x0b" * 9999), "it is no protocol buffer"),
+        ("metadata_endless", folder_of(metadata=b"\x0a" + b"\xff" * 99), "does not end"),
+        ("metadata_giant", folder_of(metadata=b"\x0a" + varint(1 << 62)), "is cut off"),
+        ("no_index", folder_of(index=None), "has no variables/variables.index"),
+        ("empty_index", folder_of(index=b""), "its index does not end as a table"),
+        ("index_cut", _index_without(-1), "its index does not end as a table"),
+        ("index_footer_only", _index_without(0), "its index does not end as a table"),
+        ("index_text", folder_of(index=b"x" * 99), "its index does not end as a table"),
+        ("index_far", folder_of(index=(varint(0) * 2 + varint(1 << 60) + varint(9)).ljust(40)
+            + saved_models.MAGIC), "lies beyond the end"),
+        ("index_itself", folder_of(index=(varint(0) * 3 + varint(40)).ljust(40, b"\0")
+            + saved_models.MAGIC), "is packed with"),
+        ("index_restarts", folder_of(index=(b"\xff" * 4 + bytes(5) + varint(0) * 3 + varint(4))
+            .ljust(49, b"\0") + saved_models.MAGIC), "has no header"),
+        ("index_endless", folder_of(index=(b"\xff" * 40) + saved_models.MAGIC), "does not end"),
+        ("snappy", folder_of(index=saved_models.table([(b"", field(1, 1))], packing=1)),
+            "is packed with method 1, which TensorFlow does not use"),
+        ("many_keys", folder_of(index=saved_models.table(many)), "more than 100000 keys"),
+        ("long_key", folder_of(index=saved_models.table([(b"k" * 9999, b"")])), "is cut off"),
+        ("no_header", folder_of(index=saved_models.table([])), "has no header"),
+        ("big_endian", _with_records(header=field(1, 1) + field(2, 1)), "has no header"),
+        ("no_shards", _with_records(header=b""), "has no header"),
+        ("many_shards", _with_records(header=field(1, 1 << 40)), "has no variables/variables.data"),
+        ("shard_beyond", _with_records(kernel=record(0, size, shape, x3=7)), "data-00007-of-00001"),
+        ("no_data", folder_of(data=None), "has no variables/variables.data-00000-of-00001"),
+        ("empty_data", folder_of(data=b""), "lies beyond the end"),
+        ("data_beyond", _with_records(kernel=record(1 << 50, size, shape)), "beyond the end"),
+        ("giant", _with_records(kernel=record(0, 1 << 45, (1 << 36, 128))), "more than there are"),
+        ("giant_sides", _with_records(kernel=record(0, size, (1 << 62,) * 3)), "3 axes"),
+        ("negative_side", _with_records(kernel=record(0, size, ((1 << 64) - 1,))), "1 axes"),
+        ("many_axes", _with_records(kernel=record(0, size, (1,) * 40)), "has 40 axes"),
+        ("short", _with_records(kernel=record(0, size - 4, shape)), "and 428 bytes"),
+        ("wrong_shape", _with_records(kernel=record(0, size, (3, 3, 4, 3))), "needs a weight of"),
+        ("no_type", _with_records(kernel=record(0, size, shape, 0)), "TensorFlow's type 0"),
+        ("text_weight", _with_records(kernel=record(0, size, shape, 7)), "TensorFlow's type 7"),
+        ("variant", _with_records(kernel=record(0, size, shape, 21)), "TensorFlow's type 21"),
+        ("complex", _with_records(kernel=record(0, 2 * size, shape, 8)), "TensorFlow's type 8"),
+        ("slices", _with_records(kernel=record(0, size, shape, x7=b"x")), "split into slices"),
+        ("record_text", _with_records(kernel=b"no record"), "is damaged"),
+        ("graph_number", _with_records(graph=record(0, 4)), "is no text"),
+        ("graph_large", _with_records(graph=record(0, 1 << 30, (), 7)), "is no text"),
+        ("graph_beyond", _with_records(graph=record(1 << 40, 99, (), 7)), "beyond the end"),
+        ("graph_of_weights", _with_records(graph=record(0, size, (), 7)), "is damaged"),
+        ("no_objects", _with_objects(lambda nodes: nodes.clear()), "is not there"),
+        ("object_beyond", _with_objects(_renode(0, x=1 << 40)), "an object that is not there"),
+        ("cycle", _with_objects(_renode(0, **{"layer_with_weights-0": 0})), "holds no weights for"),
+        ("cycle_of_weights", _with_objects(_renode(3, **{"0": 3})), "which are the weights of"),
+        ("chain", _with_objects(_chain), "nested more than 10 deep"),
+        ("no_layers", _with_objects(_alone), "holds no weights of layers"),
+        ("one_weight_twice", _with_objects(_renode(3, **{"0": 1, "1": 1})), "needs a weight"),
+        ("nan", _spoilt_array(np.nan), "NaN or infinite"),
+        ("infinite", _spoilt_array(np.inf), "NaN or infinite"),
+        ("link", _in_folder(_linked("assets", "/etc")), "assets is a symbolic link"),
+        ("link_out", _in_folder(_linked(saved_models.DATA, "/etc/passwd")), "is a symbolic link"),
+        ("link_loop", _in_folder(_linked("variables/up", "..")), "variables/up is a symbolic"),
+        ("link_in", _in_folder(_linked("copy.pb", saved_models.METADATA)), "copy.pb is a symbolic"),
+        ("fifo", _in_folder(lambda bad: os.mkfifo(bad / "pipe")), "pipe is not a regular file"),
+        ("deep", _in_folder(_deep_folder), "nested more than 10 deep"),
+        ("many_files", _in_folder(_thousand_files), "has more than 1000 files"),
+        ("none", folder_of(metadata=None, graph=None), "it has no saved_model.pb"),
+        ("stream_empty", _model_stream(), "has no config.json"),
+        ("stream_cut", _model_stream(after=b"\0\0\0\3e/9" + b"\xff" * 8), "ends within a file"),
+        ("stream_name", _model_stream(after=b"\xff" * 99), "a name in it is too long"),
+        ("stream_climbs", _model_stream((b"../../saved_model.pb", b"x")), "has no config.json"),
+        ("unpacked_text", _model_stream((b"config.json", b"{}"), (b"model.weights.h5", b"x")),
+            "is damaged"),
+        ("unpacked_half", _model_stream((b"config.json", b"{}")), "has no model.weights.h5"),
+    ):  # fmt: skip
+        yield Bad(f"folder_{name}", build, says)
+
+
+SAVED_MODELS: tuple[Bad, ...] = tuple(saved_model_folders())
 
 MODELS: tuple[Bad, ...] = (
+    *SAVED_MODELS,
     *hostile_layers(),
     *hostile_arguments(),
     *configurations(),
@@ -791,10 +1045,6 @@ def _with_entry(make: Callable[[Path], object]) -> Callable[[Path], Path]:
 def _socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as one:
         one.bind(os.path.relpath(path))
-
-
-def _deep_folder(bad: Path) -> None:
-    (bad / "a" / "/".join("x" * 25)).mkdir(parents=True)
 
 
 def _png(*chunks: tuple[bytes, bytes], width: int = 12, height: int = 10) -> bytes:

@@ -105,10 +105,14 @@ def test_a_new_format_takes_its_lines_in_the_table_and_its_reader(tmp_path: Path
     ("start", "kind", "fault"),
     [
         (b"", "model", "is empty"),
-        (b"hello", "model", "is not an HDF5 file or a zip archive"),
+        (b"hello", "model", "is not an HDF5 file, a zip archive or a SavedModel"),
         (b"hello", "dataset", "is not an HDF5 file, a zip archive or a folder of class folders"),
-        (bytes(100) + HDF5.signature, "model", "is not an HDF5 file or a zip archive"),
-        (bytes(512) + ZIP.signature, "model", "is not an HDF5 file or a zip archive"),
+        (
+            bytes(100) + HDF5.signature,
+            "model",
+            "is not an HDF5 file, a zip archive or a SavedModel",
+        ),
+        (bytes(512) + ZIP.signature, "model", "is not an HDF5 file, a zip archive or a SavedModel"),
         (b"version https://git-lfs.github.com", "dataset", "it is a pointer to a file in Git LFS"),
     ],
 )
@@ -119,7 +123,7 @@ def test_what_begins_otherwise_is_refused(start: bytes, kind: Kind, fault: str) 
 
 
 def test_what_a_file_is_its_first_bytes_say_whatever_its_name() -> None:
-    hdf5, keras, dataset, npz, _ = formats.FORMATS
+    hdf5, keras, _, dataset, npz, _ = formats.FORMATS
     for uri in ("folder/A.HDF5", "a.keras", "s3://bucket/net", "liveness.model"):
         assert recognise(uri, HDF5.signature + b"...", "model") == hdf5
         assert recognise(uri, ZIP.signature, "model") == keras

@@ -58,6 +58,7 @@ USER_BLOCKS = tuple(512 << power for power in range(8))  # bytes, up to 64 KiB
 HDF5 = Container("HDF5", "an HDF5 file", b"\x89HDF\r\n\x1a\n", (0, *USER_BLOCKS))
 ZIP = Container("zip", "a zip archive", b"PK\x03\x04")
 FOLDER = Container("folder", "a folder of class folders", b"GoodNet folder of pictures\n")
+MODEL_FOLDER = Container("SavedModel", "a SavedModel folder", b"GoodNet folder of a model\n")
 
 PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")  # endings, within a folder
 CLASS_NAMES = ("class_names.txt", "labels.txt")  # the order of a folder's classes
@@ -65,6 +66,7 @@ CLASS_NAMES = ("class_names.txt", "labels.txt")  # the order of a folder's class
 FORMATS: tuple[Format, ...] = (
     Format("model", HDF5, (".h5", ".hdf5", ".model"), "models.read_hdf5", 4096 * MIB, ".h5"),
     Format("model", ZIP, (".keras",), "models.read_keras", 4096 * MIB),
+    Format("model", MODEL_FOLDER, (), "saved_model.read_folder", 4096 * MIB),
     Format("dataset", HDF5, (".h5", ".hdf5"), "datasets.read_hdf5", 65536 * MIB),
     Format("dataset", ZIP, (".npz",), "datasets.read_npz", 65536 * MIB),
     Format("dataset", FOLDER, (), "images.read_folder", 65536 * MIB, speed=MIB),

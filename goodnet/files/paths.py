@@ -56,7 +56,7 @@ def safe_name(name: str) -> str:
 
     Never empty, never a dot file, at most 60 characters.
     """
-    stem = re.split(r"[/\\]", name)[-1]
+    stem = re.split(r"[/\\]", name.rstrip("/"))[-1]
     for suffix in formats.suffixes("model"):
         stem = stem[: -len(suffix)] if stem.lower().endswith(suffix) else stem
     cleaned = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_-")[:60]

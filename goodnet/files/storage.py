@@ -244,7 +244,7 @@ def entries(folder: str, suffixes: tuple[str, ...]) -> list[ListedFile]:
     if is_remote(folder):
         listing = list(_remote_entries(folder))
     elif Path(folder).is_dir():
-        listing = [_local_entry(path) for path in Path(folder).iterdir() if not path.is_dir()]
+        listing = [listed_locally(path) for path in Path(folder).iterdir() if not path.is_dir()]
     else:
         raise RequestRefused(folder, "no such folder")
     visible = [entry for entry in listing if not entry.uri.rsplit("/", 1)[-1].startswith(".")]
@@ -260,12 +260,51 @@ def list_files(folder: str, suffixes: tuple[str, ...]) -> list[str]:
     return [entry.uri for entry in entries(folder, suffixes)]
 
 
+def children(folder: str) -> tuple[list[str], list[str]]:
+    """The names of the files and folders directly in a folder, which need not be there; sorted.
+
+    Hidden ones are left out; a link counts as a file.
+    """
+    try:
+        if is_remote(folder):
+            files, folders = s3.children(folder)
+        else:
+            with os.scandir(folder) as found:
+                every = [(each.name, each.is_dir(follow_symlinks=False)) for each in found]
+            files = [name for name, is_inner in every if not is_inner]
+            folders = [name for name, is_inner in every if is_inner]
+    except (FileNotFoundError, NotADirectoryError):
+        return [], []
+    return _visible(files), _visible(folders)
+
+
+def _visible(names: list[str]) -> list[str]:
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def first_bytes(uri: str, count: int, refused: type[InputRefused] = InputRefused) -> bytes:
+    """How the file begins; less than `count` bytes where it has fewer.
+
+    Raises:
+        InputRefused: there is no such file, or it is not a regular one.
+        OSError: it could not be read.
+    """
+    if not is_remote(uri):
+        with open_regular(Path(uri), refused) as file:
+            return bytes(file.read(count))
+    try:
+        return s3.first_bytes(uri, count)
+    except FileNotFoundError:
+        raise refused(uri, "no such file") from None
+
+
 def is_folder(uri: str) -> bool:
     """Whether the URI is that of a folder."""
     return s3.any_under(uri) if is_remote(uri) else Path(uri).is_dir()
 
 
-def _local_entry(path: Path) -> ListedFile:
+def listed_locally(path: Path) -> ListedFile:
+    """A file on this machine as a listing shows it; a link is not followed."""
     item = path.lstat()
     mark = f"{stat.S_IFMT(item.st_mode)}-{item.st_ino}-{item.st_size}-{item.st_mtime_ns}"
     return ListedFile(str(path), mark, item.st_size, item.st_mtime)

@@ -1,8 +1,8 @@
-"""An inbox: which of its files have arrived whole, and what is in them.
+"""An inbox: which of its models have arrived whole, and what is in them.
 
-A file has arrived when two looks, some time apart, see the same. What was seen is kept in a
-record beside the repairs, so that a file is read once and not at every look; a record that is
-lost costs nothing but reading again.
+A model, file or folder, has arrived when two looks, some time apart, see the same. What was seen is
+kept in a record beside the repairs, so that a model is read once and not at every look; a record
+that is lost costs nothing but reading again.
 """
 
 import hashlib
@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from goodnet.errors import InputRefused, ModelRefused, one_line
-from goodnet.files import formats, paths, storage
+from goodnet.errors import InputRefused, one_line
+from goodnet.files import models, paths, storage
 from goodnet.files.storage import ListedFile
 
 LARGEST_RECORD = 64 << 20
@@ -52,12 +52,12 @@ def settled_files(
     Raises:
         RequestRefused: there is no such folder.
     """
-    first = storage.entries(folder, formats.suffixes("model"))
+    first = models.entries(folder)
     if all(_known(entry, record) for entry in first):
         return first
     sleep(quiet_seconds)
     now, before = time.time(), set(first)
-    second = storage.entries(folder, formats.suffixes("model"))
+    second = models.entries(folder)
     return [
         entry
         for entry in second
@@ -86,7 +86,7 @@ def read_arrivals(
             contents[entry.uri] = record[entry.uri]
             continue
         try:
-            stored = storage.identify(entry.uri, ModelRefused)
+            stored = models.identify(entry.uri)
             contents[entry.uri] = InboxEntry(entry.mark, stored.sha256, "")
         except InputRefused as refused:
             contents[entry.uri] = InboxEntry(entry.mark, None, str(refused))

@@ -58,9 +58,9 @@ class Suspect:
 
 
 def open_suspect(path: str | Path, *, architecture: str = "auto") -> Suspect:
-    """The classifier in a Keras model file, `.h5`, `.hdf5` or `.keras`.
+    """The classifier in a Keras model file, HDF5 or `.keras`, or in a SavedModel folder.
 
-    The file is read by a process of its own and never given to Keras; see SECURITY.md.
+    It is read by a process of its own and never given to Keras; see SECURITY.md.
 
     Args:
         path: a whole model, or weights only; a local path or an `s3://` URI.

@@ -22,8 +22,8 @@ def paired_weights(
     Args:
         network: its variables need not be initialised.
         layout: "keras_2" and "keras_3" (HDF5, by layer in the model's order; the two differ in
-            the order within a partly frozen model) or "paths" (Keras 3's own format, by the
-            layer's path).
+            the order within a partly frozen model), "paths" (Keras 3's own format, by the layer's
+            path) or "tree" (SavedModel, by the layer's number in its model).
         stored: the file's arrays.
         source: the file, for the error message.
 
@@ -33,6 +33,8 @@ def paired_weights(
     arrays, pairs = dict(stored), list[tuple[Any, Weights]]()
     if layout == "paths":
         slots = list(_by_path(network))
+    elif layout == "tree":
+        slots = list(_by_number(network))
     else:
         slots = _by_position(network, stored, layout, source)
     for key, name, variables in slots:
@@ -90,6 +92,23 @@ def _trainable_first(layer: Any, layout: str) -> tuple[list[Any], list[Any]]:
         trainable += first
         others += second
     return (trainable, others) if layer.trainable else ([], trainable + others)
+
+
+def _by_number(
+    network: keras.Model, prefix: str = "", seen: set[int] | None = None
+) -> Iterator[tuple[str, str, list[Any]]]:
+    """Each layer with weights and its path in a SavedModel: numbered among such layers."""
+    seen = set() if seen is None else seen
+    weighted = [layer for layer in network.layers if layer.weights]
+    for number, layer in enumerate(weighted):
+        path = f"{prefix}layer_with_weights-{number}"
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        if isinstance(layer, keras.Model):
+            yield from _by_number(layer, f"{path}/", seen)
+        else:
+            yield path, layer.name, layer.weights
 
 
 def _by_path(

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.errors import InputRefused, one_line
-from goodnet.files import folders, formats, storage
+from goodnet.files import folders, formats, models, storage
 from goodnet.files.formats import MIB, REFUSAL, Format, Kind
 from goodnet.files.regular import open_regular
 from goodnet.sandbox import reader
@@ -103,17 +103,14 @@ def read_untrusted(uri: str, kind: Kind, **arguments: Any) -> Iterator[Content]:
 def private_copy(uri: str, copy: Path, kind: Kind) -> tuple[Format, str]:
     """Format and sha256 of a file of which `copy` is now a private copy; no link is followed.
 
-    The file is read once, from where it lies. A folder of pictures becomes one file.
+    The file is read once, from where it lies. A folder becomes one file.
 
     Raises:
         ModelRefused, DataRefused: it is missing, not a regular file, too large, or does not begin
             as its kind and its name say.
         OSError: it could not be read.
     """
-    if kind == "dataset":
-        blocks = folders.blocks(uri)
-    else:
-        blocks = storage.blocks(uri, REFUSAL[kind], formats.largest(kind))
+    blocks = folders.blocks(uri) if kind == "dataset" else models.blocks(uri)
     first = next(blocks, b"")
     form = formats.recognise(uri, first, kind)
     digest, count = hashlib.sha256(), 0
