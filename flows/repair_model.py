@@ -28,7 +28,7 @@ from goodnet.job.inputs import (
     find_output,
     identify_model,
 )
-from goodnet.job.request import Request
+from goodnet.job.request import Request, with_architecture_beside
 from goodnet.metrics import Counts
 from goodnet.mitigation.policy import FIRST, channels_pruned_first, choose_method
 from goodnet.pruning.curve import Curve, make_curve
@@ -74,6 +74,7 @@ def repair_model(uri: str, data: dict[str, StoredFile], request: Request, output
         output: the folder under which the repair's own folder is made.
     """
     try:
+        request = with_architecture_beside(request, uri)
         suspect = SuspectFile(identify_model(uri), request.architecture)
         code = source_digest(repair_model.fn)
         key = repair_key(suspect.model, data, request, code)

@@ -314,7 +314,7 @@ def test_weights_open_with_their_architecture(make: str, name: str, tmp_path: Pa
     suspect = open_suspect(tmp_path / name, architecture=str(plan))
     assert suspect.described_by == str(plan)
     np.testing.assert_array_equal(answers(suspect.network), answers(model))
-    with pytest.raises(ModelRefused, match="weights only, and they are not DeepID's"):
+    with pytest.raises(ModelRefused, match="holds weights only, and they are not those of DeepID"):
         open_suspect(tmp_path / name)
 
 

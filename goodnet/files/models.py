@@ -7,6 +7,7 @@ bytes), the name, the length of the content (8 bytes) and the content.
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,8 @@ from goodnet.files.regular import open_regular
 from goodnet.files.storage import ListedFile, StoredFile
 
 MARKS = (("saved_model.pb",), ("keras_metadata.pb",), ("metadata.json", "model.weights.h5"))
+USUAL_JSON = ("model.json", "config.json")
+JSON_START = 4096  # bytes
 MOST_FILES = 1000
 DEEPEST_FOLDER = 10
 
@@ -67,6 +70,32 @@ def identify(uri: str) -> StoredFile:
         ModelRefused, OSError: as `blocks`.
     """
     return storage.summed(uri, blocks(uri))
+
+
+def json_name(uri: str) -> str:
+    """What the Keras JSON of a weights file is called: "net.json" for "net.weights.h5"."""
+    name = uri.rstrip("/").rpartition("/")[2]
+    for suffix in formats.suffixes("model"):
+        name = name[: -len(suffix)] if name.lower().endswith(suffix) else name
+    return re.sub(r"[._-]weights?$", "", name, flags=re.IGNORECASE) + ".json"
+
+
+def architecture_beside(uri: str) -> str | None:
+    """The Keras JSON beside a weights file, by its name or a usual one; None if there is none."""
+    place, slash, name = uri.rpartition("/")
+    same = f"{name.rpartition('.')[0] or name}.json"
+    names = dict.fromkeys((json_name(uri), same, *USUAL_JSON))
+    beside = (f"{place}{slash}{each}" for each in names if each != name)
+    return next((each for each in beside if _is_keras_json(each)), None)
+
+
+def _is_keras_json(uri: str) -> bool:
+    """Whether a file is there that begins as Keras' JSON does, and not as TensorFlow.js' does."""
+    try:
+        start = storage.first_bytes(uri, JSON_START)
+    except InputRefused:
+        return False
+    return b'"class_name"' in start and b'"modelTopology"' not in start
 
 
 def entries(folder: str) -> list[ListedFile]:

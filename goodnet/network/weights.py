@@ -31,12 +31,11 @@ def paired_weights(
         ModelRefused: an array is missing, left over, of the wrong shape, or not finite.
     """
     arrays, pairs = dict(stored), list[tuple[Any, Weights]]()
-    if layout == "paths":
-        slots = list(_by_path(network))
-    elif layout == "tree":
-        slots = list(_by_number(network))
-    else:
-        slots = _by_position(network, stored, layout, source)
+    slots = slots_of(network, layout, list(arrays))
+    if layout not in ("paths", "tree") and len(slots) != len(arrays):
+        raise ModelRefused(
+            source, f"holds weights for {len(arrays)} layers; its architecture has {len(slots)}"
+        )
     for key, name, variables in slots:
         if key not in arrays:
             raise ModelRefused(source, f"holds no weights for layer {name!r}")
@@ -66,18 +65,25 @@ def _paired(
         yield variable, array
 
 
-def _by_position(
-    network: keras.Model, stored: StoredFile, layout: str, source: object
+def slots_of(
+    network: keras.Model, layout: str, names: Sequence[str]
 ) -> list[tuple[str, str, list[Any]]]:
-    """Each top-level layer with weights, its name in the file, and its variables."""
+    """Each layer with weights: what it is called in a file, its name, and its variables.
+
+    Args:
+        network: its variables need not be initialised.
+        layout: of the file, as above.
+        names: the file's layers in its order.
+    """
+    if layout == "paths":
+        return list(_by_path(network))
+    if layout == "tree":
+        return list(_by_number(network))
     layers = [layer for layer in network.layers if layer.weights]
-    if len(layers) != len(stored):
-        raise ModelRefused(
-            source, f"holds weights for {len(stored)} layers; its architecture has {len(layers)}"
-        )
+    keys = [*names, *(layer.name for layer in layers[len(names) :])]
     return [
         (key, layer.name, [*trainable, *others])
-        for (key, _), layer in zip(stored, layers, strict=True)
+        for key, layer in zip(keys, layers, strict=False)
         for trainable, others in [_trainable_first(layer, layout)]
     ]
 
