@@ -332,6 +332,7 @@ def archives() -> Iterator[Bad]:
     for top in ("other/", "other\\"):
         yield Bad(f"zip_two_models_{top[-1:] == '/'}", _two_models(top), "each once")
     yield Bad("zip_of_models", archive({"net.h5": b"x", "labels.txt": b"x"}), "unpack it, and")
+    yield Bad("zip_of_folder", archive({"net/saved_model.pb": b"x"}), "give that folder of it")
     yield Bad("zip_of_torch", archive({"net/data.pkl": b"x"}), "a .keras file holds")
     yield Bad("zip_empty", archive({}), "is not an HDF5 file, a zip archive or a SavedModel")
     yield Bad("zip_without_weights", _without("model.weights.h5"), "a .keras file holds")

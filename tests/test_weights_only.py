@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras.src.applications.efficientnet as efficientnet
 import numpy as np
 import pytest
@@ -90,6 +91,30 @@ def test_the_refusal_says_how_to_make_the_json(tmp_path: Path) -> None:
     suspect = open_suspect(path)
     assert suspect.described_by == str(tmp_path / "net.json")
     np.testing.assert_array_equal(answers(suspect.network), answers(model))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_weights_in_bfloat16_are_read_as_float32(layout: str, tmp_path: Path) -> None:
+    """HDF5 has no such type: Keras stores two bytes that mean nothing to it."""
+    model = NETWORKS["plain"]()
+    (tmp_path / "model.json").write_text(model.to_json())
+    weights = model.get_weights()
+    for layer in model.layers:
+        layer.dtype_policy = "bfloat16"
+    half = keras.models.clone_model(model)
+    half.set_weights(weights)
+    assert half.weights[0].dtype == "bfloat16"
+    if layout == "model.h5":
+        half.save(tmp_path / "whole.h5")
+        with h5py.File(tmp_path / "whole.h5") as whole, h5py.File(tmp_path / layout, "w") as file:
+            file.attrs.update(whole["model_weights"].attrs)
+            for name in whole["model_weights"]:
+                whole.copy(f"model_weights/{name}", file)
+    else:
+        half.save_weights(tmp_path / layout)
+    opened = open_suspect(tmp_path / layout).network.get_weights()
+    for one, other in zip(opened, weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=2**-8)
 
 
 @pytest.mark.parametrize("layout", [LAYOUTS[0], pytest.param(LAYOUTS[1], marks=pytest.mark.slow)])

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from goodnet.sandbox.reader.arrays import MIB, Refused, product
+from goodnet.sandbox.reader.hdf5 import widened
 from goodnet.sandbox.reader.protobuf import Message, varint
 
 MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
@@ -94,7 +95,7 @@ class Checkpoint:
             raise Refused(f"{key!r} has the shape {record.shape} and {record.size} bytes")
         values = np.frombuffer(self._content(key, record), dtype).reshape(record.shape)
         if record.dtype == BFLOAT16:
-            values = (values.astype("<u4") << 16).view("<f4")
+            values = widened(values)
         return values
 
     def _record(self, key: str) -> Record:

@@ -18,6 +18,7 @@ MOST_GROUPS = 30_000
 DEEPEST_GROUP = 100
 LARGEST_CHUNK = 256 * MIB
 LARGEST_TEXT = 32 * MIB
+BFLOAT16 = np.dtype("V2")  # as Keras stores it, opaque to HDF5
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 
 
@@ -104,14 +105,14 @@ class Hdf5:
         if size and not data.id.get_storage_size():
             raise Refused(f"{path} declares {size} bytes and holds none")
 
-    def numbers(self, path: str) -> Any:
+    def numbers(self, path: str, *, bfloat16: bool = False) -> Any:
         """The data set of numbers at the path, given out once lest it fill the disk."""
         data = self.child(self.file, path)
         if data is None:
             raise Refused(f"has no data set {path!r}")
         if not isinstance(data, h5py.Dataset):
             raise Refused(f"{path!r} is a group, not a data set")
-        if not are_numbers(data):
+        if not (are_numbers(data) or (bfloat16 and data.dtype == BFLOAT16)):
             raise Refused(f"{path!r} holds {data.dtype}, not float, int or uint")
         if identity(data) in self.given_out:
             raise Refused(f"{path!r} is used twice")
@@ -179,6 +180,8 @@ def are_numbers(item: Any) -> bool:
 def save_weight(arrays: Arrays, data: Any, path: str) -> Entry:
     """The entry of one array of weights, stored as float32 (integers in their own dtype)."""
     values = data[()]
+    if values.dtype == BFLOAT16:
+        values = widened(values.view("<u2"))
     if values.dtype.kind == "f":
         if not np.isfinite(values).all():
             raise Refused(f"{path} holds NaN or infinite values")
@@ -187,3 +190,8 @@ def save_weight(arrays: Arrays, data: Any, path: str) -> Entry:
         if not np.isfinite(values).all():
             raise Refused(f"{path} holds values beyond float32")
     return arrays.save(np.asarray(values))
+
+
+def widened(values: Any) -> Any:
+    """The float32 numbers of which these uint16 are the upper halves: of bfloat16."""
+    return (values.astype("<u4") << 16).view("<f4")

@@ -51,9 +51,10 @@ def keras_members(names: Sequence[str]) -> tuple[str, str]:
     if len(wanted) == 2 and all(plain.count(name) == 1 for name in wanted):
         config, weights = (names[plain.index(name)] for name in wanted)
         return config, weights
-    models = [name for name in names if name.lower().endswith((".h5", ".hdf5", ".keras"))]
+    models = [name for name in names if name.lower().endswith((".h5", ".hdf5", ".keras", ".pb"))]
     if models and not whole and UNPACKED not in plain:
-        raise Refused(f"is an archive with {models[0]!r} in it; unpack it, and give that file")
+        kind = "folder of it" if models[0].endswith(".pb") else "file"
+        raise Refused(f"is an archive with {models[0]!r} in it; unpack it, and give that {kind}")
     raise Refused(f"{held}; a .keras file holds {CONFIG} and {UNPACKED}, each once")
 
 
@@ -147,7 +148,9 @@ def legacy_layers(hdf5: Hdf5, arrays: Arrays, group: Any, names: list[str]) -> l
         if layer is None:
             raise Refused(f"has no group for layer {name!r}")
         weights = [
-            save_weight(arrays, hdf5.numbers(f"{layer.name}/{weight}"), f"{name}/{weight}")
+            save_weight(
+                arrays, hdf5.numbers(f"{layer.name}/{weight}", bfloat16=True), f"{name}/{weight}"
+            )
             for weight in hdf5.texts(layer, "weight_names") or []
         ]
         if weights:
@@ -184,7 +187,9 @@ def _layers_below(
         if numbers != [str(number) for number in range(len(numbers))]:
             raise Refused(f"{inner} does not number its weights from 0")
         weights = [
-            save_weight(arrays, hdf5.numbers(f"{child.name}/{number}"), f"{inner}/{number}")
+            save_weight(
+                arrays, hdf5.numbers(f"{child.name}/{number}", bfloat16=True), f"{inner}/{number}"
+            )
             for number in numbers
         ]
         if weights:
