@@ -724,17 +724,6 @@ def _index_without(end: int) -> Callable[[Path], Path]:
     return lambda folder: folder_of(index=good_folder()[saved_models.INDEX][:end])(folder)
 
 
-def _index_where(before: bytes, after: bytes) -> Callable[[Path], Path]:
-    """A builder of the good folder with some bytes of its index replaced, once."""
-
-    def build(folder: Path) -> Path:
-        index = good_folder()[saved_models.INDEX]
-        assert before in index
-        return folder_of(index=index.replace(before, after, 1))(folder)
-
-    return build
-
-
 def _alone(nodes: list[Any]) -> None:
     """A root in which nothing is."""
     nodes[:] = [saved_models.Node({})]
@@ -747,6 +736,24 @@ def _deep_folder(bad: Path) -> None:
 def _thousand_files(bad: Path) -> None:
     for number in range(1001):
         (bad / f"{number}").touch()
+
+
+def _index_changed(folder: Path) -> Path:
+    """The good folder with another offset of an array, which only the checksum tells."""
+    index = bytearray(good_folder()[saved_models.INDEX])
+    index[index.index(saved_models.field(5, 432)) - 1] ^= 4
+    return folder_of(index=bytes(index))(folder)
+
+
+def _overlapping(folder: Path) -> Path:
+    """An index that names one block a thousand times."""
+    first = saved_models.block([(b"", saved_models.field(1, 1))])
+    handle = saved_models.varint(0) + saved_models.varint(len(first))
+    second = saved_models.block([(b"%04d" % n, handle) for n in range(1000)])
+    place = saved_models.varint(len(first) + 5) + saved_models.varint(len(second))
+    footer = (saved_models.varint(0) * 2 + place).ljust(40, b"\0") + saved_models.MAGIC
+    blocks = saved_models.sealed(first) + saved_models.sealed(second)
+    return folder_of(index=blocks + footer)(folder)
 
 
 def saved_model_folders() -> Iterator[Bad]:
@@ -783,8 +790,10 @@ def saved_model_folders() -> Iterator[Bad]:
             + saved_models.MAGIC), "lies beyond the end"),
         ("index_itself", folder_of(index=(varint(0) * 3 + varint(40)).ljust(40, b"\0")
             + saved_models.MAGIC), "is packed with"),
-        ("index_restarts", folder_of(index=(b"\xff" * 4 + bytes(5) + varint(0) * 3 + varint(4))
-            .ljust(49, b"\0") + saved_models.MAGIC), "has no header"),
+        ("index_restarts", folder_of(index=saved_models.sealed(b"\xff" * 4)
+            + (varint(0) * 3 + varint(4)).ljust(40, b"\0") + saved_models.MAGIC), "has no header"),
+        ("index_checksum", _index_changed, "a checksum in its index is wrong"),
+        ("index_overlap", _overlapping, "the blocks of its index overlap"),
         ("index_endless", folder_of(index=(b"\xff" * 40) + saved_models.MAGIC), "does not end"),
         ("snappy", folder_of(index=saved_models.table([(b"", field(1, 1))], packing=1)),
             "is packed with method 1, which TensorFlow does not use"),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from goodnet.backend import keras
+from goodnet.sandbox.reader.checkpoint import masked_crc32c
 
 INDEX, DATA = "variables/variables.index", "variables/variables.data-00000-of-00001"
 METADATA, GRAPH = "keras_metadata.pb", "saved_model.pb"
@@ -44,11 +45,17 @@ def block(entries: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 def table(entries: Iterable[tuple[bytes, bytes]], packing: int = 0) -> bytes:
     """A table of one block."""
-    first, trailer = block(entries), bytes([packing]) + bytes(4)
+    first = block(entries)
     second = block([(b"\xff", varint(0) + varint(len(first)))])
-    place = len(first) + len(trailer)
+    place = len(first) + 5
     footer = varint(0) + varint(0) + varint(place) + varint(len(second))
-    return first + trailer + second + trailer + footer.ljust(40, b"\0") + MAGIC
+    return sealed(first, packing) + sealed(second, packing) + footer.ljust(40, b"\0") + MAGIC
+
+
+def sealed(content: bytes, packing: int = 0) -> bytes:
+    """A block with its trailer."""
+    whole = content + bytes([packing])
+    return whole + masked_crc32c(whole).to_bytes(4, "little")
 
 
 def record(offset: int, size: int, shape: Sequence[int] = (), dtype: int = 1, **more: Any) -> bytes:

@@ -20,11 +20,10 @@ from goodnet.sandbox.reader.protobuf import Message, varint
 MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 FOOTER = 48  # bytes
 BLOCK_TRAILER = 5  # bytes: how it is packed, and a checksum
-LARGEST_INDEX = 64 * MIB
+LARGEST_INDEX = 16 * MIB
 LARGEST_GRAPH = 64 * MIB
 LONGEST_KEY = 4096
 MOST_KEYS = 100_000
-MOST_BLOCKS = 100_000
 MOST_OBJECTS = 100_000
 MOST_AXES = 16
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -149,19 +148,21 @@ def _table(index: memoryview) -> Iterator[tuple[bytes, bytes]]:
     place = len(index) - FOOTER
     for _ in range(2):  # the place and size of a block that is not needed
         _, place = varint(index, place)
-    count = 0
-    for number, (_, handle) in enumerate(_block(index, memoryview(index[place:]))):
-        if number > MOST_BLOCKS:
-            raise Refused(f"its index has more than {MOST_BLOCKS} blocks")
-        for key, record in _block(index, handle):
+    count, unread = 0, len(index)
+    for _, handle in _entries(_block(index, index[place:])):
+        block = _block(index, handle)
+        unread -= len(block) + BLOCK_TRAILER
+        if unread < 0:
+            raise Refused("is damaged: the blocks of its index overlap")
+        for key, record in _entries(block):
             count += 1
             if count > MOST_KEYS:
                 raise Refused(f"has more than {MOST_KEYS} keys")
             yield key, bytes(record)
 
 
-def _block(index: memoryview, handle: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """The entries of a block, of which the handle says where it is."""
+def _block(index: memoryview, handle: memoryview) -> memoryview:
+    """A block, of which the handle says where it is; its checksum is right."""
     start, place = varint(handle, 0)
     size, _ = varint(handle, place)
     if size < 4 or start + size + BLOCK_TRAILER > len(index):
@@ -169,8 +170,16 @@ def _block(index: memoryview, handle: memoryview) -> Iterator[tuple[bytes, memor
     block, packing = index[start : start + size], index[start + size]
     if packing:
         raise Refused(f"its index is packed with method {packing}, which TensorFlow does not use")
+    checksum = index[start + size + 1 : start + size + BLOCK_TRAILER]
+    if masked_crc32c(index[start : start + size + 1]) != int.from_bytes(checksum, "little"):
+        raise Refused("is damaged: a checksum in its index is wrong")
+    return block
+
+
+def _entries(block: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """The keys and values of a block."""
     restarts = int.from_bytes(block[-4:], "little")
-    end, place, key = size - 4 - 4 * restarts, 0, b""
+    end, place, key = len(block) - 4 - 4 * restarts, 0, b""
     while place < end:
         shared, place = varint(block, place)
         more, place = varint(block, place)
@@ -181,3 +190,25 @@ def _block(index: memoryview, handle: memoryview) -> Iterator[tuple[bytes, memor
         place += more
         yield key, block[place : place + length]
         place += length
+
+
+def _crc_table() -> list[int]:
+    """What each byte does to a CRC-32C."""
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    return table
+
+
+CRC_TABLE = _crc_table()
+
+
+def masked_crc32c(content: memoryview | bytes) -> int:
+    """The checksum of a block: its CRC-32C, turned and shifted as LevelDB does."""
+    crc = 0xFFFFFFFF
+    for byte in content:
+        crc = crc >> 8 ^ CRC_TABLE[(crc ^ byte) & 0xFF]
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
