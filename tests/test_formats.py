@@ -123,7 +123,7 @@ def test_what_begins_otherwise_is_refused(start: bytes, kind: Kind, fault: str) 
 
 
 def test_what_a_file_is_its_first_bytes_say_whatever_its_name() -> None:
-    hdf5, keras, _, dataset, npz, _ = formats.FORMATS
+    hdf5, keras, _, dataset, npz, *_ = formats.FORMATS
     for uri in ("folder/A.HDF5", "a.keras", "s3://bucket/net", "liveness.model"):
         assert recognise(uri, HDF5.signature + b"...", "model") == hdf5
         assert recognise(uri, ZIP.signature, "model") == keras

@@ -321,8 +321,11 @@ def test_weights_open_with_their_architecture(make: str, name: str, tmp_path: Pa
 def test_architecture_that_is_none_is_refused(tmp_path: Path) -> None:
     deepid().save_weights(tmp_path / "model.weights.h5")
     for content, fault in (
-        ("{", "is not a Keras JSON configuration"),
-        ("[" * 100_000, "is not a Keras JSON configuration"),
+        ("{", "it is not JSON"),
+        ("[" * 100_000, "nested more than 200 deep"),
+        ("7", "damaged"),
+        ('{"a": NaN}', "holds NaN"),
+        ("", "is empty"),
         ("[]", "damaged model configuration"),
     ):
         (tmp_path / "plan.json").write_text(content)

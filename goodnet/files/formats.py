@@ -6,12 +6,16 @@ the sandbox may import this module: it names the readers and imports none.
 
 from typing import Literal, NamedTuple
 
-from goodnet.errors import DataRefused, InputRefused, ModelRefused
+from goodnet.errors import DataRefused, InputRefused, ModelRefused, RequestRefused
 
-Kind = Literal["model", "dataset"]
+Kind = Literal["model", "dataset", "architecture"]
 
 MIB = 1 << 20
-REFUSAL: dict[Kind, type[InputRefused]] = {"model": ModelRefused, "dataset": DataRefused}
+REFUSAL: dict[Kind, type[InputRefused]] = {
+    "model": ModelRefused,
+    "dataset": DataRefused,
+    "architecture": RequestRefused,
+}
 
 
 class Container(NamedTuple):
@@ -60,6 +64,8 @@ ZIP = Container("zip", "a zip archive", b"PK\x03\x04")
 FOLDER = Container("folder", "a folder of class folders", b"GoodNet folder of pictures\n")
 MODEL_FOLDER = Container("SavedModel", "a SavedModel folder", b"GoodNet folder of a model\n")
 
+JSON = Container("JSON", "a JSON file", b"")  # however it begins
+
 PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")  # endings, within a folder
 CLASS_NAMES = ("class_names.txt", "labels.txt")  # the order of a folder's classes
 
@@ -70,6 +76,7 @@ FORMATS: tuple[Format, ...] = (
     Format("dataset", HDF5, (".h5", ".hdf5"), "datasets.read_hdf5", 65536 * MIB),
     Format("dataset", ZIP, (".npz",), "datasets.read_npz", 65536 * MIB),
     Format("dataset", FOLDER, (), "images.read_folder", 65536 * MIB, speed=MIB),
+    Format("architecture", JSON, (".json",), "models.read_json", 8 * MIB),
 )
 
 # What is often taken for one of these: where it has which bytes, and in words what to do.
@@ -120,7 +127,7 @@ def recognise(uri: str, start: bytes, kind: Kind) -> Format:
         kind: what it is to be.
 
     Raises:
-        ModelRefused, DataRefused: it has no format of the kind.
+        InputRefused: it has no format of the kind.
     """
     if not start:
         raise REFUSAL[kind](uri, "is empty")

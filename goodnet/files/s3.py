@@ -145,12 +145,7 @@ def blocks(uri: str, size: int, etag: str) -> Iterator[bytes]:
 
 
 def first_bytes(uri: str, count: int) -> bytes:
-    """How the object begins.
-
-    Raises:
-        FileNotFoundError: there is no such object.
-        OSError: it could not be fetched.
-    """
+    """How the object begins; faults as those of `content`."""
     item = head(uri)
     if item is None:
         raise FileNotFoundError(f"{one_line(uri)}: no such file")

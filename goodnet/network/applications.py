@@ -9,6 +9,8 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -134,27 +136,22 @@ def _variants(application: Application, stored: Shapes) -> Iterator[Variant]:
 
 
 def _classes(application: Application, variant: Variant, stored: Shapes, layout: str) -> int | None:
-    """The number of classes with which all shapes fit, and enough names."""
+    """The number of classes with which all shapes fit, and enough names; None if they do not."""
     with _network(application, variant, STAND_IN) as network:
         slots = _slots(network, layout, stored)
-    shapes, found = dict(stored), set[int]()
-    names = list[bool]()
+    shapes, classes, same = dict(stored), set[int](), list[bool]()
     for key, name, expected in slots:
-        given = shapes.get(key)
-        if given is None or [len(each) for each in given] != [len(each) for each in expected]:
+        given = shapes.get(key, ())
+        if [len(shape) for shape in given] != [len(shape) for shape in expected]:
             return None
-        pairs = [
-            pair
-            for one, other in zip(given, expected, strict=True)
-            for pair in zip(one, other, strict=True)
-        ]
-        if any(side != real and real != STAND_IN for side, real in pairs):
-            return None
-        found |= {side for side, real in pairs if real == STAND_IN}
+        for side, real in zip(chain(*given), chain(*expected), strict=True):
+            if real == STAND_IN:
+                classes.add(side)
+            elif side != real:
+                return None
         if name:
-            names.append(_plain(key) == _plain(name))
-    alike = not names or sum(names) >= SAME_NAMES * len(names)
-    return found.pop() if len(found) == 1 and alike else None
+            same.append(_plain(key) == _plain(name))
+    return classes.pop() if len(classes) == 1 and sum(same) >= SAME_NAMES * len(same) else None
 
 
 def _fits_without_top(
@@ -194,29 +191,24 @@ def _plain(name: str) -> str:
     return re.sub("[^a-z0-9]", "", name.lower()).replace("batchnorm", "bn")
 
 
-class _network:
-    """The network, of which no weight has memory, while the context lasts."""
+@contextmanager
+def _network(application: Application, variant: Variant, classes: int) -> Iterator["keras.Model"]:
+    """The network, of which no weight has memory; its layers are named as in a new session."""
+    from goodnet.backend import keras
 
-    def __init__(self, application: Application, variant: Variant, classes: int) -> None:
-        self._arguments = {"weights": None, "classes": classes, **variant}
-        self._name = application.name
-
-    def __enter__(self) -> "keras.Model":
-        from goodnet.backend import keras
-
-        state = keras.src.backend.common.global_state
-        self._counts = state.get_global_attribute("object_name_uids")
-        self._waiting = state.get_global_attribute("uninitialized_variables")
-        state.set_global_attribute("object_name_uids", defaultdict(int))
+    state = keras.src.backend.common.global_state
+    fresh: dict[str, Any] = {"object_name_uids": defaultdict(int), "uninitialized_variables": []}
+    before = {name: state.get_global_attribute(name) for name in fresh}
+    make = getattr(keras.applications, application.name)
+    try:
+        for name, value in fresh.items():
+            state.set_global_attribute(name, value)
         with keras.StatelessScope(initialize_variables=False):
-            return getattr(keras.applications, self._name)(**self._arguments)
-
-    def __exit__(self, *fault: object) -> None:
-        from goodnet.backend import keras
-
-        state = keras.src.backend.common.global_state
-        state.set_global_attribute("object_name_uids", self._counts)
-        state.set_global_attribute("uninitialized_variables", self._waiting or [])
+            network = make(weights=None, classes=classes, **variant)
+        yield network
+    finally:
+        for name, value in before.items():
+            state.set_global_attribute(name, value)
 
 
 def with_imagenet_rescaling(found: Recognised, means: Sequence[float]) -> Recognised:

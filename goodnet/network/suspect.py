@@ -1,15 +1,12 @@
 """A suspect: a classifier out of a file nobody trusts, opened without running any of it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goodnet.errors import ModelRefused, RequestRefused, one_line
+from goodnet.errors import ModelRefused, one_line
 from goodnet.files.models import architecture_beside, json_name
-from goodnet.files.regular import open_regular
-from goodnet.files.storage import local_file
 from goodnet.network.applications import Recognised, recognise, with_imagenet_rescaling
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.deepid import deepid_classes, deepid_config
@@ -19,8 +16,6 @@ from goodnet.sandbox.process import Content, read_untrusted
 
 if TYPE_CHECKING:
     from goodnet.backend import keras
-
-LARGEST_ARCHITECTURE = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -149,12 +144,5 @@ def _shapes(description: Mapping[str, Any]) -> dict[str, list[tuple[int, ...]]]:
 
 
 def _read_json(uri: str) -> Any:
-    with (
-        local_file(uri, RequestRefused, LARGEST_ARCHITECTURE) as path,
-        open_regular(path, RequestRefused) as file,
-    ):
-        text = file.read(LARGEST_ARCHITECTURE)
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as fault:
-        raise RequestRefused(uri, f"is not a Keras JSON configuration: {fault}") from None
+    with read_untrusted(uri, "architecture") as content:
+        return content.description["config"]

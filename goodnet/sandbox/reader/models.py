@@ -22,6 +22,11 @@ def read_hdf5(path: Path, folder: Path) -> dict[str, Any]:
     return hdf5_content(path, folder, allowance(path.stat().st_size, LARGEST_MODEL))
 
 
+def read_json(path: Path, folder: Path) -> dict[str, Any]:
+    """A configuration in a file of its own."""
+    return {"config": parse_json(path.read_bytes(), "it")}
+
+
 def read_keras(path: Path, folder: Path) -> dict[str, Any]:
     """Configuration and weights of a `.keras` archive; its other members are not read."""
     budget, weights = allowance(path.stat().st_size, LARGEST_MODEL), folder / UNPACKED
