@@ -71,7 +71,7 @@ def read_expectations(folder: Path) -> Mapping[str, Mapping[str, str]]:
 def rows(folder: Path) -> Iterator[Row]:
     """What came of each file of a folder, by name."""
     for path in sorted(folder.iterdir()):
-        if path.name == EXPECTATIONS or path.name.startswith("."):
+        if path.name.startswith(".") or path.suffix in (".csv", ".json"):  # beside a model
             continue
         if path.is_file() or is_folder_model(str(path)):
             yield _row(path)

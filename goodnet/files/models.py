@@ -43,9 +43,13 @@ class Member(NamedTuple):
 
 def is_folder_model(uri: str) -> bool:
     """Whether the URI is that of a folder that is one model, itself no link."""
-    if not storage.is_remote(uri) and (os.path.islink(uri) or not os.path.isdir(uri)):
-        return False
-    return any(all(storage.exists(storage.join(uri, name)) for name in names) for names in MARKS)
+    if storage.is_remote(uri):
+        is_file = storage.exists(uri)
+    else:
+        is_file = os.path.islink(uri) or not os.path.isdir(uri)
+    return not is_file and any(
+        all(storage.exists(storage.join(uri, name)) for name in names) for names in MARKS
+    )
 
 
 def blocks(uri: str) -> Iterator[bytes]:
@@ -128,7 +132,7 @@ def _begins_as_model(uri: str) -> bool:
 
 
 def _entry(folder: str) -> ListedFile:
-    """A folder as a listing shows a file; one that cannot be taken is another every time."""
+    """A folder as a listing shows a file; the mark of one that cannot be taken is why."""
     try:
         members = _members(folder)
     except ModelRefused as refused:
