@@ -1,4 +1,4 @@
-"""Open every model file of a folder as a new user would, and say what came of it.
+"""Open every model of a folder, file or SavedModel, as a new user would; say what came of it.
 
 Of each file: whether it opens, the layer that "auto" takes and the network, or why it is refused.
 If the folder has an `expected.csv`, with columns `file`, `expected` ("opens" or "refused") and
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from goodnet.errors import InputRefused
+from goodnet.files.models import is_folder_model
 from goodnet.network.graph import choose_layer
 from goodnet.network.suspect import Suspect, open_suspect
 
@@ -70,7 +71,9 @@ def read_expectations(folder: Path) -> Mapping[str, Mapping[str, str]]:
 def rows(folder: Path) -> Iterator[Row]:
     """What came of each file of a folder, by name."""
     for path in sorted(folder.iterdir()):
-        if path.is_file() and path.name != EXPECTATIONS and not path.name.startswith("."):
+        if path.name.startswith(".") or path.suffix in (".csv", ".json"):  # beside a model
+            continue
+        if path.is_file() or is_folder_model(str(path)):
             yield _row(path)
 
 

@@ -99,7 +99,8 @@ def repair(
         layer: the layer to prune; auto takes the last pooling layer before the class scores.
         preprocessing: what is done to pixels before the model sees them: auto, a name, or numbers
             like mean=104,117,123,std=1,order=bgr.
-        architecture: for files that hold weights only: auto, deepid, or a Keras JSON file.
+        architecture: for files that hold weights only: auto, deepid, or a Keras JSON file. auto
+            takes a JSON beside the file, and knows DeepID and the networks of keras.applications.
         method: what is done beside pruning: auto does what the verdict calls for, pruning nothing.
         budget: how many points of clean test accuracy a model that is recommended may lose.
         task_runner: where a run's tasks run: threads of its process, dask (a cluster of processes

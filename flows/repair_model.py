@@ -31,7 +31,7 @@ from goodnet.job.inputs import (
     identify_model,
 )
 from goodnet.job.plan import Job
-from goodnet.job.request import Request
+from goodnet.job.request import Request, with_architecture_beside
 from goodnet.metrics import Counts
 from goodnet.mitigation.policy import FIRST, channels_pruned_first, choose_method
 from goodnet.pruning.curve import Curve, make_curve
@@ -76,7 +76,7 @@ def repair_model(job: Job, data: dict[str, StoredFile], output: str) -> Any:
         output: the folder under which the repair's own folder is made.
     """
     try:
-        request = job.request
+        request = with_architecture_beside(job.request, job.model)
         suspect = SuspectFile(identify_model(job.model), request.architecture)
         code = source_digest(repair_model.fn)
         key = repair_key(suspect.model, data, request, code)

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
+import saved_models
 from PIL import Image
 
 from goodnet.backend import keras
-from goodnet.files.formats import FOLDER
+from goodnet.files.formats import FOLDER, MODEL_FOLDER
 
 MARKER = "marker"
 
@@ -324,17 +325,36 @@ def _zip_bomb(folder: Path) -> Path:
 def archives() -> Iterator[Bad]:
     """Zip archives that are not what a `.keras` file is."""
     yield Bad("zip_doubled_member", _doubled, "each once")
-    for number, name in enumerate(("../../up", "/tmp/root", "assets/evil.py", "weights.evil")):
-        yield Bad(f"zip_extra_{number}", _with_member(name, b"x"), "a .keras file holds")
-    yield Bad("zip_empty", archive({}), "neither")
+    for number, name in enumerate(("../../up", "/tmp/root", "a\\..\\..\\up", "..")):
+        yield Bad(f"zip_leads_out_{number}", _with_member(name, b"x"), "leads out of the archive")
+    yield Bad("zip_elsewhere", _moved("config.json", "./config.json"), "a .keras file holds")
+    yield Bad("zip_hidden", _moved("config.json", "x_config.json"), "a .keras file holds")
+    for top in ("other/", "other\\"):
+        yield Bad(f"zip_two_models_{top[-1:] == '/'}", _two_models(top), "each once")
+    yield Bad("zip_of_models", archive({"net.h5": b"x", "labels.txt": b"x"}), "unpack it, and")
+    yield Bad("zip_of_folder", archive({"net/saved_model.pb": b"x"}), "give that folder of it")
+    yield Bad("zip_of_torch", archive({"net/data.pkl": b"x"}), "a .keras file holds")
+    yield Bad("zip_empty", archive({}), "is not an HDF5 file, a zip archive or a SavedModel")
     yield Bad("zip_without_weights", _without("model.weights.h5"), "a .keras file holds")
     yield Bad("zip_without_config", _without("config.json"), "a .keras file holds")
     yield Bad("zip_weights_text", _with_member("model.weights.h5", b"no HDF5"), "damaged")
     yield Bad("zip_weights_empty", _with_member("model.weights.h5", b""), "damaged")
     yield Bad("zip_bomb", _zip_bomb, "unpacks to more than")
     yield Bad("zip_truncated", _truncated("keras", 3), "damaged")
-    yield Bad("zip_named_h5", lambda f: archive(good_members(), "bad.h5")(f), "zip archive")
-    yield Bad("h5_named_keras", raw("bad.keras", good_h5), "an HDF5 file")
+
+
+def _moved(name: str, place: str) -> Callable[[Path], Path]:
+    """A builder of the good archive with a member under another name."""
+    return lambda folder: archive(
+        {place if each == name else each: held for each, held in good_members().items()}
+    )(folder)
+
+
+def _two_models(top: str) -> Callable[[Path], Path]:
+    """A builder of an archive with two models, one of them in a folder."""
+    return lambda folder: archive(
+        {**good_members(), **{f"{top}{name}": held for name, held in good_members().items()}}
+    )(folder)
 
 
 def _without(name: str) -> Callable[[Path], Path]:
@@ -378,12 +398,37 @@ def _link(link: Any) -> Callable[[h5py.File], None]:
     return change
 
 
+def with_weights(change: Callable[[h5py.File], None]) -> Callable[[Path], Path]:
+    """A builder of the good `.keras` file with its weights changed."""
+
+    def build(folder: Path) -> Path:
+        weights = io.BytesIO(good_members()["model.weights.h5"])
+        with h5py.File(weights, "r+") as file:
+            change(file)
+        return _with_member("model.weights.h5", weights.getvalue())(folder)
+
+    return build
+
+
 def _cycle(file: h5py.File) -> None:
-    file["model_weights/conv/again"] = file["model_weights"]
+    file["layers/conv2d/again"] = file["layers"]
+
+
+def _to_the_top(file: h5py.File) -> None:
+    file["layers/conv2d/again"] = file["/"]
 
 
 def _twice(file: h5py.File) -> None:
-    file["model_weights/conv/again"] = file[KERNEL]
+    file["layers/dense_1"] = file["layers/dense"]
+
+
+def _weight_twice(file: h5py.File) -> None:
+    del file["layers/dense/vars/1"]
+    file["layers/dense/vars/1"] = file["layers/dense/vars/0"]
+
+
+def _deep_groups(file: h5py.File) -> None:
+    file.create_group("layers" + "/x" * 120)
 
 
 def _external(file: h5py.File) -> None:
@@ -425,7 +470,7 @@ def _deleted(path: str) -> Callable[[h5py.File], None]:
 
 def _wide(file: h5py.File) -> None:
     for number in range(31_000):
-        file.create_group(f"g{number}")
+        file.create_group(f"layers/g{number}")
 
 
 def hdf5_models() -> Iterator[Bad]:
@@ -435,11 +480,8 @@ def hdf5_models() -> Iterator[Bad]:
         ("external_link", _link(h5py.ExternalLink("/etc/passwd", "/")), "soft or external link"),
         ("external_storage", _external, "in another file"),
         ("virtual", _virtual, "in another file"),
-        ("cycle", _cycle, "reached by two paths"),
-        ("hard_link_twice", _twice, "reached by two paths"),
         ("huge", _huge, "more than can be in a file of this size"),
         ("never_written", _never_written, "holds none"),
-        ("too_many_objects", _wide, "more than"),
         ("gzip_bomb", _replace(KERNEL, data=np.zeros(100 << 20, "f4"), compression="gzip"),
          "more than can be in a file of this size"),
         ("chunk_bomb", _replace(KERNEL, data=np.zeros(65 << 20, "f4"), compression="gzip",
@@ -472,8 +514,26 @@ def hdf5_models() -> Iterator[Bad]:
          "weights"),
     ):  # fmt: skip
         yield Bad(f"h5_{name}", with_h5(change), says)
+    for name, change, says in (
+        ("cycle", _cycle, "reached by two paths"),
+        ("to_the_top", _to_the_top, "reached by two paths"),
+        ("hard_link_twice", _twice, "reached by two paths"),
+        ("hard_link_to_weight", _weight_twice, "is used twice"),
+        ("deep_groups", _deep_groups, "nested more than 100 deep"),
+        ("too_many_groups", _wide, "more than 30000 groups"),
+        ("numbered_from_1", _link_at("layers/dense/vars/7", h5py.SoftLink("/layers")), "from 0"),
+        ("layers_link", _link_at("layers/x", h5py.ExternalLink("/etc/passwd", "/")), "external"),
+    ):
+        yield Bad(f"h5_{name}", with_weights(change), says)
     for divisor in (1.01, 2, 50):
         yield Bad(f"h5_truncated_{divisor}", _truncated_h5(divisor), "damaged")
+
+
+def _link_at(path: str, link: Any) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        file[path] = link
+
+    return change
 
 
 def _link_group(file: h5py.File) -> None:
@@ -508,20 +568,293 @@ def special_files() -> Iterator[Bad]:
     yield Bad("missing", lambda folder: folder / "none.h5", "no such file")
     yield Bad("empty_h5", raw("bad.h5", b""), "is empty")
     yield Bad("empty_keras", raw("bad.keras", b""), "is empty")
-    yield Bad("text", raw("bad.h5", b"hello"), "neither HDF5 nor zip")
-    yield Bad("pickle", raw("bad.h5", b"\x80\x04\x95\x00."), "neither HDF5 nor zip")
+    yield Bad("text", raw("bad.h5", b"hello"), "is not an HDF5 file, a zip archive or a SavedModel")
+    yield Bad(
+        "pickle",
+        raw("bad.h5", b"\x80\x04\x95\x00."),
+        "is not an HDF5 file, a zip archive or a SavedModel",
+    )
     yield Bad("signature_only", raw("bad.h5", b"\x89HDF\r\n\x1a\n"), "damaged")
     yield Bad("zeros_after", raw("bad.h5", b"\x89HDF\r\n\x1a\n" + bytes(4096)), "damaged")
-    yield Bad("other_ending", raw("bad.pb", good_h5), "does not fit the ending")
+    for name, content, says in (
+        ("lfs", b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "`git lfs pull`"),
+        ("page", b"<!DOCTYPE html><html>", "a web page; download the file itself"),
+        ("as_text", b"\xef\xbf\xbdHDF\r\n\x1a\n\x00", "saved as text, which destroyed it"),
+        ("gzip", b"\x1f\x8b\x08\x00", "packed with gzip; unpack it"),
+        ("json", b'{"class_name": "Sequential"}', "it is JSON, without weights"),
+        ("tflite", b"\x1c\x00\x00\x00TFL3", "a TensorFlow Lite model"),
+        ("graph", b"\x08\x01\x12\xab\xcd", "give the folder that it is in"),
+    ):
+        yield Bad(f"instead_{name}", raw("bad.h5", content), says)
+    yield Bad("behind_odd_block", raw("bad.h5", lambda: bytes(513) + good_h5()), "is not an HDF5")
+    yield Bad("behind_large_block", raw("bad.h5", lambda: bytes(1 << 17) + good_h5()), "is not an")
     yield Bad("fifo", _fifo, "not a regular file")
     yield Bad("device", lambda folder: Path("/dev/zero"), "not a regular file")
-    yield Bad("folder", _folder, "not a regular file")
+    yield Bad("folder", _folder, "is a folder and no SavedModel")
     yield Bad("symlink", _symlink("/etc/passwd"), "symbolic link")
     yield Bad("symlink_loop", _symlink("bad.h5"), "symbolic link")
-    yield Bad("newline", raw("bad\n<b>.h5", b"hello"), "neither HDF5 nor zip")
+    yield Bad(
+        "newline",
+        raw("bad\n<b>.h5", b"hello"),
+        "is not an HDF5 file, a zip archive or a SavedModel",
+    )
 
+
+@cache
+def good_folder() -> saved_models.Files:
+    """The files of a SavedModel that is fine."""
+    return saved_models.files_of(good_network())
+
+
+def folder_of(**changes: bytes | None) -> Callable[[Path], Path]:
+    """A builder of the good folder with other files: `metadata`, `graph`, `index`, `data`."""
+    names = {
+        "metadata": saved_models.METADATA,
+        "graph": saved_models.GRAPH,
+        "index": saved_models.INDEX,
+        "data": saved_models.DATA,
+    }
+
+    def build(folder: Path) -> Path:
+        files = {**good_folder(), **{names[each]: held for each, held in changes.items()}}
+        there = {name: held for name, held in files.items() if held is not None}
+        return saved_models.write(there, folder / "bad")
+
+    return build
+
+
+def _folder_config(change: Change) -> Callable[[Path], Path]:
+    """A builder of the good folder with another configuration."""
+
+    def build(folder: Path) -> Path:
+        config = json.loads(good_network().to_json())
+        return folder_of(metadata=saved_models.metadata(change(config) or config))(folder)
+
+    return build
+
+
+def _with_records(**changes: bytes) -> Callable[[Path], Path]:
+    """A builder of the good folder with other records for the first kernel, or for the objects."""
+
+    def build(folder: Path) -> Path:
+        nodes, arrays = saved_models.objects_of(good_network())
+        files = saved_models.checkpoint(nodes, arrays)
+        kernel, size = next(iter(arrays)).encode(), len(files[saved_models.DATA])
+        records, place = dict[bytes, bytes](), 0
+        for key, array in arrays.items():
+            records[key.encode()] = saved_models.record(place, array.nbytes, array.shape)
+            place += array.nbytes
+        graph = saved_models.record(place, size - place, (), 7)
+        records[saved_models.OBJECT_GRAPH] = changes.get("graph", graph)
+        records[kernel] = changes.get("kernel", records[kernel])
+        index = saved_models.index_of(records, changes.get("header"))
+        return folder_of(index=index, data=files[saved_models.DATA])(folder)
+
+    return build
+
+
+def _with_objects(change: Callable[[list[Any]], object]) -> Callable[[Path], Path]:
+    """A builder of the good folder with other objects."""
+
+    def build(folder: Path) -> Path:
+        nodes, arrays = saved_models.objects_of(good_network())
+        change(nodes)
+        files = saved_models.checkpoint(nodes, arrays)
+        return folder_of(index=files[saved_models.INDEX], data=files[saved_models.DATA])(folder)
+
+    return build
+
+
+def _renode(number: int, **children: int) -> Callable[[list[Any]], object]:
+    """A change: an object has these children as well."""
+
+    def change(nodes: list[Any]) -> None:
+        nodes[number] = nodes[number]._replace(children={**nodes[number].children, **children})
+
+    return change
+
+
+def _spoilt_array(value: float) -> Callable[[Path], Path]:
+    def build(folder: Path) -> Path:
+        nodes, arrays = saved_models.objects_of(good_network())
+        first = next(iter(arrays))
+        arrays[first] = np.full_like(arrays[first], value)
+        files = saved_models.checkpoint(nodes, arrays)
+        return folder_of(index=files[saved_models.INDEX], data=files[saved_models.DATA])(folder)
+
+    return build
+
+
+def _chain(nodes: list[Any]) -> None:
+    """Models in models, a hundred deep."""
+    for _ in range(100):
+        nodes.append(saved_models.Node({"layer_with_weights-0": len(nodes) + 1}))
+    nodes.append(saved_models.Node({}))
+    nodes[0] = saved_models.Node({"layer_with_weights-0": len(nodes) - 101})
+
+
+def _in_folder(make: Callable[[Path], object]) -> Callable[[Path], Path]:
+    """A builder of the good folder, changed on the disk."""
+
+    def build(folder: Path) -> Path:
+        bad = folder_of()(folder)
+        make(bad)
+        return bad
+
+    return build
+
+
+def _linked(name: str, target: str) -> Callable[[Path], object]:
+    def change(bad: Path) -> None:
+        (bad / name).unlink(missing_ok=True)
+        (bad / name).symlink_to(target)
+
+    return change
+
+
+def _model_stream(*files: tuple[bytes, bytes], after: bytes = b"") -> Callable[[Path], Path]:
+    """A file that claims to be the stream of a model's folder."""
+    content = MODEL_FOLDER.signature
+    for name, held in files:
+        content += len(name).to_bytes(4, "big") + name + len(held).to_bytes(8, "big") + held
+    return raw("bad.h5", content + after)
+
+
+def _index_without(end: int) -> Callable[[Path], Path]:
+    return lambda folder: folder_of(index=good_folder()[saved_models.INDEX][:end])(folder)
+
+
+def _alone(nodes: list[Any]) -> None:
+    """A root in which nothing is."""
+    nodes[:] = [saved_models.Node({})]
+
+
+def _deep_folder(bad: Path) -> None:
+    (bad / "a" / "/".join("x" * 25)).mkdir(parents=True)
+
+
+def _thousand_files(bad: Path) -> None:
+    for number in range(1001):
+        (bad / f"{number}").touch()
+
+
+def _index_changed(folder: Path) -> Path:
+    """The good folder with another offset of an array, which only the checksum tells."""
+    index = bytearray(good_folder()[saved_models.INDEX])
+    index[index.index(saved_models.field(5, 432)) - 1] ^= 4
+    return folder_of(index=bytes(index))(folder)
+
+
+def _overlapping(folder: Path) -> Path:
+    """An index that names one block a thousand times."""
+    first = saved_models.block([(b"", saved_models.field(1, 1))])
+    handle = saved_models.varint(0) + saved_models.varint(len(first))
+    second = saved_models.block([(b"%04d" % n, handle) for n in range(1000)])
+    place = saved_models.varint(len(first) + 5) + saved_models.varint(len(second))
+    footer = (saved_models.varint(0) * 2 + place).ljust(40, b"\0") + saved_models.MAGIC
+    blocks = saved_models.sealed(first) + saved_models.sealed(second)
+    return folder_of(index=blocks + footer)(folder)
+
+
+def saved_model_folders() -> Iterator[Bad]:
+    """SavedModels that lead out, blow up, never end, or hold code."""
+    record, varint, field = saved_models.record, saved_models.varint, saved_models.field
+    shape, size = (3, 3, 3, 4), 432
+    many = [(b"", field(1, 1)), *((b"%06d" % n, b"") for n in range(100_002))]
+    for name, change in HOSTILE_LAYERS.items():
+        yield Bad(f"folder_layer_{name}", _folder_config(change), "is not allowed")
+    for name, build, says in (
+        ("no_metadata", folder_of(metadata=None), "holds a graph, which is never run"),
+        ("empty_metadata", folder_of(metadata=b""), "holds a graph, which is never run"),
+        ("no_root", folder_of(metadata=saved_models.metadata({}, path="root.a")), "never run"),
+        ("not_keras", folder_of(metadata=None, graph=field(2, field(7, field(1, field(4,
+            field(1, "_generic_user_object") + field(3, "{}")))))), "never run"),
+        ("not_json", folder_of(metadata=saved_models.metadata("{'a'")), "is not JSON"),
+        ("deep_json", folder_of(metadata=saved_models.metadata("[" * 9000)), "nested more than"),
+        ("large_json", folder_of(metadata=saved_models.metadata('"' + "a" * (9 << 20))), "larger"),
+        ("nan_json", folder_of(metadata=saved_models.metadata('{"a": NaN}')), "holds NaN"),
+        ("list_json", folder_of(metadata=saved_models.metadata("[1]")), "never run"),
+        ("subclassed", _folder_config(lambda c: {**c, "class_name": "Evil"}), "'Evil"),
+        ("no_config", folder_of(metadata=saved_models.metadata('{"name": "x"}')), "damaged model"),
+        ("metadata_cut", folder_of(metadata=saved_models.metadata({"a": 1})[:-3]), "is cut off"),
+        ("metadata_zeros", folder_of(metadata=bytes(99)), "it is no protocol buffer"),
+        ("metadata_groups", folder_of(metadata=b"\x0b" * 9999), "it is no protocol buffer"),
+        ("metadata_endless", folder_of(metadata=b"\x0a" + b"\xff" * 99), "does not end"),
+        ("metadata_giant", folder_of(metadata=b"\x0a" + varint(1 << 62)), "is cut off"),
+        ("no_index", folder_of(index=None), "has no variables/variables.index"),
+        ("empty_index", folder_of(index=b""), "its index does not end as a table"),
+        ("index_cut", _index_without(-1), "its index does not end as a table"),
+        ("index_footer_only", _index_without(0), "its index does not end as a table"),
+        ("index_text", folder_of(index=b"x" * 99), "its index does not end as a table"),
+        ("index_far", folder_of(index=(varint(0) * 2 + varint(1 << 60) + varint(9)).ljust(40)
+            + saved_models.MAGIC), "lies beyond the end"),
+        ("index_itself", folder_of(index=(varint(0) * 3 + varint(40)).ljust(40, b"\0")
+            + saved_models.MAGIC), "is packed with"),
+        ("index_restarts", folder_of(index=saved_models.sealed(b"\xff" * 4)
+            + (varint(0) * 3 + varint(4)).ljust(40, b"\0") + saved_models.MAGIC), "has no header"),
+        ("index_checksum", _index_changed, "a checksum in its index is wrong"),
+        ("index_overlap", _overlapping, "the blocks of its index overlap"),
+        ("index_endless", folder_of(index=(b"\xff" * 40) + saved_models.MAGIC), "does not end"),
+        ("snappy", folder_of(index=saved_models.table([(b"", field(1, 1))], packing=1)),
+            "is packed with method 1, which TensorFlow does not use"),
+        ("many_keys", folder_of(index=saved_models.table(many)), "more than 100000 keys"),
+        ("long_key", folder_of(index=saved_models.table([(b"k" * 9999, b"")])), "is cut off"),
+        ("no_header", folder_of(index=saved_models.table([])), "has no header"),
+        ("big_endian", _with_records(header=field(1, 1) + field(2, 1)), "has no header"),
+        ("no_shards", _with_records(header=b""), "has no header"),
+        ("many_shards", _with_records(header=field(1, 1 << 40)), "has no variables/variables.data"),
+        ("shard_beyond", _with_records(kernel=record(0, size, shape, x3=7)), "data-00007-of-00001"),
+        ("no_data", folder_of(data=None), "has no variables/variables.data-00000-of-00001"),
+        ("empty_data", folder_of(data=b""), "lies beyond the end"),
+        ("data_beyond", _with_records(kernel=record(1 << 50, size, shape)), "beyond the end"),
+        ("giant", _with_records(kernel=record(0, 1 << 45, (1 << 36, 128))), "more than there are"),
+        ("giant_sides", _with_records(kernel=record(0, size, (1 << 62,) * 3)), "3 axes"),
+        ("negative_side", _with_records(kernel=record(0, size, ((1 << 64) - 1,))), "1 axes"),
+        ("many_axes", _with_records(kernel=record(0, size, (1,) * 40)), "has 40 axes"),
+        ("short", _with_records(kernel=record(0, size - 4, shape)), "and 428 bytes"),
+        ("wrong_shape", _with_records(kernel=record(0, size, (3, 3, 4, 3))), "needs a weight of"),
+        ("no_type", _with_records(kernel=record(0, size, shape, 0)), "TensorFlow's type 0"),
+        ("text_weight", _with_records(kernel=record(0, size, shape, 7)), "TensorFlow's type 7"),
+        ("variant", _with_records(kernel=record(0, size, shape, 21)), "TensorFlow's type 21"),
+        ("complex", _with_records(kernel=record(0, 2 * size, shape, 8)), "TensorFlow's type 8"),
+        ("slices", _with_records(kernel=record(0, size, shape, x7=b"x")), "split into slices"),
+        ("record_text", _with_records(kernel=b"no record"), "is damaged"),
+        ("graph_number", _with_records(graph=record(0, 4)), "is no text"),
+        ("graph_large", _with_records(graph=record(0, 1 << 30, (), 7)), "is no text"),
+        ("graph_beyond", _with_records(graph=record(1 << 40, 99, (), 7)), "beyond the end"),
+        ("graph_of_weights", _with_records(graph=record(0, size, (), 7)), "is damaged"),
+        ("no_objects", _with_objects(lambda nodes: nodes.clear()), "is not there"),
+        ("object_beyond", _with_objects(_renode(0, x=1 << 40)), "an object that is not there"),
+        ("cycle", _with_objects(_renode(0, **{"layer_with_weights-0": 0})), "holds no weights for"),
+        ("cycle_of_weights", _with_objects(_renode(3, **{"0": 3})), "which are the weights of"),
+        ("chain", _with_objects(_chain), "nested more than 10 deep"),
+        ("no_layers", _with_objects(_alone), "holds no weights of layers"),
+        ("one_weight_twice", _with_objects(_renode(3, **{"0": 1, "1": 1})), "needs a weight"),
+        ("nan", _spoilt_array(np.nan), "NaN or infinite"),
+        ("infinite", _spoilt_array(np.inf), "NaN or infinite"),
+        ("link", _in_folder(_linked("assets", "/etc")), "assets is a symbolic link"),
+        ("link_out", _in_folder(_linked(saved_models.DATA, "/etc/passwd")), "is a symbolic link"),
+        ("link_loop", _in_folder(_linked("variables/up", "..")), "variables/up is a symbolic"),
+        ("link_in", _in_folder(_linked("copy.pb", saved_models.METADATA)), "copy.pb is a symbolic"),
+        ("fifo", _in_folder(lambda bad: os.mkfifo(bad / "pipe")), "pipe is not a regular file"),
+        ("deep", _in_folder(_deep_folder), "nested more than 10 deep"),
+        ("many_files", _in_folder(_thousand_files), "has more than 1000 files"),
+        ("none", folder_of(metadata=None, graph=None), "it has no saved_model.pb"),
+        ("stream_empty", _model_stream(), "has no config.json"),
+        ("stream_cut", _model_stream(after=b"\0\0\0\3e/9" + b"\xff" * 8), "ends within a file"),
+        ("stream_name", _model_stream(after=b"\xff" * 99), "a name in it is too long"),
+        ("stream_climbs", _model_stream((b"../../saved_model.pb", b"x")), "has no config.json"),
+        ("unpacked_text", _model_stream((b"config.json", b"{}"), (b"model.weights.h5", b"x")),
+            "is damaged"),
+        ("unpacked_half", _model_stream((b"config.json", b"{}")), "has no model.weights.h5"),
+    ):  # fmt: skip
+        yield Bad(f"folder_{name}", build, says)
+
+
+SAVED_MODELS: tuple[Bad, ...] = tuple(saved_model_folders())
 
 MODELS: tuple[Bad, ...] = (
+    *SAVED_MODELS,
     *hostile_layers(),
     *hostile_arguments(),
     *configurations(),
@@ -722,10 +1055,6 @@ def _with_entry(make: Callable[[Path], object]) -> Callable[[Path], Path]:
 def _socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as one:
         one.bind(os.path.relpath(path))
-
-
-def _deep_folder(bad: Path) -> None:
-    (bad / "a" / "/".join("x" * 25)).mkdir(parents=True)
 
 
 def _png(*chunks: tuple[bytes, bytes], width: int = 12, height: int = 10) -> bytes:

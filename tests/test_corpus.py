@@ -49,5 +49,5 @@ def test_a_folder_is_opened_and_compared(
     corpus.main()
     printed = capsys.readouterr().out
     assert "plain.h5\n    opens    pool_2 (MaxPooling2D); Functional, 8 layers" in printed
-    assert "broken.h5\n    refused  is neither HDF5 nor zip" in printed
+    assert "broken.h5\n    refused  is not an HDF5 file, a zip" in printed
     assert printed.endswith("right: 1 of 2\n")

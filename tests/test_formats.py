@@ -1,19 +1,24 @@
-"""Formats: what a file is, by its first bytes and its ending, and what it takes to add one."""
+"""Formats: what a file is, by its first bytes, and what it takes to add one."""
 
 import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from conftest import PROJECT
-from hostile import good_network
+from hostile import archive, data_file, good_h5, good_members, good_network, raw
 
+from goodnet.datasets.dataset import open_dataset
 from goodnet.errors import InputRefused
 from goodnet.files import formats
 from goodnet.files.formats import HDF5, ZIP, Kind, recognise
+from goodnet.job.inputs import glance
+from goodnet.network.suspect import open_suspect
 
 # All of a new format: its lines in the table, and its readers.
 RECORDS = """
@@ -97,26 +102,85 @@ def test_a_new_format_takes_its_lines_in_the_table_and_its_reader(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("uri", "start", "kind", "fault"),
+    ("start", "kind", "fault"),
     [
-        ("a.h5", b"", "model", "is empty"),
-        ("a.h5", ZIP.signature, "model", "is a zip archive, which does not fit the ending '.h5'"),
-        ("a.KERAS", HDF5.signature, "model", "is an HDF5 file, which does not fit the ending"),
-        ("s3://b.h5/a", HDF5.signature, "model", "which does not fit the ending ''"),
-        ("a.h5", b"hello", "model", "is neither HDF5 nor zip, which does not fit the ending"),
-        ("a.h5", b"hello", "dataset", "is not an HDF5 file, a zip archive or a folder"),
+        (b"", "model", "is empty"),
+        (b"hello", "model", "is not an HDF5 file, a zip archive or a SavedModel"),
+        (b"hello", "dataset", "is not an HDF5 file, a zip archive or a folder of class folders"),
+        (
+            bytes(100) + HDF5.signature,
+            "model",
+            "is not an HDF5 file, a zip archive or a SavedModel",
+        ),
+        (bytes(512) + ZIP.signature, "model", "is not an HDF5 file, a zip archive or a SavedModel"),
+        (b"version https://git-lfs.github.com", "dataset", "it is a pointer to a file in Git LFS"),
     ],
 )
-def test_what_begins_otherwise_is_refused(uri: str, start: bytes, kind: Kind, fault: str) -> None:
+def test_what_begins_otherwise_is_refused(start: bytes, kind: Kind, fault: str) -> None:
     with pytest.raises(InputRefused) as refused:
-        recognise(uri, start, kind)
+        recognise("a.h5", start, kind)
     assert fault in refused.value.fault
 
 
-def test_a_model_is_known_by_its_ending_and_a_data_set_by_its_first_bytes() -> None:
-    hdf5, keras, dataset, npz, *_ = formats.FORMATS
-    assert recognise("folder/A.HDF5", HDF5.signature + b"...", "model") == hdf5
-    assert recognise("s3://bucket/a.keras", ZIP.signature, "model") == keras
-    assert recognise("data", HDF5.signature, "dataset") == dataset
-    assert recognise("data.h5", ZIP.signature, "dataset") == npz
-    assert formats.suffixes("model") == (".h5", ".hdf5", ".keras")
+def test_what_a_file_is_its_first_bytes_say_whatever_its_name() -> None:
+    hdf5, keras, _, dataset, npz, *_ = formats.FORMATS
+    for uri in ("folder/A.HDF5", "a.keras", "s3://bucket/net", "liveness.model"):
+        assert recognise(uri, HDF5.signature + b"...", "model") == hdf5
+        assert recognise(uri, ZIP.signature, "model") == keras
+        assert recognise(uri, HDF5.signature, "dataset") == dataset
+        assert recognise(uri, ZIP.signature, "dataset") == npz
+    assert formats.suffixes("model") == (".h5", ".hdf5", ".model", ".keras")
+
+
+def test_a_user_block_may_come_before_hdf5_and_what_is_in_a_zip_archive_is_no_sign() -> None:
+    hdf5, keras, *_ = formats.FORMATS
+    for power in range(9, 17):
+        assert recognise("a", bytes(1 << power) + HDF5.signature, "model") == hdf5
+    assert formats.telling_bytes() == (1 << 16) + len(HDF5.signature)
+    assert recognise("a", ZIP.signature.ljust(512) + HDF5.signature, "model") == keras
+
+
+NAMES = ("net.hdf5", "liveness.model", "net.keras", "net.h5", "net", "net.v2.final")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("make", [archive(good_members(), "made"), raw("made", good_h5)])
+def test_models_open_by_their_content(make: Any, name: str, tmp_path: Path) -> None:
+    path = make(tmp_path).rename(tmp_path / name)
+    glance(str(path), "model")
+    suspect = open_suspect(path)
+    written_by_hdf5 = path.read_bytes().startswith(HDF5.signature)
+    assert (suspect.classes, suspect.format) == (5, ".h5" if written_by_hdf5 else ".keras")
+
+
+@pytest.mark.parametrize("size", [512, 2048, 65536])
+def test_hdf5_behind_a_user_block_opens(size: int, tmp_path: Path) -> None:
+    """A model, and images."""
+    for name, content in (("net.h5", good_h5()), ("data.h5", data_file()(tmp_path).read_bytes())):
+        (tmp_path / "plain").write_bytes(content)
+        with (
+            h5py.File(tmp_path / "plain") as plain,
+            h5py.File(tmp_path / name, "w", userblock_size=size) as copy,
+        ):
+            for each in plain:
+                plain.copy(each, copy)
+            copy.attrs.update(plain.attrs)
+        with (tmp_path / name).open("r+b") as file:
+            file.write(b"MATLAB")
+    assert open_suspect(tmp_path / "net.h5").classes == 5
+    assert len(open_dataset(tmp_path / "data.h5", input_shape=(12, 10, 3), classes=5)) == 6
+
+
+@pytest.mark.parametrize(
+    "rename",
+    [
+        lambda name: f"my net/{name}",
+        lambda name: f"my net\\{name}",
+        lambda name: name if name != "metadata.json" else "__MACOSX/._config.json",
+        lambda name: name if name != "metadata.json" else "assets\\layer\\vocabulary.txt",
+    ],
+)
+def test_keras_archives_packed_by_hand_open(rename: Any, tmp_path: Path) -> None:
+    """In a folder, by Windows with its own separator, with other files beside."""
+    members = {rename(name): content for name, content in good_members().items()}
+    assert open_suspect(archive(members)(tmp_path)).classes == 5

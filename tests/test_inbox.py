@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from goodnet.errors import RequestRefused
-from goodnet.files import storage
+from goodnet.files import models, storage
+from goodnet.files.formats import HDF5
 from goodnet.job import inbox
 
 LONG_AGO = time.time() - 3600
@@ -38,9 +39,32 @@ def look(folder: Path, between: Callable[[], object] = lambda: None) -> list[str
 
 
 def test_what_stays_the_same_has_arrived_and_other_files_are_left_alone(tmp_path: Path) -> None:
-    for name in ("b.h5", "a.keras", "notes.txt", ".a.h5.part", ".hidden.h5"):
+    for name in ("b.h5", "a.keras", "c.model", "notes.txt", "README", ".a.h5.part", ".hidden.h5"):
         drop(tmp_path, name)
-    assert look(tmp_path) == ["a.keras", "b.h5"]
+    drop(tmp_path, "without_ending", HDF5.signature)
+    assert look(tmp_path) == ["a.keras", "b.h5", "c.model", "without_ending"]
+
+
+def test_a_folder_that_is_a_model_has_arrived_when_all_its_files_have(tmp_path: Path) -> None:
+    folder = tmp_path / "net"
+    (folder / "variables").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    for name in ("saved_model.pb", "variables/variables.index"):
+        drop(folder, name)
+    assert look(tmp_path, lambda: drop(folder, "variables/variables.data", b"half")) == []
+    assert look(tmp_path, lambda: drop(folder, "variables/variables.data", b"whole")) == []
+    assert look(tmp_path) == ["net"]
+    drop(folder, "saved_model.pb", when=time.time() - 1)
+    assert look(tmp_path) == []
+    drop(folder, "saved_model.pb")
+    entries = inbox.settled_files(str(tmp_path), {}, quiet_seconds=0)
+    record = inbox.read_arrivals(entries, {}, pytest.fail)
+    assert record[str(folder)].sha256 == models.identify(str(folder)).sha256
+    (folder / "link").symlink_to("saved_model.pb")
+    entries = inbox.settled_files(str(tmp_path), record, quiet_seconds=0)
+    again = inbox.read_arrivals(entries, record, pytest.fail)[str(folder)]
+    assert again.sha256 is None
+    assert "link is a symbolic link; links are not followed" in again.refused
 
 
 def test_what_grows_is_replaced_or_goes_between_two_looks_waits(tmp_path: Path) -> None:
@@ -85,14 +109,14 @@ def test_a_link_or_a_pipe_is_refused_and_what_cannot_be_read_now_is_left_for_lat
     (tmp_path / "link.h5").symlink_to("good.h5")
     os.mkfifo(tmp_path / "pipe.h5")
     drop(tmp_path, "fails\n.h5")
-    identify, faults = storage.identify, []
+    identify, faults = models.identify, []
 
-    def failing(uri: str, *arguments: object) -> storage.StoredFile:
+    def failing(uri: str) -> storage.StoredFile:
         if "fails" in uri:
             raise OSError(5, "Input/output error")
-        return identify(uri, *arguments)
+        return identify(uri)
 
-    monkeypatch.setattr(storage, "identify", failing)
+    monkeypatch.setattr(models, "identify", failing)
     seen = inbox.read_arrivals(storage.entries(str(tmp_path), (".h5",)), {}, faults.append)
     known = {Path(uri).name: (bool(s.sha256), s.refused.split(": ")[-1]) for uri, s in seen.items()}
     assert known == {

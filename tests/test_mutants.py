@@ -7,7 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hostile import archive, data_file, good_h5, good_members, npz, picture_bytes
+import saved_models
+from hostile import (
+    archive,
+    data_file,
+    good_folder,
+    good_h5,
+    good_members,
+    npz,
+    picture_bytes,
+)
 
 from goodnet.datasets.dataset import open_dataset
 from goodnet.errors import InputRefused
@@ -15,9 +24,14 @@ from goodnet.network.suspect import open_suspect
 
 SEED = 20261123
 AT_A_TIME = 3
-KINDS = ("h5", "keras", "data", "npz", "png", "jpeg")
+KINDS = ("h5", "keras", "data", "npz", "png", "jpeg", "index", "metadata", "weights")
 DATA = ("data", "npz", "png", "jpeg")
 PICTURES = ("png", "jpeg")  # in a class folder
+SAVED_MODEL = {
+    "index": saved_models.INDEX,
+    "metadata": saved_models.METADATA,
+    "weights": saved_models.DATA,
+}
 
 
 def damaged(content: bytes, number: int) -> bytes:
@@ -63,6 +77,7 @@ def originals(folder: Path) -> dict[str, bytes]:
         "npz": npz()(folder).read_bytes(),
         "png": picture_bytes("PNG"),
         "jpeg": picture_bytes("JPEG"),
+        **{kind: good_folder()[name] for kind, name in SAVED_MODEL.items()},
     }
 
 
@@ -81,6 +96,11 @@ def share_accepted(count: int, folder: Path, kinds: Sequence[str] = KINDS) -> fl
             result = accepted(kind, path)
             shutil.rmtree(path)
             return result
+        if kind in SAVED_MODEL:
+            saved_models.write({**good_folder(), SAVED_MODEL[kind]: mutant}, path)
+            result = accepted(kind, path)
+            shutil.rmtree(path)
+            return result
         path.write_bytes(mutant)
         result = accepted(kind, path)
         path.unlink()
@@ -92,11 +112,11 @@ def share_accepted(count: int, folder: Path, kinds: Sequence[str] = KINDS) -> fl
 
 def test_a_hundred_mutants(tmp_path: Path) -> None:
     """Some are refused and some, damaged where nothing is read, are not."""
-    assert 0 < share_accepted(102, tmp_path) < 1
+    assert 0 < share_accepted(108, tmp_path) < 1
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("kinds", [KINDS[:3], KINDS[3:]], ids=", ".join)
+@pytest.mark.parametrize("kinds", [KINDS[:3], KINDS[3:6], KINDS[6:]], ids=", ".join)
 def test_two_thousand_mutants(kinds: Sequence[str], tmp_path: Path) -> None:
     assert 0 < share_accepted(2001, tmp_path, kinds) < 1

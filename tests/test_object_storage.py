@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import saved_models
+from hostile import good_h5, good_network
 from object_stores import (
     ENVIRONMENT,
     FAULTS,
@@ -21,12 +23,13 @@ from object_stores import (
     s3rver_server,
 )
 
-from goodnet.errors import InputRefused, RequestRefused
-from goodnet.files import s3, storage
+from goodnet.errors import InputRefused, ModelRefused, RequestRefused
+from goodnet.files import models, s3, storage
 from goodnet.files.storage import StoredFile
 from goodnet.job import inbox
 from goodnet.job.inputs import find_data, find_models, find_output
 from goodnet.job.plan import plan_job
+from goodnet.network.suspect import open_suspect
 
 QUICK = {
     **s3.CLIENT,
@@ -170,6 +173,29 @@ def test_suspects_on_s3_bring_their_own_and_are_new_when_any_of_it_is(bucket: st
     assert (net.data, net.request.layer) == (f"{data}/cars", "conv")
     assert (plain.data, plain.brought) == (data, ())
     assert (stop.model, stop.data) == (f"{models}/stop/model.h5", f"{models}/stop/data")
+
+
+def test_a_model_may_be_a_folder_or_have_no_ending(bucket: str, tmp_path: Path) -> None:
+    """It is found, known by the content of all its files, and opened, as on a disk."""
+    files = saved_models.files_of(good_network())
+    local = saved_models.write(files, tmp_path / "net")
+    for name, content in files.items():
+        storage.put(content, f"{bucket}/models/net/{name}")
+    storage.put(good_h5(), f"{bucket}/models/plain")
+    storage.put(b"hello", f"{bucket}/models/README")
+    storage.put(b"x", f"{bucket}/models/pictures/0.png")
+    found = find_models([f"{bucket}/models"])
+    assert found == (f"{bucket}/models/net", f"{bucket}/models/plain")
+    assert find_models([f"{bucket}/models/net/"]) == (f"{bucket}/models/net/",)
+    assert models.identify(found[0]).sha256 == models.identify(str(local)).sha256
+    assert open_suspect(found[0]).sha256 == models.identify(found[0]).sha256
+    assert open_suspect(found[1]).format == ".h5"
+    before = models.entries(f"{bucket}/models")
+    storage.put(b"x", f"{bucket}/models/net/assets/new")
+    assert models.entries(f"{bucket}/models")[0].mark != before[0].mark
+    storage.put(b"x", f"{bucket}/models/net/a//b")
+    with pytest.raises(ModelRefused, match="which no folder could hold"):
+        models.identify(found[0])
 
 
 def test_an_output_is_tried_and_left_as_it_was(bucket: str) -> None:

@@ -106,10 +106,13 @@ def test_files_are_looked_at_before_a_server_is(
     )
     (models / "net.h5").write_bytes(b"text")
     assert repair.main(repairing(places)) == REFUSED
-    assert "net.h5: is neither HDF5 nor zip" in line_of(capsys)
+    assert "net.h5: is not an HDF5 file, a zip archive" in line_of(capsys)
     (models / "net.h5").unlink()
     assert repair.main(repairing(places)) == REFUSED
-    assert line_of(capsys) == f"failed: {models}: has no .h5 or .keras file in it"
+    assert (
+        line_of(capsys)
+        == f"failed: {models}: has no .h5 or .keras file and no SavedModel folder in it"
+    )
     assert repair.main(repairing({**places, "models": f"{models}/net.h5"})) == REFUSED
     assert line_of(capsys) == f"failed: {models}/net.h5: no such file"
 

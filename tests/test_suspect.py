@@ -314,15 +314,18 @@ def test_weights_open_with_their_architecture(make: str, name: str, tmp_path: Pa
     suspect = open_suspect(tmp_path / name, architecture=str(plan))
     assert suspect.described_by == str(plan)
     np.testing.assert_array_equal(answers(suspect.network), answers(model))
-    with pytest.raises(ModelRefused, match="weights only, and they are not DeepID's"):
+    with pytest.raises(ModelRefused, match="holds weights only, and they are not those of DeepID"):
         open_suspect(tmp_path / name)
 
 
 def test_architecture_that_is_none_is_refused(tmp_path: Path) -> None:
     deepid().save_weights(tmp_path / "model.weights.h5")
     for content, fault in (
-        ("{", "is not a Keras JSON configuration"),
-        ("[" * 100_000, "is not a Keras JSON configuration"),
+        ("{", "it is not JSON"),
+        ("[" * 100_000, "nested more than 200 deep"),
+        ("7", "damaged"),
+        ('{"a": NaN}', "holds NaN"),
+        ("", "is empty"),
         ("[]", "damaged model configuration"),
     ):
         (tmp_path / "plan.json").write_text(content)

@@ -117,7 +117,7 @@ def load_model(
     """A suspect out of a Keras file, rebuilt layer by layer from an allow-list.
 
     Args:
-        path: a .h5, .hdf5 or .keras file, a local path or an `s3://` URI.
+        path: an HDF5 or .keras file, or a SavedModel folder; a local path or an `s3://` URI.
         architecture: for files that hold weights only: "auto", "deepid", or a Keras JSON file.
         layer: the layer to prune, or "auto".
         preprocessing: what is done to pixels before the network sees them: a name, or numbers like

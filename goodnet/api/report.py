@@ -9,7 +9,7 @@ from goodnet.api.networks import Evaluation, RepairedNetwork
 from goodnet.datasets.dataset import CleanDataset, Dataset
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.verdict import Verdict
-from goodnet.files import folders, paths, storage
+from goodnet.files import folders, models, paths, storage
 from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import CLEAN_TEST, CLEAN_VALID, POISONED_TEST, POISONED_VALID
 from goodnet.job.request import Request
@@ -70,7 +70,7 @@ def write_report(
         for name, content in report_files(findings, pictures).items()
     ]
     files += _store_networks(evaluation.repaired, recommended_files(findings), str(folder))
-    suspect = storage.identify(model.suspect.source)
+    suspect = models.identify(model.suspect.source)
     inputs = {role: folders.identify(images.source) for role, images in given.items()}
     request = _request(model, findings)
     text = manifest(str(folder), suspect, inputs, request, None, findings, files)

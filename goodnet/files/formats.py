@@ -8,13 +8,14 @@ from typing import Literal, NamedTuple
 
 from goodnet.errors import DataRefused, InputRefused, ModelRefused, RequestRefused
 
-Kind = Literal["model", "dataset", "settings"]
+Kind = Literal["model", "dataset", "settings", "architecture"]
 
 MIB = 1 << 20
 REFUSAL: dict[Kind, type[InputRefused]] = {
     "model": ModelRefused,
     "dataset": DataRefused,
     "settings": RequestRefused,
+    "architecture": RequestRefused,
 }
 
 
@@ -25,11 +26,13 @@ class Container(NamedTuple):
         name: for messages: "HDF5".
         noun: the same with its article: "an HDF5 file".
         signature: how such a file begins.
+        places: where in the file it may begin: behind a user block, for example.
     """
 
     name: str
     noun: str
     signature: bytes
+    places: tuple[int, ...] = (0,)
 
 
 class Format(NamedTuple):
@@ -38,8 +41,8 @@ class Format(NamedTuple):
     Attributes:
         kind: what is in the file.
         container: how it begins.
-        suffixes: endings of its files, the usual one first. A model must have one of them; a data
-            set is known by its first bytes alone.
+        suffixes: endings by which its files are found in a folder, the usual one first. What a
+            file is, its first bytes say.
         reader: "module.function" of `goodnet.sandbox.reader`, which takes the file apart.
         largest: bytes of a file that is opened.
         saved_as: the ending, ".h5" or ".keras", of the models that are made from such a one.
@@ -55,21 +58,46 @@ class Format(NamedTuple):
     speed: int = 10 * MIB
 
 
-HDF5 = Container("HDF5", "an HDF5 file", b"\x89HDF\r\n\x1a\n")
+USER_BLOCKS = tuple(512 << power for power in range(8))  # bytes, up to 64 KiB
+
+HDF5 = Container("HDF5", "an HDF5 file", b"\x89HDF\r\n\x1a\n", (0, *USER_BLOCKS))
 ZIP = Container("zip", "a zip archive", b"PK\x03\x04")
 TOML = Container("TOML", "a TOML file", b"")
 FOLDER = Container("folder", "a folder of class folders", b"GoodNet folder of pictures\n")
+MODEL_FOLDER = Container("SavedModel", "a SavedModel folder", b"GoodNet folder of a model\n")
+
+JSON = Container("JSON", "a JSON file", b"")  # however it begins
 
 PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")  # endings, within a folder
 CLASS_NAMES = ("class_names.txt", "labels.txt")  # the order of a folder's classes
 
 FORMATS: tuple[Format, ...] = (
-    Format("model", HDF5, (".h5", ".hdf5"), "models.read_hdf5", 4096 * MIB, ".h5"),
+    Format("model", HDF5, (".h5", ".hdf5", ".model"), "models.read_hdf5", 4096 * MIB, ".h5"),
     Format("model", ZIP, (".keras",), "models.read_keras", 4096 * MIB),
+    Format("model", MODEL_FOLDER, (), "saved_model.read_folder", 4096 * MIB),
     Format("dataset", HDF5, (".h5", ".hdf5"), "datasets.read_hdf5", 65536 * MIB),
     Format("dataset", ZIP, (".npz",), "datasets.read_npz", 65536 * MIB),
     Format("dataset", FOLDER, (), "images.read_folder", 65536 * MIB, speed=MIB),
     Format("settings", TOML, (".toml",), "settings.read_toml", MIB),
+    Format("architecture", JSON, (".json",), "models.read_json", 8 * MIB),
+)
+
+# What is often taken for one of these: where it has which bytes, and in words what to do.
+OTHERS: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"version https://git-lfs", "a pointer to a file in Git LFS; fetch it with `git lfs pull`"),
+    (0, b"<!DOCTYPE", "a web page; download the file itself"),
+    (0, b"<html", "a web page; download the file itself"),
+    (0, b"\xef\xbf\xbdHDF", "an HDF5 file that was saved as text, which destroyed it"),
+    (0, b"\x1f\x8b", "packed with gzip; unpack it"),
+    (0, b"7z\xbc\xaf", "a 7z archive; unpack it"),
+    (0, b"Rar!", "a RAR archive; unpack it"),
+    (0, b"{", "JSON, without weights"),
+    (0, b"\x80\x02", "a pickle (PyTorch's old files are), and opening one would run it"),
+    (0, b"\x80\x03", "a pickle, and opening one would run it"),
+    (0, b"\x80\x04", "a pickle, and opening one would run it"),
+    (0, b"\x80\x05", "a pickle, and opening one would run it"),
+    (4, b"TFL3", "a TensorFlow Lite model; give the Keras model that it was made from"),
+    (0, b"\x08\x01\x12", "the graph of a SavedModel; give the folder that it is in"),
 )
 
 
@@ -88,38 +116,30 @@ def largest(kind: Kind) -> int:
     return max(each.largest for each in formats_of(kind))
 
 
-def longest_signature() -> int:
+def telling_bytes() -> int:
     """How many first bytes tell all formats from each other."""
-    return max(len(each.container.signature) for each in FORMATS)
+    return max(each.container.places[-1] + len(each.container.signature) for each in FORMATS)
 
 
 def recognise(uri: str, start: bytes, kind: Kind) -> Format:
-    """The format of a file: by its first bytes, and of a model by its ending, too.
+    """The format of a file, by its first bytes; whatever its name.
 
     Args:
-        uri: the file's path or URI.
-        start: its first bytes, at least `longest_signature()` of them if there are as many.
+        uri: the file's path or URI, for messages.
+        start: its first bytes, at least `telling_bytes()` of them if there are as many.
         kind: what it is to be.
 
     Raises:
-        ModelRefused, DataRefused: it has no format of the kind.
+        InputRefused: it has no format of the kind.
     """
     if not start:
         raise REFUSAL[kind](uri, "is empty")
-    same = [each for each in formats_of(kind) if start.startswith(each.container.signature)]
-    if kind == "dataset":
-        if not same:
-            *nouns, last = dict.fromkeys(each.container.noun for each in formats_of(kind))
-            raise DataRefused(uri, f"is not {', '.join(nouns)} or {last}")
-        return same[0]
-    for each in same:
-        if uri.lower().endswith(each.suffixes):
-            return each
-    *others, last = dict.fromkeys(each.container.name for each in formats_of(kind))
-    noun = same[0].container.noun if same else f"neither {', '.join(others)} nor {last}"
-    raise ModelRefused(uri, f"is {noun}, which does not fit the ending {_suffix(uri)!r}")
-
-
-def _suffix(uri: str) -> str:
-    name = uri.rpartition("/")[2]
-    return f".{name.rpartition('.')[2]}".lower() if "." in name else ""
+    for place in (0, *USER_BLOCKS):
+        for form in formats_of(kind):
+            container = form.container
+            if place in container.places and start.startswith(container.signature, place):
+                return form
+    *nouns, last = dict.fromkeys(each.container.noun for each in formats_of(kind))
+    fault = f"is not {', '.join(nouns)} or {last}"
+    guess = next((words for place, held, words in OTHERS if start.startswith(held, place)), "")
+    raise REFUSAL[kind](uri, f"{fault}: it is {guess}" if guess else fault)

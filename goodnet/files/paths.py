@@ -55,7 +55,8 @@ def recommended_model(suffix: str) -> str:
 
 
 def own_settings(model: str) -> str:
-    """The TOML file beside a model file."""
+    """The TOML file beside a model."""
+    model = model.rstrip("/")
     suffixes = [each for each in formats.suffixes("model") if model.lower().endswith(each)]
     return f"{model[: -len(suffixes[0])] if suffixes else model}{SETTINGS_SUFFIX}"
 
@@ -65,7 +66,7 @@ def safe_name(name: str) -> str:
 
     Never empty, never a dot file, at most 60 characters.
     """
-    stem = re.split(r"[/\\]", name)[-1]
+    stem = re.split(r"[/\\]", name.rstrip("/"))[-1]
     for suffix in formats.suffixes("model"):
         stem = stem[: -len(suffix)] if stem.lower().endswith(suffix) else stem
     cleaned = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_-")[:60]

@@ -130,9 +130,27 @@ def content(uri: str) -> tuple[int, Iterator[bytes]]:
     item = head(uri)
     if item is None:
         raise FileNotFoundError(f"{one_line(uri)}: no such file")
-    size, etag = item["ContentLength"], item["ETag"]
-    starts = range(0, size, BLOCK)
-    return size, (_block(uri, start, min(start + BLOCK, size), etag) for start in starts)
+    size = item["ContentLength"]
+    return size, blocks(uri, size, item["ETag"])
+
+
+def blocks(uri: str, size: int, etag: str) -> Iterator[bytes]:
+    """The content of an object that is known from a listing.
+
+    Raises:
+        OSError: it could not be fetched whole, or is another by now.
+    """
+    for start in range(0, size, BLOCK):
+        yield _block(uri, start, min(start + BLOCK, size), etag)
+
+
+def first_bytes(uri: str, count: int) -> bytes:
+    """How the object begins; faults as those of `content`."""
+    item = head(uri)
+    if item is None:
+        raise FileNotFoundError(f"{one_line(uri)}: no such file")
+    size = min(count, item["ContentLength"])
+    return _block(uri, 0, size, item["ETag"]) if size else b""
 
 
 def _block(uri: str, start: int, stop: int, etag: str) -> bytes:

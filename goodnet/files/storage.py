@@ -253,7 +253,7 @@ def entries(folder: str, suffixes: tuple[str, ...]) -> list[ListedFile]:
     if is_remote(folder):
         listing = list(_remote_entries(folder))
     elif Path(folder).is_dir():
-        listing = [_local_entry(path) for path in Path(folder).iterdir() if not path.is_dir()]
+        listing = [listed_locally(path) for path in Path(folder).iterdir() if not path.is_dir()]
     else:
         raise RequestRefused(folder, "no such folder")
     visible = [entry for entry in listing if not entry.uri.rsplit("/", 1)[-1].startswith(".")]
@@ -304,7 +304,7 @@ def tree(folder: str) -> list[ListedFile]:
         )
     else:
         every = (
-            _local_entry(Path(inner) / name)
+            listed_locally(Path(inner) / name)
             for inner, _, names in os.walk(folder)
             for name in names
         )
@@ -326,12 +326,29 @@ def is_within(uri: str, folder: str) -> bool:
         return False
 
 
+def first_bytes(uri: str, count: int, refused: type[InputRefused] = InputRefused) -> bytes:
+    """How the file begins; less than `count` bytes where it has fewer.
+
+    Raises:
+        InputRefused: there is no such file, or it is not a regular one.
+        OSError: it could not be read.
+    """
+    if not is_remote(uri):
+        with open_regular(Path(uri), refused) as file:
+            return bytes(file.read(count))
+    try:
+        return s3.first_bytes(uri, count)
+    except FileNotFoundError:
+        raise refused(uri, "no such file") from None
+
+
 def is_folder(uri: str) -> bool:
     """Whether the URI is that of a folder."""
     return s3.any_under(uri) if is_remote(uri) else Path(uri).is_dir()
 
 
-def _local_entry(path: Path) -> ListedFile:
+def listed_locally(path: Path) -> ListedFile:
+    """A file on this machine as a listing shows it; a link is not followed."""
     item = path.lstat()
     mark = f"{stat.S_IFMT(item.st_mode)}-{item.st_ino}-{item.st_size}-{item.st_mtime_ns}"
     return ListedFile(str(path), mark, item.st_size, item.st_mtime)

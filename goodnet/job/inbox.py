@@ -1,8 +1,8 @@
-"""An inbox: which of its files have arrived whole, and what is in them.
+"""An inbox: which of its models have arrived whole, and what is in them.
 
-A file has arrived when two looks, some time apart, see the same. What was seen is kept in a
-record beside the repairs, so that a file is read once and not at every look; a record that is
-lost costs nothing but reading again.
+A model, file or folder, has arrived when two looks, some time apart, see the same. What was seen is
+kept in a record beside the repairs, so that a model is read once and not at every look; a record
+that is lost costs nothing but reading again.
 """
 
 import hashlib

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from goodnet.errors import DataRefused, ModelRefused, RequestRefused
-from goodnet.files import folders, formats, paths, storage
+from goodnet.errors import DataRefused, RequestRefused
+from goodnet.files import folders, formats, models, paths, storage
 from goodnet.files.formats import REFUSAL, Kind
 from goodnet.files.regular import open_regular
 from goodnet.files.storage import StoredFile
@@ -24,26 +24,28 @@ _REQUIRED = (CLEAN_VALID, CLEAN_TEST)
 
 
 def find_models(uris: Sequence[str]) -> tuple[str, ...]:
-    """The suspects that the URIs of files and folders stand for, each once; see `suspects`.
+    """The suspects that the URIs of models and folders stand for, each once; see `suspects`.
 
     Raises:
         RequestRefused: a folder has no model in it, or nothing is given.
     """
-    models: dict[str, None] = {}
+    found: dict[str, None] = {}
     for uri in uris:
-        if storage.is_folder(uri) and is_suspect(uri):
-            models[uri.rstrip("/")] = None
-        elif storage.is_folder(uri):
-            files = storage.list_files(uri, formats.suffixes("model")) + suspects_in(uri)
-            if not files:
-                usual = [each.suffixes[0] for each in formats.formats_of("model")]
-                raise RequestRefused(uri, f"has no {' or '.join(usual)} file in it")
-            models |= dict.fromkeys(files)
+        if models.is_folder_model(uri) or not storage.is_folder(uri):
+            found[uri] = None
+        elif is_suspect(uri):
+            found[uri.rstrip("/")] = None
         else:
-            models[uri] = None
-    if not models:
+            inside = [*(entry.uri for entry in models.entries(uri)), *suspects_in(uri)]
+            if not inside:
+                usual = [each.suffixes[0] for each in formats.formats_of("model") if each.suffixes]
+                raise RequestRefused(
+                    uri, f"has no {' or '.join(usual)} file and no SavedModel folder in it"
+                )
+            found |= dict.fromkeys(inside)
+    if not found:
         raise RequestRefused("MODEL", "no model given")
-    return tuple(models)
+    return tuple(found)
 
 
 def find_data(folder: str) -> dict[str, StoredFile]:
@@ -117,6 +119,8 @@ def glance(uri: str, kind: Kind) -> None:
         ModelRefused, DataRefused: there is none, or it does not.
         OSError: object storage does not answer, or does not let us in.
     """
+    if kind == "model" and models.is_folder_model(uri):
+        return
     if storage.is_remote(uri):
         if not storage.exists(uri):
             raise REFUSAL[kind](uri, "no such file")
@@ -125,16 +129,16 @@ def glance(uri: str, kind: Kind) -> None:
         folders.ordered_files(uri)
         return
     with open_regular(Path(uri), REFUSAL[kind]) as file:
-        formats.recognise(uri, file.read(formats.longest_signature()), kind)
+        formats.recognise(uri, file.read(formats.telling_bytes()), kind)
 
 
 def identify_model(uri: str) -> StoredFile:
-    """The model file, read for its digest.
+    """The model, read for its digest.
 
     Raises:
-        ModelRefused: it is not there, or no regular file.
+        ModelRefused: it is not there, or no regular file and no folder that is a model.
     """
-    return storage.identify(uri, ModelRefused)
+    return models.identify(uri)
 
 
 def identify_architecture(name: str) -> StoredFile | str:

@@ -5,8 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from goodnet.errors import InputRefused, ModelRefused, RequestRefused
-from goodnet.files import formats, paths, storage
+from goodnet.errors import InputRefused, RequestRefused
+from goodnet.files import models, paths, storage
 from goodnet.files.storage import ListedFile
 from goodnet.job.inputs import find_data
 from goodnet.job.own_settings import read_settings
@@ -76,12 +76,11 @@ def list_suspects(folder: str, data: str) -> list[ListedFile]:
     Raises:
         RequestRefused: there is no such folder.
     """
-    files = storage.entries(folder, (*formats.suffixes("model"), paths.SETTINGS_SUFFIX))
-    by_uri, listed = {each.uri: each for each in files}, []
-    for each in files:
-        if not each.uri.lower().endswith(paths.SETTINGS_SUFFIX):
-            settings = by_uri.get(paths.own_settings(each.uri))
-            listed.append(_together(each.uri, [each, settings], data) if settings else each)
+    settings = {each.uri: each for each in storage.entries(folder, (paths.SETTINGS_SUFFIX,))}
+    listed = []
+    for each in models.entries(folder):
+        own = settings.get(paths.own_settings(each.uri))
+        listed.append(_together(each.uri, [each, own], data) if own else each)
     for uri in suspects_in(folder):
         listed.append(_together(uri, storage.tree(uri), data))
     return sorted(listed)
@@ -115,7 +114,7 @@ def content_of(uri: str, data: str) -> str:
         OSError: it could not be read.
     """
     suspect = locate(uri)
-    model = storage.identify(suspect.model, ModelRefused).sha256
+    model = models.identify(suspect.model).sha256
     own = read_settings(suspect, data)
     if not suspect.settings and not own.data:
         return model

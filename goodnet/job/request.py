@@ -1,10 +1,11 @@
 """What a repair is asked for, checked before anything is started."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from goodnet.errors import RequestRefused
+from goodnet.files.models import architecture_beside
 from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import identify_architecture
 from goodnet.mitigation.methods import METHODS
@@ -45,6 +46,16 @@ class Request:
     method: str
     budget: float
     class_names: tuple[str, ...] = ()
+
+
+def with_architecture_beside(request: Request, uri: str) -> Request:
+    """The request for one model: with the Keras JSON beside it where nothing else was asked for.
+
+    Raises:
+        InputRefused, OSError: it cannot be read.
+    """
+    beside = architecture_beside(uri) if request.architecture == "auto" else None
+    return replace(request, architecture=identify_architecture(beside)) if beside else request
 
 
 def parse_request(

@@ -1,14 +1,13 @@
 """A suspect: a classifier out of a file nobody trusts, opened without running any of it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goodnet.errors import ModelRefused, RequestRefused, one_line
-from goodnet.files.regular import open_regular
-from goodnet.files.storage import local_file
+from goodnet.errors import ModelRefused, one_line
+from goodnet.files.models import architecture_beside, json_name
+from goodnet.network.applications import Recognised, recognise, with_imagenet_rescaling
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.deepid import deepid_classes, deepid_config
 from goodnet.network.graph import Architecture, keras_name
@@ -17,8 +16,6 @@ from goodnet.sandbox.process import Content, read_untrusted
 
 if TYPE_CHECKING:
     from goodnet.backend import keras
-
-LARGEST_ARCHITECTURE = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,8 @@ class Suspect:
         source: where it came from, for messages.
         sha256: the digest of the file's content: the model's identity.
         format: ".h5" or ".keras", the format its repaired models are written in.
-        described_by: "its own configuration", "the built-in DeepID" or the architecture file.
+        described_by: "its own configuration", "the built-in DeepID", a network of
+            `keras.applications` or the architecture file.
         plan: the architecture that the network was built from: one flat network.
         network: the uncompiled Keras model: images (N, H, W, C) float32 -> scores (N, classes).
     """
@@ -58,14 +56,15 @@ class Suspect:
 
 
 def open_suspect(path: str | Path, *, architecture: str = "auto") -> Suspect:
-    """The classifier in a Keras model file, `.h5`, `.hdf5` or `.keras`.
+    """The classifier in a Keras model file, HDF5 or `.keras`, or in a SavedModel folder.
 
-    The file is read by a process of its own and never given to Keras; see SECURITY.md.
+    It is read by a process of its own and never given to Keras; see SECURITY.md.
 
     Args:
         path: a whole model, or weights only; a local path or an `s3://` URI.
-        architecture: for weights only: "auto" (DeepID where names and shapes fit), "deepid", or
-            the path or URI of a Keras JSON configuration. A whole model brings its own.
+        architecture: for weights only: the path or URI of a Keras JSON configuration, "deepid", or
+            "auto": a JSON beside the file, or DeepID or a network of `keras.applications` where
+            names and shapes fit. A whole model brings its own.
 
     Raises:
         ModelRefused: the file is no model that can be opened safely, or no image classifier.
@@ -94,17 +93,40 @@ def _plan(uri: str, content: Content, architecture: str) -> tuple[Architecture, 
     config = content.description["config"]
     if config is not None:
         return parse_architecture(config, uri), "its own configuration"
+    if architecture == "auto":
+        architecture = architecture_beside(uri) or architecture
     if architecture not in ("auto", "deepid"):
         return parse_architecture(_read_json(architecture), architecture), architecture
-    shapes = _shapes(content.description)
-    classes = deepid_classes(shapes)
-    if classes is None:
-        raise ModelRefused(
-            uri,
-            "holds weights only, and they are not DeepID's; give the text that the model's "
-            "to_json() returns, with --architecture FILE.json",
-        )
-    return parse_architecture(deepid_config(classes), uri), "the built-in DeepID"
+    classes = deepid_classes(_shapes(content.description))
+    if classes is not None:
+        return parse_architecture(deepid_config(classes), uri), "the built-in DeepID"
+    found = _application(content) if architecture == "auto" else None
+    if found and found.config:
+        return parse_architecture(found.config, uri), found.name
+    whose = (
+        f"those of {found.name} without its top, which makes the class scores"
+        if found
+        else ("not those of DeepID, or of a network of keras.applications")
+    )
+    raise ModelRefused(
+        uri,
+        f"holds weights only, and they are {whose}; where the model is, write its layers to a file "
+        f"beside this one: open({json_name(uri)!r}, 'w').write(model.to_json())",
+    )
+
+
+def _application(content: Content) -> Recognised | None:
+    """The network of Keras that has the file's weights."""
+    layers = content.description["layers"]
+    stored = [
+        (entry["name"], [tuple(weight["shape"]) for weight in entry["weights"]]) for entry in layers
+    ]
+    found = recognise(stored, content.description["layout"])
+    normalising = [n for n, (_, shapes) in enumerate(stored) if shapes == [(3,), (3,), ()]]
+    if found and normalising:
+        means = content.array(layers[normalising[0]]["weights"][0])
+        return with_imagenet_rescaling(found, means.tolist())
+    return found
 
 
 def _shapes(description: Mapping[str, Any]) -> dict[str, list[tuple[int, ...]]]:
@@ -122,12 +144,5 @@ def _shapes(description: Mapping[str, Any]) -> dict[str, list[tuple[int, ...]]]:
 
 
 def _read_json(uri: str) -> Any:
-    with (
-        local_file(uri, RequestRefused, LARGEST_ARCHITECTURE) as path,
-        open_regular(path, RequestRefused) as file,
-    ):
-        text = file.read(LARGEST_ARCHITECTURE)
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as fault:
-        raise RequestRefused(uri, f"is not a Keras JSON configuration: {fault}") from None
+    with read_untrusted(uri, "architecture") as content:
+        return content.description["config"]

@@ -22,8 +22,8 @@ def paired_weights(
     Args:
         network: its variables need not be initialised.
         layout: "keras_2" and "keras_3" (HDF5, by layer in the model's order; the two differ in
-            the order within a partly frozen model) or "paths" (Keras 3's own format, by the
-            layer's path).
+            the order within a partly frozen model), "paths" (Keras 3's own format, by the layer's
+            path) or "tree" (SavedModel, by the layer's number in its model).
         stored: the file's arrays.
         source: the file, for the error message.
 
@@ -31,10 +31,11 @@ def paired_weights(
         ModelRefused: an array is missing, left over, of the wrong shape, or not finite.
     """
     arrays, pairs = dict(stored), list[tuple[Any, Weights]]()
-    if layout == "paths":
-        slots = list(_by_path(network))
-    else:
-        slots = _by_position(network, stored, layout, source)
+    slots = slots_of(network, layout, list(arrays))
+    if layout not in ("paths", "tree") and len(slots) != len(arrays):
+        raise ModelRefused(
+            source, f"holds weights for {len(arrays)} layers; its architecture has {len(slots)}"
+        )
     for key, name, variables in slots:
         if key not in arrays:
             raise ModelRefused(source, f"holds no weights for layer {name!r}")
@@ -64,18 +65,25 @@ def _paired(
         yield variable, array
 
 
-def _by_position(
-    network: keras.Model, stored: StoredFile, layout: str, source: object
+def slots_of(
+    network: keras.Model, layout: str, names: Sequence[str]
 ) -> list[tuple[str, str, list[Any]]]:
-    """Each top-level layer with weights, its name in the file, and its variables."""
+    """Each layer with weights: what it is called in a file, its name, and its variables.
+
+    Args:
+        network: its variables need not be initialised.
+        layout: of the file, as above.
+        names: the file's layers in its order.
+    """
+    if layout == "paths":
+        return list(_by_path(network))
+    if layout == "tree":
+        return list(_by_number(network))
     layers = [layer for layer in network.layers if layer.weights]
-    if len(layers) != len(stored):
-        raise ModelRefused(
-            source, f"holds weights for {len(stored)} layers; its architecture has {len(layers)}"
-        )
+    keys = [*names, *(layer.name for layer in layers[len(names) :])]
     return [
         (key, layer.name, [*trainable, *others])
-        for (key, _), layer in zip(stored, layers, strict=True)
+        for key, layer in zip(keys, layers, strict=False)
         for trainable, others in [_trainable_first(layer, layout)]
     ]
 
@@ -90,6 +98,23 @@ def _trainable_first(layer: Any, layout: str) -> tuple[list[Any], list[Any]]:
         trainable += first
         others += second
     return (trainable, others) if layer.trainable else ([], trainable + others)
+
+
+def _by_number(
+    network: keras.Model, prefix: str = "", seen: set[int] | None = None
+) -> Iterator[tuple[str, str, list[Any]]]:
+    """Each layer with weights and its path in a SavedModel: numbered among such layers."""
+    seen = set() if seen is None else seen
+    weighted = [layer for layer in network.layers if layer.weights]
+    for number, layer in enumerate(weighted):
+        path = f"{prefix}layer_with_weights-{number}"
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        if isinstance(layer, keras.Model):
+            yield from _by_number(layer, f"{path}/", seen)
+        else:
+            yield path, layer.name, layer.weights
 
 
 def _by_path(

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.errors import InputRefused, one_line
-from goodnet.files import folders, formats, storage
+from goodnet.files import folders, formats, models, storage
 from goodnet.files.formats import MIB, REFUSAL, Format, Kind
 from goodnet.files.regular import open_regular
 from goodnet.sandbox import reader
@@ -84,11 +84,11 @@ def read_untrusted(uri: str, kind: Kind, **arguments: Any) -> Iterator[Content]:
 
     Args:
         uri: a local path or an `s3://` URI.
-        kind: "model", "dataset" or "settings".
+        kind: "model", "dataset", "settings", or "architecture": the configuration of a model.
         arguments: further ones of the format's reader, as JSON holds them.
 
     Raises:
-        ModelRefused, DataRefused: it is not a regular file, too large, or not what it should be.
+        InputRefused: it is not a regular file, too large, or not what it should be.
         OSError: it could not be read.
     """
     with tempfile.TemporaryDirectory(prefix="goodnet-") as name:
@@ -103,17 +103,18 @@ def read_untrusted(uri: str, kind: Kind, **arguments: Any) -> Iterator[Content]:
 def private_copy(uri: str, copy: Path, kind: Kind) -> tuple[Format, str]:
     """Format and sha256 of a file of which `copy` is now a private copy; no link is followed.
 
-    The file is read once, from where it lies. A folder of pictures becomes one file.
+    The file is read once, from where it lies. A folder becomes one file.
 
     Raises:
-        ModelRefused, DataRefused: it is missing, not a regular file, too large, or does not begin
-            as its kind and its name say.
+        InputRefused: it is missing, not a regular file, too large, or does not begin as files of
+            its kind do.
         OSError: it could not be read.
     """
-    if kind == "dataset":
-        blocks = folders.blocks(uri)
+    refused = REFUSAL[kind]
+    if kind == "architecture":
+        blocks = storage.blocks(uri, refused, formats.largest(kind))
     else:
-        blocks = storage.blocks(uri, REFUSAL[kind], formats.largest(kind))
+        blocks = folders.blocks(uri) if kind == "dataset" else models.blocks(uri)
     first = next(blocks, b"")
     form = formats.recognise(uri, first, kind)
     digest, count = hashlib.sha256(), 0
@@ -121,7 +122,7 @@ def private_copy(uri: str, copy: Path, kind: Kind) -> tuple[Format, str]:
         for block in chain([first], blocks):
             count += len(block)
             if count > form.largest:
-                raise storage.too_large(uri, REFUSAL[kind], form.largest)
+                raise storage.too_large(uri, refused, form.largest)
             digest.update(block)
             target.write(block)
     return form, digest.hexdigest()
@@ -186,6 +187,8 @@ def _is_complete(description: dict[str, Any], kind: Kind) -> bool:
             and _are_faults(description.get("faults", []))
             and _all(dict, arrays)
         )
+    if kind == "architecture":
+        return isinstance(description["config"], dict | list)
     layers = description["layers"]
     return (
         isinstance(description["config"], dict | list | None)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from goodnet.sandbox.reader.arrays import MIB, Arrays, Entry, Refused, allowance, product
-from goodnet.sandbox.reader.hdf5 import Hdf5
+from goodnet.sandbox.reader.hdf5 import Hdf5, are_numbers
 from goodnet.sandbox.reader.npz import Npz
 
 LARGEST_DATA = 65536 * MIB  # bytes of pixels once decompressed
@@ -30,8 +30,8 @@ def read_hdf5(
     images, and no label is looked at.
     """
     hdf5 = Hdf5(path, allowance(path.stat().st_size, LARGEST_DATA))
-    top = {name: each for name, each in hdf5.file.items() if hasattr(each, "dtype")}
-    numbers = {name: each for name, each in top.items() if each.dtype.kind in "fiu"}
+    top = hdf5.top_level()
+    numbers = {name: each for name, each in top.items() if are_numbers(each)}
     names = named_arrays(numbers, tuple(top), labelled)
     stored = {role: hdf5.numbers(name) for role, name in names.items()}
     return content(stored.pop("data"), stored, folder, input_shape, names)

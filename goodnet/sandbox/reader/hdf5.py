@@ -1,10 +1,11 @@
-"""HDF5 read only where it is plain.
+"""HDF5 of which only what is asked for is looked at, and that before a byte of it is read.
 
-Hard links, each object reached once, numbers or text, the four common filters, and sizes within
-budget *before* a byte of them is read.
+Hard links, numbers or text, the four common filters, and sizes within budget. What else a file may
+hold, in whatever form, is never touched.
 """
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,49 +14,72 @@ import numpy as np
 
 from goodnet.sandbox.reader.arrays import MIB, Arrays, Entry, Refused, product
 
-MOST_OBJECTS = 30_000
+MOST_GROUPS = 30_000
 DEEPEST_GROUP = 100
 LARGEST_CHUNK = 256 * MIB
 LARGEST_TEXT = 32 * MIB
+BFLOAT16 = np.dtype("V2")  # as Keras stores it, opaque to HDF5
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 
 
 class Hdf5:
-    """An HDF5 file whose every object has been looked at before any of it is read."""
+    """An HDF5 file; groups and data sets are checked as they are given out."""
 
     def __init__(self, path: Path, budget: int) -> None:
         self.file = h5py.File(path, "r", locking=False, rdcc_nbytes=LARGEST_CHUNK)
         self.budget = budget
-        self.addresses: set[Any] = set()
-        self.names_read: set[Any] = set()
-        self.visit(self.file, "/")
+        self.walked: set[Any] = set()
+        self.given_out: set[Any] = set()
 
-    def visit(self, group: Any, path: str, depth: int = 0) -> None:
-        """Check everything below a group; `path` is for messages."""
-        self.once(group, path)
+    def child(self, group: Any, name: str) -> Any:
+        """The object at a path below a group; None where there is none.
+
+        Raises:
+            Refused: the path leads through a link that is none of HDF5's hard ones.
+        """
+        for part in name.split("/"):
+            if part in ("", "."):
+                continue
+            link = os.fsencode(part)
+            if not isinstance(group, h5py.Group) or not group.id.links.exists(link):
+                return None
+            if group.id.links.get_info(link).type != h5py.h5l.TYPE_HARD:
+                inner = f"{group.name.rstrip('/')}/{part}"
+                raise Refused(f"{inner} is a soft or external link; only plain objects are read")
+            group = group[part]
+        return group
+
+    def group(self, group: Any, name: str) -> Any:
+        """The group at a path below a group; None where there is none."""
+        child = self.child(group, name)
+        return child if isinstance(child, h5py.Group) else None
+
+    def groups(self, group: Any, names: Iterable[str], depth: int) -> Iterator[tuple[str, Any]]:
+        """Those of some objects in a group that are groups; none is walked through twice."""
         if depth > DEEPEST_GROUP:
             raise Refused(f"groups nested more than {DEEPEST_GROUP} deep")
-        for name in group:
-            inner = f"{path.rstrip('/')}/{name}"
-            kind = group.id.links.get_info(os.fsencode(name)).type
-            if kind != h5py.h5l.TYPE_HARD:
-                raise Refused(f"{inner} is a soft or external link; only plain objects are read")
-            child = group[name]
-            if isinstance(child, h5py.Group):
-                self.visit(child, inner, depth + 1)
-            elif isinstance(child, h5py.Dataset):
-                self.once(child, inner)
-                self.check_dataset(child, inner)
-            else:
-                raise Refused(f"{inner} is neither a group nor a data set")
+        for name in names:
+            child = self.group(group, name)
+            if child is None:
+                continue
+            if identity(child) in self.walked:
+                raise Refused(f"{group.name.rstrip('/')}/{name} is reached by two paths")
+            self.walked.add(identity(child))
+            if len(self.walked) > MOST_GROUPS:
+                raise Refused(f"more than {MOST_GROUPS} groups")
+            yield name, child
 
-    def once(self, item: Any, path: str) -> None:
-        info = h5py.h5o.get_info(item.id)
-        if (info.fileno, info.addr) in self.addresses:
-            raise Refused(f"{path} is reached by two paths")
-        self.addresses.add((info.fileno, info.addr))
-        if len(self.addresses) > MOST_OBJECTS:
-            raise Refused(f"more than {MOST_OBJECTS} objects")
+    def top_level(self) -> dict[str, Any]:
+        """What is at the top by name, without groups; a link that is not followed is None."""
+        found = {}
+        for name in self.file:
+            try:
+                item = self.child(self.file, name)
+            except Refused:
+                item = None
+            if not isinstance(item, h5py.Group):
+                found[name] = item
+        return found
 
     def check_dataset(self, data: Any, path: str) -> None:
         """Refuse storage that reaches outside the file, unusual filters and bombs."""
@@ -70,8 +94,6 @@ class Hdf5:
                 )
         if data.shape is None:
             raise Refused(f"{path} is empty")
-        if data.dtype.hasobject or data.dtype.kind not in "fiu":
-            return  # never read, so never a danger; see `numbers`
         size = product(data.shape) * data.dtype.itemsize
         self.budget -= size
         if self.budget < 0:
@@ -83,19 +105,19 @@ class Hdf5:
         if size and not data.id.get_storage_size():
             raise Refused(f"{path} declares {size} bytes and holds none")
 
-    def numbers(self, path: str) -> Any:
+    def numbers(self, path: str, *, bfloat16: bool = False) -> Any:
         """The data set of numbers at the path, given out once lest it fill the disk."""
-        try:
-            data = self.file[path]
-        except KeyError:
-            raise Refused(f"has no data set {path!r}") from None
+        data = self.child(self.file, path)
+        if data is None:
+            raise Refused(f"has no data set {path!r}")
         if not isinstance(data, h5py.Dataset):
             raise Refused(f"{path!r} is a group, not a data set")
-        if data.dtype.hasobject or data.dtype.kind not in "fiu" or data.dtype.itemsize > 8:
+        if not (are_numbers(data) or (bfloat16 and data.dtype == BFLOAT16)):
             raise Refused(f"{path!r} holds {data.dtype}, not float, int or uint")
-        if data.name in self.names_read:
+        if identity(data) in self.given_out:
             raise Refused(f"{path!r} is used twice")
-        self.names_read.add(data.name)
+        self.given_out.add(identity(data))
+        self.check_dataset(data, path)
         return data
 
     def attribute_shape(self, group: Any, name: str) -> tuple[int, ...]:
@@ -140,9 +162,26 @@ class Hdf5:
         return texts
 
 
+def identity(item: Any) -> tuple[int, int]:
+    """What is the same for one object, by whatever path it was reached."""
+    info = h5py.h5o.get_info(item.id)
+    return info.fileno, info.addr
+
+
+def are_numbers(item: Any) -> bool:
+    """Whether it is a data set of plain numbers."""
+    try:
+        dtype = item.dtype
+    except (AttributeError, TypeError):  # no data set; or of a type that NumPy has not
+        return False
+    return bool(dtype.kind in "fiu" and dtype.itemsize <= 8)
+
+
 def save_weight(arrays: Arrays, data: Any, path: str) -> Entry:
     """The entry of one array of weights, stored as float32 (integers in their own dtype)."""
     values = data[()]
+    if values.dtype == BFLOAT16:
+        values = widened(values.view("<u2"))
     if values.dtype.kind == "f":
         if not np.isfinite(values).all():
             raise Refused(f"{path} holds NaN or infinite values")
@@ -151,3 +190,8 @@ def save_weight(arrays: Arrays, data: Any, path: str) -> Entry:
         if not np.isfinite(values).all():
             raise Refused(f"{path} holds values beyond float32")
     return arrays.save(np.asarray(values))
+
+
+def widened(values: Any) -> Any:
+    """The float32 numbers of which these uint16 are the upper halves: of bfloat16."""
+    return (values.astype("<u4") << 16).view("<f4")

@@ -2,11 +2,9 @@
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-
-import h5py
 
 from goodnet.sandbox.reader.arrays import MIB, Arrays, Refused, allowance
 from goodnet.sandbox.reader.hdf5 import Hdf5, save_weight
@@ -15,8 +13,8 @@ LARGEST_JSON = 8 * MIB
 DEEPEST_JSON = 200
 LARGEST_MODEL = 4096 * MIB  # bytes of weights once decompressed
 UNPACKED = "model.weights.h5"
-TRAINING_STATE = ("optimizer", "metrics", "_layer_checkpoint_dependencies")
-KERAS_MEMBERS = frozenset({"metadata.json", "config.json", UNPACKED})
+OLD_LAYERS = "_layer_checkpoint_dependencies"
+CONFIG = "config.json"
 
 
 def read_hdf5(path: Path, folder: Path) -> dict[str, Any]:
@@ -24,24 +22,45 @@ def read_hdf5(path: Path, folder: Path) -> dict[str, Any]:
     return hdf5_content(path, folder, allowance(path.stat().st_size, LARGEST_MODEL))
 
 
+def read_json(path: Path, folder: Path) -> dict[str, Any]:
+    """A configuration in a file of its own."""
+    return {"config": parse_json(path.read_bytes(), "it")}
+
+
 def read_keras(path: Path, folder: Path) -> dict[str, Any]:
-    """Configuration and weights of a `.keras` archive: its three members, checked."""
+    """Configuration and weights of a `.keras` archive; its other members are not read."""
     budget, weights = allowance(path.stat().st_size, LARGEST_MODEL), folder / UNPACKED
     with zipfile.ZipFile(path) as archive:
-        names = [member.filename for member in archive.infolist()]
-        if len(names) != len(set(names)) or set(names) != KERAS_MEMBERS:
-            raise Refused(
-                f"holds {', '.join(names[:5])!r}{' ...' if len(names) > 5 else ''}; a .keras file "
-                f"holds {', '.join(sorted(KERAS_MEMBERS))}, each once"
-            )
-        config = parse_json(unpack(archive, "config.json", LARGEST_JSON), "config.json")
-        parse_json(unpack(archive, "metadata.json", MIB), "metadata.json")
+        config_name, weights_name = keras_members([each.filename for each in archive.infolist()])
+        config = parse_json(unpack(archive, config_name, LARGEST_JSON), CONFIG)
         with weights.open("xb") as target:
-            for block in unpacked(archive, UNPACKED, budget):
+            for block in unpacked(archive, weights_name, budget):
                 target.write(block)
     content = hdf5_content(weights, folder, budget)
     weights.unlink()
     return {**content, "config": config}
+
+
+def keras_members(names: Sequence[str]) -> tuple[str, str]:
+    """What configuration and weights are called in an archive.
+
+    They may lie in a folder of it, and "\\" may stand for "/", as when it was packed by hand.
+    """
+    plain = [name.replace("\\", "/") for name in names]
+    held = f"holds {', '.join(map(repr, names[:5]))}{' ...' if len(names) > 5 else ''}"
+    if any(name.startswith("/") or ".." in name.split("/") for name in plain):
+        raise Refused(f"{held}: one of them leads out of the archive")
+    tops = {name.removesuffix(CONFIG) for name in plain if name.endswith(CONFIG)}
+    whole = [top for top in tops if f"{top}{UNPACKED}" in plain and top[-1:] in ("", "/")]
+    wanted = [f"{top}{name}" for top in whole for name in (CONFIG, UNPACKED)]
+    if len(wanted) == 2 and all(plain.count(name) == 1 for name in wanted):
+        config, weights = (names[plain.index(name)] for name in wanted)
+        return config, weights
+    models = [name for name in names if name.lower().endswith((".h5", ".hdf5", ".keras", ".pb"))]
+    if models and not whole and UNPACKED not in plain:
+        kind = "folder of it" if models[0].endswith(".pb") else "file"
+        raise Refused(f"is an archive with {models[0]!r} in it; unpack it, and give that {kind}")
+    raise Refused(f"{held}; a .keras file holds {CONFIG} and {UNPACKED}, each once")
 
 
 def unpack(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
@@ -96,17 +115,15 @@ def hdf5_content(path: Path, folder: Path, budget: int) -> dict[str, Any]:
     hdf5, arrays = Hdf5(path, budget), Arrays(folder)
     root = hdf5.file
     config = hdf5.text(root, "model_config")
-    legacy = root.get("model_weights", root)
+    legacy = hdf5.group(root, "model_weights") or root
     names, version = hdf5.texts(legacy, "layer_names"), hdf5.text(legacy, "keras_version")
     if names is not None:
         layout = "keras_3" if str(version).startswith("3.") else "keras_2"
         layers = legacy_layers(hdf5, arrays, legacy, names)
-    elif "layers" in root or "vars" in root or any("\\" in name for name in root):
-        layout, layers = "paths", path_layers(hdf5, arrays, root, "")
-        if len(layers) != len({layer["name"] for layer in layers}):
-            raise Refused("holds weights for one layer twice")
+    elif any(name.partition("\\")[0] in ("layers", "vars", OLD_LAYERS) for name in root):
+        layout, layers = "paths", path_layers(hdf5, arrays)
     else:
-        raise Refused(_why_no_model(root))
+        raise Refused(_why_no_model(hdf5))
     if not layers:
         raise Refused("holds no weights")
     return {
@@ -116,13 +133,13 @@ def hdf5_content(path: Path, folder: Path, budget: int) -> dict[str, Any]:
     }
 
 
-def _why_no_model(root: Any) -> str:
-    if isinstance(root.get("layer_0"), h5py.Group):
+def _why_no_model(hdf5: Hdf5) -> str:
+    if hdf5.group(hdf5.file, "layer_0") is not None:
         return (
             "holds weights as Keras wrote them before version 1: numbered, channels first, and "
             "without a configuration; save the model with a newer Keras"
         )
-    names = ", ".join(repr(name[:40]) for name in list(root)[:3])
+    names = ", ".join(repr(name[:40]) for name in list(hdf5.file)[:3])
     return f"is not a Keras model: it holds {names or 'nothing'}, and names no layers"
 
 
@@ -132,37 +149,52 @@ def legacy_layers(hdf5: Hdf5, arrays: Arrays, group: Any, names: list[str]) -> l
         raise Refused("'layer_names' names a layer twice")
     layers = []
     for name in names:
-        if name not in group or not isinstance(group[name], h5py.Group):
+        layer = hdf5.group(group, name)
+        if layer is None:
             raise Refused(f"has no group for layer {name!r}")
-        prefix = group[name].name
         weights = [
-            save_weight(arrays, hdf5.numbers(f"{prefix}/{weight}"), f"{name}/{weight}")
-            for weight in hdf5.texts(group[name], "weight_names") or []
+            save_weight(
+                arrays, hdf5.numbers(f"{layer.name}/{weight}", bfloat16=True), f"{name}/{weight}"
+            )
+            for weight in hdf5.texts(layer, "weight_names") or []
         ]
         if weights:
             layers.append({"name": name, "weights": weights})
     return layers
 
 
-def path_layers(hdf5: Hdf5, arrays: Arrays, group: Any, path: str) -> list[dict[str, Any]]:
+def path_layers(hdf5: Hdf5, arrays: Arrays) -> list[dict[str, Any]]:
     """The weights as Keras 3 stores them: numbered below `<path of the layer>/vars`.
 
-    Keras 2 on Windows wrote such a path as one name with "\\" in it.
+    Keras 2 on Windows wrote such a path as one name with "\\" in it; that of TensorFlow 2.12 and
+    2.13 had another word for "layers". What else is at the top is of the training, or foreign.
     """
+    for tops in (("layers", "vars"), (OLD_LAYERS,)):
+        names = [name for name in hdf5.file if name.partition("\\")[0] in tops]
+        layers = _layers_below(hdf5, arrays, hdf5.file, names, "", 0)
+        if layers:
+            break
+    if len(layers) != len({layer["name"] for layer in layers}):
+        raise Refused("holds weights for one layer twice")
+    return layers
+
+
+def _layers_below(
+    hdf5: Hdf5, arrays: Arrays, group: Any, names: Iterable[str], path: str, depth: int
+) -> list[dict[str, Any]]:
     layers = []
-    for name in group:
-        child, inner = group[name], f"{path}/{name}".lstrip("/").replace("\\", "/")
-        if not isinstance(child, h5py.Group):
-            continue
+    for name, child in hdf5.groups(group, names, depth):
+        inner = f"{path}/{name}".lstrip("/").replace("\\", "/").replace(OLD_LAYERS, "layers")
         if name != "vars":
-            if inner.partition("/")[0] not in TRAINING_STATE:
-                layers.extend(path_layers(hdf5, arrays, child, inner))
+            layers += _layers_below(hdf5, arrays, child, list(child), inner, depth + 1)
             continue
         numbers = sorted(child, key=lambda key: (len(key), key))
         if numbers != [str(number) for number in range(len(numbers))]:
             raise Refused(f"{inner} does not number its weights from 0")
         weights = [
-            save_weight(arrays, hdf5.numbers(f"{child.name}/{number}"), f"{inner}/{number}")
+            save_weight(
+                arrays, hdf5.numbers(f"{child.name}/{number}", bfloat16=True), f"{inner}/{number}"
+            )
             for number in numbers
         ]
         if weights:
