@@ -17,7 +17,7 @@ from flows.preconditions import NOTHING_STARTED, check_prefect, check_results, r
 from flows.repair_model import repair_model
 from goodnet.errors import InputRefused, fault_line, one_line
 from goodnet.files import paths, storage
-from goodnet.files.storage import StoredFile
+from goodnet.files.data_files import DataFile, DataSource
 from goodnet.job.inputs import find_data, find_models, find_output, glance, locate_data
 from goodnet.job.request import (
     METHOD_CHOICES,
@@ -89,8 +89,9 @@ def repair(
 
     Args:
         models: model files (.h5, .keras), or folders of them; paths or s3:// URIs.
-        data: the folder with clean/valid.h5, clean/test.h5 and, if there are any,
-            bd/bd_valid.h5 and bd/bd_test.h5; .npz will do as well.
+        data: the folder with clean images in valid/ and test/ (class folders) or clean/valid.h5 and
+            clean/test.h5 and, if there are any, poisoned ones in bd/; or a single set of class
+            folders or in a file, which is split in two.
         output: the folder under which each repair gets a folder of its own.
         order: prune the quietest channels first (ascending), the loudest, or try both.
         drop: take a repaired model where clean accuracy has fallen by so many points.
@@ -125,7 +126,7 @@ class Plan(NamedTuple):
     request: Request
     runner: TaskRunner[Any]
     models: tuple[str, ...]
-    data: dict[str, str]
+    data: dict[str, DataSource]
 
 
 def check(models: Sequence[str], data: str, output: str, task_runner: str, **options: Any) -> Plan:
@@ -155,7 +156,7 @@ def start_each(suspects: Sequence[str], parameters: dict[str, Any]) -> State[Any
 
 def repair_each(
     suspects: Sequence[str],
-    sets: dict[str, StoredFile],
+    sets: dict[str, DataFile],
     request: Request,
     output: str,
     runner: TaskRunner[Any],
@@ -204,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         unusable = [fault for uri in plan.models if (fault := fault_of(uri))]
         if len(unusable) == len(plan.models):
             return refuse(*unusable)
-        for uri in plan.data.values():
+        for uri in dict.fromkeys(source.uri for source in plan.data.values()):
             glance(uri, "dataset")
         check_prefect()
         check_results()
@@ -256,7 +257,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("models", metavar="MODEL", nargs="*", default=["models"], help="model files or folders")
-    add("--data", default="data", help="folder with clean/ and, if there is one, bd/")
+    add("--data", default="data", help="folder with valid/ and test/, or one set of images")
     add("--output", default="artifacts", help="folder that gets a folder for each repair")
     add("--order", choices=ORDERS, default="both", help="which channels to prune first")
     add("--drop", nargs="+", default=["2", "4", "10"], metavar="X", help="points of accuracy")

@@ -19,6 +19,7 @@ from goodnet.evaluation.results import (
     pruned_models,
 )
 from goodnet.files import paths, storage
+from goodnet.files.data_files import DataFile
 from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import (
     CLEAN_TEST,
@@ -55,7 +56,7 @@ from tasks.pruning import (
 from tasks.references import SplitSuspect, SuspectFile
 from tasks.source import source_digest
 
-Data = Mapping[str, StoredFile]  # the data sets by role
+Data = Mapping[str, DataFile]  # the data sets by role
 TESTS = (CLEAN_TEST, POISONED_TEST)
 
 
@@ -64,7 +65,7 @@ def _name_of_run() -> str:
 
 
 @flow(name="repair-model", flow_run_name=_name_of_run, validate_parameters=False)
-def repair_model(uri: str, data: dict[str, StoredFile], request: Request, output: str) -> Any:
+def repair_model(uri: str, data: dict[str, DataFile], request: Request, output: str) -> Any:
     """What was found out about one suspect, and the folder where it is.
 
     Args:
@@ -188,7 +189,7 @@ def recheck_pruned(
     curves: Sequence[Curve],
     models: Sequence[RepairedModel],
     verdict: Verdict,
-    valid: StoredFile,
+    valid: DataFile,
 ) -> tuple[ModelRecheck, ...]:
     """What the verdict's triggers do to the pruned models; nothing where there is none of both."""
     if not models or not verdict.triggers:
@@ -204,7 +205,7 @@ def mitigate_where_needed(
     curves: Sequence[Curve],
     verdict: Verdict,
     request: Request,
-    valid: StoredFile,
+    valid: DataFile,
     folder: str,
 ) -> MitigatedFiles | None:
     """What the verdict, or the request, calls for beside pruning. It sees no poisoned image."""
@@ -219,7 +220,7 @@ def mitigate_where_needed(
 
 
 def quietest_channels(
-    split: SplitSuspect, curves: Sequence[Curve], valid: StoredFile
+    split: SplitSuspect, curves: Sequence[Curve], valid: DataFile
 ) -> tuple[int, ...]:
     """The channels that a method prunes first, whichever orders were asked for."""
     ascending = [curve for curve in curves if curve.order.direction == "ascending"]

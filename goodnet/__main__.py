@@ -61,14 +61,14 @@ def _fault_line(fault: OSError, command: str) -> str:
 
 def _print_verdict(options: argparse.Namespace) -> None:
     if options.data is None:
-        raise RequestRefused("--verdict", "needs --data DIR, a folder with clean/valid.h5")
+        raise RequestRefused("--verdict", "needs --data DIR, a folder with clean images")
     from goodnet.job.inputs import find_clean_valid, glance
 
     valid = find_clean_valid(options.data)
     glance(options.model, "model")  # before TensorFlow is imported
     from goodnet.api.model import load_images, load_model
     from goodnet.api.verbs import detect
-    from goodnet.report.inspection import verdict_lines
+    from goodnet.report.inspection import half_line, verdict_lines
 
     model = load_model(
         options.model,
@@ -76,10 +76,13 @@ def _print_verdict(options: argparse.Namespace) -> None:
         layer=options.layer,
         preprocessing=options.preprocessing,
     )
-    verdict = detect(model, load_images(valid, model))
+    images = load_images(valid.uri, model, part=valid.reading.part)
+    verdict = detect(model, images)
     if options.json:
         print(json.dumps(verdict.as_json()))
     else:
+        if images.half:
+            print(half_line(len(images), *images.half))
         for line in verdict_lines(verdict):
             print(line)
 
@@ -96,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--architecture", default="auto", help="auto, deepid or FILE.json")
     inspect.add_argument("--layer", default="auto", help="the layer to prune")
     inspect.add_argument("--verdict", action="store_true", help="say whether it is backdoored")
-    inspect.add_argument("--data", metavar="DIR", help="for --verdict: has clean/valid.h5")
+    inspect.add_argument("--data", metavar="DIR", help="for --verdict: clean images")
     names = f"auto, {', '.join(NAMES)}, or mean=...,std=..."
     inspect.add_argument("--preprocessing", default="auto", help=names)
     inspect.add_argument("--scale", choices=("auto", "raw", "unit"), dest="preprocessing")

@@ -96,8 +96,11 @@ def test_inspect_gives_the_verdict_alone_as_json(made_small: Toy, tmp_path: Path
 
 def test_a_verdict_without_data_says_what_is_missing(made_small: Toy, tmp_path: Path) -> None:
     for arguments, said in (
-        ([], "--verdict: needs --data DIR, a folder with clean/valid.h5"),
-        (["--data", tmp_path], f"{tmp_path}: has no clean/valid.h5"),
+        ([], "--verdict: needs --data DIR, a folder with clean images"),
+        (
+            ["--data", tmp_path],
+            f"{tmp_path}: has no clean/valid.h5, no valid/ and no class folders with pictures",
+        ),
     ):
         done = goodnet("inspect", "--verdict", made_small.model, *arguments)
         assert (done.returncode, done.stdout) == (2, "")

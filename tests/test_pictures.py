@@ -246,14 +246,15 @@ def test_valid_and_test_are_found_as_class_folders(tmp_path: Path) -> None:
     for name in ("valid", "test", "bd/bd_test"):
         write(tmp_path / name / "a/0.png")
     roles = locate_data(str(tmp_path))
-    assert roles == {
+    assert {role: source.uri for role, source in roles.items()} == {
         "clean valid": str(tmp_path / "valid"),
         "clean test": str(tmp_path / "test"),
         "poisoned test": str(tmp_path / "bd/bd_test"),
     }
-    for uri in roles.values():
+    for uri, reading in roles.values():
+        assert reading.part == "whole"
         glance(uri, "dataset")
-    stored = find_data(str(tmp_path))["clean valid"]
+    stored = find_data(str(tmp_path))["clean valid"].stored
     assert stored == folders.identify(str(tmp_path / "valid"))
     (tmp_path / "clean").mkdir()
     (tmp_path / "clean/valid.npz").write_bytes(b"")

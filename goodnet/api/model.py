@@ -7,6 +7,7 @@ from typing import Any, Literal, overload
 from goodnet.backend import keras
 from goodnet.datasets.dataset import CleanDataset, Dataset, open_clean_dataset, open_dataset
 from goodnet.errors import RequestRefused
+from goodnet.files.reading import Part, Reading
 from goodnet.network.graph import choose_layer
 from goodnet.network.suspect import Suspect, open_suspect
 from goodnet.preprocessing import Preprocessing, PreprocessingInfo, parse_preprocessing
@@ -133,21 +134,27 @@ def load_model(
 
 @overload
 def load_images(
-    path: str | Path, model: Model, *, poisoned: Literal[False] = False
+    path: str | Path, model: Model, *, poisoned: Literal[False] = False, part: Part = "whole"
 ) -> CleanDataset: ...
 
 
 @overload
-def load_images(path: str | Path, model: Model, *, poisoned: Literal[True]) -> Dataset: ...
+def load_images(
+    path: str | Path, model: Model, *, poisoned: Literal[True], part: Part = "whole"
+) -> Dataset: ...
 
 
-def load_images(path: str | Path, model: Model, *, poisoned: bool = False) -> Dataset:
+def load_images(
+    path: str | Path, model: Model, *, poisoned: bool = False, part: Part = "whole"
+) -> Dataset:
     """Labelled images that fit a model; with the first clean ones its preprocessing is found.
 
     Args:
-        path: an HDF5 file or `.npz` archive, see data/README.md; a local path or an `s3://` URI.
+        path: a folder of class folders, an HDF5 file or an `.npz` archive, see data/README.md; a
+            local path or an `s3://` URI.
         model: the model.
         poisoned: whether the images carry a trigger, and the attacker's label.
+        part: "validation" or "test" for one half of a single set, as a repair splits it.
 
     Raises:
         DataRefused: the file is not such a data set, or does not fit.
@@ -157,6 +164,7 @@ def load_images(path: str | Path, model: Model, *, poisoned: bool = False) -> Da
     fits: dict[str, Any] = {
         "input_shape": model.suspect.input_shape,
         "classes": model.suspect.classes,
+        "reading": Reading(part=part),
     }
     if poisoned:
         return open_dataset(path, **fits)

@@ -2,14 +2,15 @@
 
 import mmap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.errors import DataRefused, one_line
+from goodnet.files.reading import WHOLE, Reading
 from goodnet.preprocessing import RAW, UNIT, Preprocessing
 from goodnet.sandbox.process import BROKEN, Content, read_untrusted
 
@@ -18,6 +19,18 @@ BLOCK = 256  # images: one block's activations stay in the processor's cache
 
 AnyDataset = TypeVar("AnyDataset", bound="Dataset")
 InputShape = tuple[int | None, int | None, int]
+
+
+class Half(NamedTuple):
+    """What a data set is half of.
+
+    Attributes:
+        of: the images of the whole.
+        together: how many of these have near copies or a group, which one half has all of.
+    """
+
+    of: int
+    together: int
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,8 @@ class Dataset:
         stored_dtype: the pixels' type in the file.
         black: the value of no intensity in the file, 0 or -1.
         class_names: of a folder's classes, by label; else there are none.
+        reading: how it was read.
+        half: what it is half of, if one set was split in two.
     """
 
     source: str
@@ -47,6 +62,8 @@ class Dataset:
     stored_dtype: str
     black: float = 0.0
     class_names: tuple[str, ...] = ()
+    reading: Reading = WHOLE
+    half: Half | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -126,8 +143,10 @@ def _unmap(pixels: NDArray[Any]) -> None:
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def open_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> Dataset:
-    """The data set in an HDF5 file or `.npz` archive, for a network of this shape.
+def open_dataset(
+    path: str | Path, *, input_shape: InputShape, classes: int, reading: Reading = WHOLE
+) -> Dataset:
+    """The data set in a folder, an HDF5 file or an `.npz` archive, for a network of this shape.
 
     The file is read by a process of its own, in chunks; see SECURITY.md.
 
@@ -137,26 +156,32 @@ def open_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> 
             numbers, or one-hot; `true_label` may be there. See data/README.md for other names.
         input_shape: height, width, channels of the network's images; None where any will do.
         classes: labels must lie in 0..classes-1.
+        reading: how it is read, and which half of it.
 
     Raises:
         DataRefused: the file is not such a data set.
         OSError: it could not be read.
     """
-    return _open(Dataset, str(path), input_shape, classes)
+    return _open(Dataset, str(path), input_shape, classes, reading)
 
 
-def open_clean_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> CleanDataset:
+def open_clean_dataset(
+    path: str | Path, *, input_shape: InputShape, classes: int, reading: Reading = WHOLE
+) -> CleanDataset:
     """The same as clean validation images, from which a method may choose, learn and train.
 
     Whoever calls it says that the images are clean, that their labels are right, and that no result
     will be measured on them. Arguments and errors are those of `open_dataset`.
     """
-    return _open(CleanDataset, str(path), input_shape, classes)
+    return _open(CleanDataset, str(path), input_shape, classes, reading)
 
 
-def _open(role: type[AnyDataset], uri: str, input_shape: InputShape, classes: int) -> AnyDataset:
-    with read_untrusted(uri, "dataset", input_shape=input_shape) as content:
-        return _dataset(role, uri, content, input_shape, classes)
+def _open(
+    role: type[AnyDataset], uri: str, input_shape: InputShape, classes: int, reading: Reading
+) -> AnyDataset:
+    fits: dict[str, Any] = {"input_shape": input_shape, "reading": asdict(reading)}
+    with read_untrusted(uri, "dataset", **fits) as content:
+        return _dataset(role, uri, content, input_shape, classes, reading)
 
 
 def open_unlabelled(path: str | Path, *, input_shape: InputShape) -> tuple[Dataset, dict[int, str]]:
@@ -177,7 +202,12 @@ def open_unlabelled(path: str | Path, *, input_shape: InputShape) -> tuple[Datas
 
 
 def _dataset(
-    role: type[AnyDataset], uri: str, content: Content, input_shape: InputShape, classes: int | None
+    role: type[AnyDataset],
+    uri: str,
+    content: Content,
+    input_shape: InputShape,
+    classes: int | None,
+    reading: Reading = WHOLE,
 ) -> AnyDataset:
     """The data set that a reader left, with all that it says of it checked."""
     description = content.description
@@ -219,6 +249,8 @@ def _dataset(
         stored_dtype=one_line(description["stored_dtype"]),
         black=black,
         class_names=tuple(one_line(name, 100) for name in class_names),
+        reading=reading,
+        half=Half(*description["half"]) if "half" in description else None,
     )
 
 

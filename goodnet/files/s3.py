@@ -65,12 +65,43 @@ def listed(folder: str) -> Iterator[dict[str, Any]]:
     Raises:
         FileNotFoundError: there is no such bucket.
     """
+    for prefix, page in _pages(folder, Delimiter="/"):
+        yield from (entry for entry in page.get("Contents", ()) if entry["Key"] != prefix)
+
+
+def children(folder: str) -> tuple[list[str], list[str]]:
+    """The names of what is directly under a prefix: objects, and what would be folders.
+
+    Raises:
+        FileNotFoundError: there is no such bucket.
+    """
+    files, folders = [], []
+    for prefix, page in _pages(folder, Delimiter="/"):
+        files += [entry["Key"].removeprefix(prefix) for entry in page.get("Contents", ())]
+        inner = [entry["Prefix"].removeprefix(prefix) for entry in page.get("CommonPrefixes", ())]
+        folders += [name.rstrip("/") for name in inner]
+    return [name for name in files if name], [name for name in folders if name]
+
+
+def tree(folder: str) -> Iterator[tuple[str, int, str]]:
+    """Name below the prefix, size and ETag of all objects under it, at any depth.
+
+    Raises:
+        FileNotFoundError: there is no such bucket.
+    """
+    for prefix, page in _pages(folder):
+        for entry in page.get("Contents", ()):
+            yield entry["Key"].removeprefix(prefix), entry["Size"], entry["ETag"]
+
+
+def _pages(folder: str, **how: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The prefix, with each page of its listing."""
     bucket, key = split(folder)
     prefix = f"{key.rstrip('/')}/" if key else ""
     more: dict[str, Any] = {}
     while True:
-        page = _call(folder, "list_objects_v2", Bucket=bucket, Prefix=prefix, Delimiter="/", **more)
-        yield from (entry for entry in page.get("Contents", ()) if entry["Key"] != prefix)
+        page = _call(folder, "list_objects_v2", Bucket=bucket, Prefix=prefix, **how, **more)
+        yield prefix, page
         if not page.get("IsTruncated"):
             return
         more = {"ContinuationToken": page["NextContinuationToken"]}
@@ -99,9 +130,18 @@ def content(uri: str) -> tuple[int, Iterator[bytes]]:
     item = head(uri)
     if item is None:
         raise FileNotFoundError(f"{one_line(uri)}: no such file")
-    size, etag = item["ContentLength"], item["ETag"]
-    starts = range(0, size, BLOCK)
-    return size, (_block(uri, start, min(start + BLOCK, size), etag) for start in starts)
+    size = item["ContentLength"]
+    return size, blocks(uri, size, item["ETag"])
+
+
+def blocks(uri: str, size: int, etag: str) -> Iterator[bytes]:
+    """The content of an object that is known from a listing.
+
+    Raises:
+        OSError: it could not be fetched whole, or is another by now.
+    """
+    for start in range(0, size, BLOCK):
+        yield _block(uri, start, min(start + BLOCK, size), etag)
 
 
 def _block(uri: str, start: int, stop: int, etag: str) -> bytes:

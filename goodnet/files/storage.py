@@ -260,6 +260,28 @@ def list_files(folder: str, suffixes: tuple[str, ...]) -> list[str]:
     return [entry.uri for entry in entries(folder, suffixes)]
 
 
+def children(folder: str) -> tuple[list[str], list[str]]:
+    """The names of the files and folders directly in a folder, which need not be there; sorted.
+
+    Hidden ones are left out; a link counts as a file.
+    """
+    try:
+        if is_remote(folder):
+            files, folders = s3.children(folder)
+        else:
+            with os.scandir(folder) as found:
+                every = [(each.name, each.is_dir(follow_symlinks=False)) for each in found]
+            files = [name for name, is_inner in every if not is_inner]
+            folders = [name for name, is_inner in every if is_inner]
+    except (FileNotFoundError, NotADirectoryError):
+        return [], []
+    return _visible(files), _visible(folders)
+
+
+def _visible(names: list[str]) -> list[str]:
+    return sorted(name for name in names if not name.startswith("."))
+
+
 def is_folder(uri: str) -> bool:
     """Whether the URI is that of a folder."""
     return s3.any_under(uri) if is_remote(uri) else Path(uri).is_dir()

@@ -5,21 +5,21 @@ from pathlib import Path
 
 from goodnet.errors import DataRefused, ModelRefused, RequestRefused
 from goodnet.files import folders, formats, paths, storage
+from goodnet.files.data_files import DataFile, DataSource
 from goodnet.files.formats import REFUSAL, Kind
+from goodnet.files.reading import Reading
 from goodnet.files.regular import open_regular
 from goodnet.files.storage import StoredFile
 
 CLEAN_VALID, CLEAN_TEST = "clean valid", "clean test"
 POISONED_VALID, POISONED_TEST = "poisoned valid", "poisoned test"
 
-_FILES = {  # each may have any ending of a data set, or be a folder without one
-    CLEAN_VALID: (paths.CLEAN_VALID, paths.OLD_CLEAN_VALID),
-    CLEAN_TEST: (paths.CLEAN_TEST, paths.OLD_CLEAN_TEST),
-    POISONED_VALID: (paths.POISONED_VALID,),
-    POISONED_TEST: (paths.POISONED_TEST,),
+_NAMES = {
+    CLEAN_VALID: paths.VALID_NAMES,
+    CLEAN_TEST: paths.TEST_NAMES,
+    POISONED_VALID: paths.POISONED_VALID_NAMES,
+    POISONED_TEST: paths.POISONED_TEST_NAMES,
 }
-_FOLDERS = {CLEAN_VALID: paths.VALID_FOLDER, CLEAN_TEST: paths.TEST_FOLDER}
-_REQUIRED = (CLEAN_VALID, CLEAN_TEST)
 
 
 def find_models(uris: Sequence[str]) -> tuple[str, ...]:
@@ -43,58 +43,103 @@ def find_models(uris: Sequence[str]) -> tuple[str, ...]:
     return tuple(models)
 
 
-def find_data(folder: str) -> dict[str, StoredFile]:
-    """The data sets of a folder by role, each read for its digest; a poisoned one may be missing.
+def find_data(data: str) -> dict[str, DataFile]:
+    """The data sets by role, each read for its digest; see `locate_data`.
 
     Raises:
-        DataRefused: there is no clean validation or test set, or one cannot be read.
+        DataRefused: there are no clean images, or some cannot be read.
+        OSError: they could not be read.
     """
-    return {role: folders.identify(uri) for role, uri in locate_data(folder).items()}
+    sources = locate_data(data)
+    stored = {uri: folders.identify(uri) for uri, _ in sources.values()}
+    return {role: DataFile(stored[uri], reading) for role, (uri, reading) in sources.items()}
 
 
-def locate_data(folder: str) -> dict[str, str]:
-    """The URIs of a folder's data sets by role, none of them read; a poisoned one may be missing.
+def locate_data(data: str) -> dict[str, DataSource]:
+    """The data sets by role, none of them read. There are always clean validation images.
+
+    Args:
+        data: a folder with a validation set and, it may be, a test set and poisoned ones; or a
+            single set, to be split in two: a file, a folder of class folders, or a folder that has
+            only a test set or only a training set.
 
     Raises:
-        DataRefused: there is no clean validation or test set.
+        DataRefused: there are no clean images.
     """
-    uris = {role: _present(folder, role) for role in _FILES}
-    for role in _REQUIRED:
-        if uris[role] is None:
-            raise DataRefused(folder, f"has no {_FILES[role][0]}")
-    return {role: uri for role, uri in uris.items() if uri is not None}
+    if not storage.is_folder(data) and storage.exists(data):
+        return _split_in_two(data)
+    found = {role: uri for role in _NAMES if (uri := _present(data, role, _NAMES[role]))}
+    if CLEAN_VALID in found:
+        return {role: DataSource(uri) for role, uri in found.items()}
+    single = found.pop(CLEAN_TEST, None) or _present(data, "training", paths.TRAINING_NAMES)
+    poisoned = {role: DataSource(uri) for role, uri in found.items()}
+    return _split_in_two(single or _only_set(data)) | poisoned
 
 
-def find_clean_valid(folder: str) -> str:
-    """The URI of a folder's clean validation set: all that a verdict needs.
+def find_clean_valid(data: str) -> DataSource:
+    """A folder's clean validation images, or a half of the single set: all that a verdict needs.
+
+    Raises:
+        DataRefused: there are none.
+    """
+    return locate_data(data)[CLEAN_VALID]
+
+
+def _split_in_two(uri: str) -> dict[str, DataSource]:
+    return {
+        CLEAN_VALID: DataSource(uri, Reading(part="validation")),
+        CLEAN_TEST: DataSource(uri, Reading(part="test")),
+    }
+
+
+def _only_set(data: str) -> str:
+    """The one data set that there is under no name of its own: the folder itself, or its file.
 
     Raises:
         DataRefused: there is none.
     """
-    present = _present(folder, CLEAN_VALID)
-    if present is None:
-        raise DataRefused(folder, f"has no {paths.CLEAN_VALID}")
-    return present
+    files, inner = storage.children(data)
+    sets = [name for name in files if name.lower().endswith(formats.suffixes("dataset"))]
+    if len(sets) == 1 and not inner:
+        return storage.join(data, sets[0])
+    if not any(_holds_pictures(storage.join(data, name)) for name in inner):
+        raise DataRefused(
+            data, f"has no {paths.CLEAN_VALID}, no valid/ and no class folders with pictures"
+        )
+    return data
 
 
-def _present(folder: str, role: str) -> str | None:
+def _holds_pictures(folder: str) -> bool:
+    """Whether there are pictures in a folder, or it has folders, where some may be."""
+    files, inner = storage.children(folder)
+    return bool(inner) or any(name.lower().endswith(formats.PICTURES) for name in files)
+
+
+def _present(data: str, role: str, names: Sequence[str]) -> str | None:
     """The URI of a data set of the folder, if it is there under one of its names.
 
     Raises:
         DataRefused: it is there under several.
     """
-    names = [
-        f"{name.rpartition('.')[0]}{suffix}"
-        for name in _FILES[role]
-        for suffix in formats.suffixes("dataset")
-    ]
-    present = [name for name in names if storage.exists(storage.join(folder, name))]
-    stems = [name.rpartition(".")[0] for name in _FILES[role]]
-    stems += [_FOLDERS[role]] if role in _FOLDERS else []
-    present += [f"{name}/" for name in stems if folders.is_set(storage.join(folder, name))]
+    present = []
+    for place in dict.fromkeys(name.rpartition("/")[0] for name in names):
+        folder = storage.join(data, place) if place else data
+        files, inner = storage.children(folder)
+        own = [name.rpartition("/")[2] for name in names if name.rpartition("/")[0] == place]
+        wanted = {f"{name}{suffix}" for name in own for suffix in formats.suffixes("dataset")}
+        found = [name for name in files if name.lower() in wanted]
+        found += [
+            f"{name}/" for name in inner if name.lower() in own and _has_folders(folder, name)
+        ]
+        present += [f"{place}/{name}".lstrip("/") for name in found]
     if len(present) > 1:
-        raise DataRefused(folder, f"has {' and '.join(present)}, both as {role}; keep one")
-    return storage.join(folder, present[0]) if present else None
+        raise DataRefused(data, f"has {' and '.join(present)}, both as {role}; keep one")
+    return storage.join(data, present[0].rstrip("/")) if present else None
+
+
+def _has_folders(folder: str, name: str) -> bool:
+    """Whether it can be a set: a folder that has folders in it, and not one class."""
+    return bool(storage.children(storage.join(folder, name))[1])
 
 
 def find_output(folder: str) -> None:
@@ -114,12 +159,12 @@ def glance(uri: str, kind: Kind) -> None:
         ModelRefused, DataRefused: there is none, or it does not.
         OSError: object storage does not answer, or does not let us in.
     """
+    if kind == "dataset" and folders.is_set(uri):
+        folders.ordered_members(uri)
+        return
     if storage.is_remote(uri):
         if not storage.exists(uri):
             raise REFUSAL[kind](uri, "no such file")
-        return
-    if kind == "dataset" and folders.is_set(uri):
-        folders.ordered_files(uri)
         return
     with open_regular(Path(uri), REFUSAL[kind]) as file:
         formats.recognise(uri, file.read(formats.longest_signature()), kind)

@@ -49,9 +49,10 @@ def _chosen_among(findings: RepairResult) -> int:
 
 def _given_twice(findings: RepairResult) -> list[list[str]]:
     """The roles of each file that was given as more than one set: then the test is no test."""
-    roles: dict[str, list[str]] = {}
+    roles: dict[tuple[str, str], list[str]] = {}
     for dataset in findings.sets:
-        roles.setdefault(dataset.sha256, []).append(dataset.role)
+        half = dataset.role if dataset.half_of else ""
+        roles.setdefault((dataset.sha256, half), []).append(dataset.role)
     return [same for same in roles.values() if len(same) > 1]
 
 

@@ -13,7 +13,13 @@ from goodnet.pruning.curve import Curve
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """A data set as it was given: `role` is "clean valid", "clean test", "poisoned valid", ..."""
+    """A data set as it was given.
+
+    Attributes:
+        role: "clean valid", "clean test", "poisoned valid", ...
+        half_of: the images of the single set that was split in two; 0 where none was.
+        together: how many of those are near copies or belong together, so that one half has them.
+    """
 
     role: str
     uri: str
@@ -24,6 +30,8 @@ class DatasetInfo:
     lowest_label: int
     highest_label: int
     labels_present: int
+    half_of: int = 0
+    together: int = 0
 
 
 @dataclass(frozen=True)

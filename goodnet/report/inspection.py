@@ -65,6 +65,8 @@ def describe_set(dataset: Dataset, role: str, uri: str | None = None) -> Dataset
         lowest_label=int(dataset.labels.min()),
         highest_label=int(dataset.labels.max()),
         labels_present=len(np.unique(dataset.labels)),
+        half_of=dataset.half.of if dataset.half else 0,
+        together=dataset.half.together if dataset.half else 0,
     )
 
 
@@ -120,6 +122,14 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
         yield f"  {verdict.references.lack}: a network cannot be cleared"
     if verdict.missing:
         yield f"  {verdict.missing} classes have no clean image in the set"
+
+
+def half_line(count: int, half_of: int, together: int) -> str:
+    """What one half of a set is."""
+    return (
+        f"images           {count} of {half_of}: one set, split in two, class by class; {together} "
+        f"near copies, or of one name, stay together"
+    )
 
 
 def _preprocessing_lines(split: "Split", dataset: CleanDataset) -> Iterator[str]:

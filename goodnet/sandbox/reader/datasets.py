@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from goodnet.files.reading import WHOLE, Reading
 from goodnet.sandbox.reader.arrays import MIB, Arrays, Entry, Refused, allowance, product
+from goodnet.sandbox.reader.halves import half, thumbnails
 from goodnet.sandbox.reader.hdf5 import Hdf5
 from goodnet.sandbox.reader.npz import Npz
 
@@ -22,7 +24,11 @@ PAIRS = (
 
 
 def read_hdf5(
-    path: Path, folder: Path, input_shape: Sequence[int | None], labelled: bool = True
+    path: Path,
+    folder: Path,
+    input_shape: Sequence[int | None],
+    labelled: bool = True,
+    reading: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The content of an HDF5 file with `data`, `label` and, it may be, `true_label`.
 
@@ -34,17 +40,23 @@ def read_hdf5(
     numbers = {name: each for name, each in top.items() if each.dtype.kind in "fiu"}
     names = named_arrays(numbers, tuple(top), labelled)
     stored = {role: hdf5.numbers(name) for role, name in names.items()}
-    return content(stored.pop("data"), stored, folder, input_shape, names)
+    how = Reading.of(reading)
+    return content(stored.pop("data"), stored, folder, input_shape, names, how)
 
 
 def read_npz(
-    path: Path, folder: Path, input_shape: Sequence[int | None], labelled: bool = True
+    path: Path,
+    folder: Path,
+    input_shape: Sequence[int | None],
+    labelled: bool = True,
+    reading: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The content of an `.npz` archive with images and labels: the same names, and `true_label`."""
     archive = Npz(path, folder, allowance(path.stat().st_size, LARGEST_DATA))
     names = named_arrays(archive.plain(), tuple(archive.members), labelled)
     stored = {role: archive.numbers(name) for role, name in names.items()}
-    said = content(stored.pop("data"), stored, folder, input_shape, names)
+    how = Reading.of(reading)
+    said = content(stored.pop("data"), stored, folder, input_shape, names, how)
     archive.close()
     return said
 
@@ -99,6 +111,7 @@ def content(
     folder: Path,
     input_shape: Sequence[int | None],
     names: Mapping[str, str] = MappingProxyType({}),
+    reading: Reading = WHOLE,
 ) -> dict[str, Any]:
     """What is said of a data set, in whatever file it was; pixels and labels are left in files.
 
@@ -109,6 +122,7 @@ def content(
         folder: for the arrays.
         input_shape: height, width, channels of the network's images, None where any will do.
         names: what "data" and "label" are called in the file, if not so.
+        reading: which half is meant, if not the whole.
 
     Raises:
         Refused: it is no such data set, or does not fit.
@@ -119,13 +133,51 @@ def content(
             f"{name!r} has the shape {data.shape}, expected images x 3 axes, at least one"
         )
     arrays, (axes, image) = Arrays(folder), fit(data, input_shape)
-    entries = {
-        role: arrays.save(labels(values, names.get(role, role), len(data)))
-        for role, values in stored_labels.items()
+    values = {
+        role: labels(stored, names.get(role, role), len(data))
+        for role, stored in stored_labels.items()
     }
+    said: dict[str, Any] = {"axes": axes, "stored_dtype": data.dtype.name}
+    if reading.part != "whole":
+        files = getattr(data, "names", [""] * len(data))
+        found = half(reading.part, values["label"], all_thumbnails(data, axes, name), files)
+        said["half"] = [len(data), found.together]
+        data = Rows(data, found.rows)
+        values = {role: each[found.rows] for role, each in values.items()}
+    entries = {role: arrays.save(each) for role, each in values.items()}
     entry, ends = pixels(data, axes, (len(data), *image), arrays, name)
-    description = {"data": entry, "range": ends, "axes": axes, "stored_dtype": data.dtype.name}
-    return {**description, **entries}
+    return {"data": entry, "range": ends, **said, **entries}
+
+
+class Rows:
+    """Some images of a set, ascending, taken in slices as the set itself is."""
+
+    def __init__(self, data: Any, rows: Any) -> None:
+        self.data, self.rows, self.dtype, self.ndim = data, rows, data.dtype, data.ndim
+        self.shape = (len(rows), *data.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, some: slice) -> Any:
+        rows = self.rows[some]
+        if hasattr(self.data, "take"):
+            return self.data.take(rows)
+        return self.data[int(rows[0]) : int(rows[-1]) + 1][rows - rows[0]]
+
+
+def all_thumbnails(data: Any, axes: str, name: str) -> Any:
+    """The thumbnails of all images, in grey levels 0..255 whatever the array's range."""
+    if hasattr(data, "thumbnails"):
+        return data.thumbnails()
+    found, highest = [], 0.0
+    for block in blocks(data, name):
+        highest = max(highest, float(block.max()))
+        images = block[..., None] if block.ndim == 3 else block
+        last = block.ndim == 4 and axes == "NCHW"
+        found.append(thumbnails(images.transpose(0, 2, 3, 1) if last else images))
+    white = 255 if highest <= 1 and data.dtype.kind == "f" else 1
+    return np.concatenate(found) * np.float32(white)
 
 
 def fit(data: Any, input_shape: Sequence[int | None]) -> tuple[str, tuple[int, ...]]:

@@ -4,7 +4,7 @@ Keras: `keras.utils.image_dataset_from_directory` for order, labels and size, `l
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,8 +21,10 @@ from PIL import (
 
 from goodnet.errors import one_line
 from goodnet.files.formats import CLASS_NAMES, FOLDER
+from goodnet.files.reading import Reading
 from goodnet.sandbox.reader.arrays import MIB, Refused
 from goodnet.sandbox.reader.datasets import content
+from goodnet.sandbox.reader.halves import SIDE, thumbnails
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -51,7 +53,11 @@ class Piece(NamedTuple):
 
 
 def read_folder(
-    path: Path, folder: Path, input_shape: Sequence[int | None], labelled: bool = True
+    path: Path,
+    folder: Path,
+    input_shape: Sequence[int | None],
+    labelled: bool = True,
+    reading: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The pictures in the stream of a folder, with the class that each one's folder stands for."""
     if not labelled:
@@ -67,7 +73,8 @@ def read_folder(
         chosen = [each for each in found if each not in lists and not each.name.endswith("/")]
         labels = [numbers[each.name.partition("/")[0]] for each in chosen]
         pictures = Pictures(file, chosen, input_shape)
-        said = content(pictures, {"label": np.array(labels)}, folder, input_shape)
+        how = Reading.of(reading)
+        said = content(pictures, {"label": np.array(labels)}, folder, input_shape, reading=how)
     return {**said, "class_names": names, "names_listed": bool(lists)}
 
 
@@ -155,7 +162,22 @@ class Pictures:
         return len(self.pieces)
 
     def __getitem__(self, rows: slice) -> Any:
-        return np.stack([self.image(row) for row in range(*rows.indices(len(self)))])
+        return self.take(range(*rows.indices(len(self))))
+
+    def take(self, rows: Iterable[int]) -> Any:
+        """The images of these rows."""
+        return np.stack([self.image(row) for row in rows])
+
+    @property
+    def names(self) -> list[str]:
+        """What the pictures are called below their class folders."""
+        return [piece.name.partition("/")[2] for piece in self.pieces]
+
+    def thumbnails(self) -> Any:
+        """Thumbnails of all pictures."""
+        return np.concatenate(
+            [thumbnails(self.picture(each, small=True)[None]) for each in self.pieces]
+        )
 
     def image(self, row: int) -> Any:
         """The image of a row; if one may be, a broken one is black."""
@@ -167,9 +189,10 @@ class Pictures:
             self.faults[row] = str(fault)
             return np.zeros(self.shape[1:], np.uint8)
 
-    def picture(self, piece: Piece) -> Any:
+    def picture(self, piece: Piece, *, small: bool = False) -> Any:
+        """A picture's pixels, at least SIDE wide and high if it is to be small."""
         try:
-            return decoded(piece_content(self.file, piece), self.mode)
+            return decoded(piece_content(self.file, piece), self.mode, small=small)
         except Refused as fault:
             if self.tolerant:
                 raise
@@ -188,7 +211,7 @@ class Pictures:
         return resized(picture, *self.size)
 
 
-def decoded(content: bytes, mode: str) -> Any:
+def decoded(content: bytes, mode: str, *, small: bool = False) -> Any:
     """A picture's pixels, uint8 (H, W, C), upright as its EXIF data say.
 
     Of 16 bits the upper 8 are taken; a palette and CMYK become RGB, alpha is dropped, colours
@@ -198,6 +221,7 @@ def decoded(content: bytes, mode: str) -> Any:
     Args:
         content: the file's bytes.
         mode: Pillow's, "L", "RGB" or "RGBA".
+        small: whether a JPEG may be decoded at an eighth of its size, as long as 4 * SIDE are left.
 
     Raises:
         Refused: it cannot be decoded, or is too large.
@@ -206,6 +230,8 @@ def decoded(content: bytes, mode: str) -> Any:
         with Image.open(BytesIO(content), formats=FORMATS) as picture:
             if picture.width * picture.height > MOST_PIXELS:
                 raise Refused(f"has more than {MOST_PIXELS} pixels")
+            if small:
+                picture.draft(None, (4 * SIDE, 4 * SIDE))
             picture.load()  # before its EXIF data are asked for, which hides a fault
             turn = TURNS.get(orientation(picture))
             upper: Image.Image = picture
