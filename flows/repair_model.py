@@ -70,7 +70,8 @@ def repair_model(uri: str, data: dict[str, DataFile], request: Request, output: 
 
     Args:
         uri: the suspect.
-        data: the data sets by role; without poisoned ones nothing is said of the attack.
+        data: the data sets by role; without a clean test set nothing is recommended, and without
+            poisoned ones nothing is said of the attack.
         request: what was asked for.
         output: the folder under which the repair's own folder is made.
     """
@@ -134,7 +135,7 @@ def investigate(
         preprocessing=preprocessing,
         points=request.points,
         curves=curves,
-        evaluation=evaluation_rows(models, counts[CLEAN_TEST], counts.get(POISONED_TEST)),
+        evaluation=evaluation_rows(models, counts.get(CLEAN_TEST), counts.get(POISONED_TEST)),
         verdict=verdict,
         method=request.method,
         mitigation=mitigation.account if mitigation else None,

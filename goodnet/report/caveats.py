@@ -19,6 +19,7 @@ def caveats(findings: RepairResult) -> list[str]:
     images = [ceil(Fraction(drop) * valid / 100) for drop in findings.points]
     return sentences(
         "caveats",
+        tested=findings.tested,
         chosen_among=_chosen_among(findings),
         method=mitigation.model.title.lower() if mitigation else "",
         still_triggered=[
@@ -59,5 +60,5 @@ def _given_twice(findings: RepairResult) -> list[list[str]]:
 def _widest(findings: RepairResult) -> Proportion | None:
     """The share with the widest interval; None where that is narrow enough."""
     shares = [share for row in findings.evaluation for share in row.shares.values() if share]
-    widest = max(shares, key=lambda share: share.high - share.low)
-    return widest if widest.high - widest.low > WIDE else None
+    widest = max(shares, key=lambda share: share.high - share.low, default=None)
+    return widest if widest and widest.high - widest.low > WIDE else None

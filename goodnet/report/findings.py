@@ -105,6 +105,11 @@ class RepairResult:
     rechecks: tuple[ModelRecheck, ...]
 
     @property
+    def tested(self) -> bool:
+        """Whether there is a clean test set: images that nothing was chosen by."""
+        return self.evaluation[0].shares["clean_accuracy"] is not None
+
+    @property
     def baseline_clean(self) -> Proportion:
         """The suspect on the clean validation images."""
         curve = self.curves[0]

@@ -12,9 +12,14 @@ from goodnet.report.tables import curves_csv, evaluation_csv
 def report_files(findings: RepairResult, pictures: Sequence[Picture]) -> dict[str, bytes]:
     """The pictures, the tables, and the report as Markdown and as one self-contained page."""
     text = report_markdown(findings, pictures)
-    return {picture.file: picture.png for picture in pictures} | {
-        paths.CURVES_CSV: curves_csv(findings.curves).encode(),
-        paths.EVALUATION_CSV: evaluation_csv(findings.evaluation).encode(),
-        paths.REPORT_MD: text.encode(),
-        paths.REPORT_HTML: report_html(text, pictures).encode(),
-    }
+    tables = {paths.CURVES_CSV: curves_csv(findings.curves).encode()}
+    if any(findings.evaluation[0].shares.values()):
+        tables[paths.EVALUATION_CSV] = evaluation_csv(findings.evaluation).encode()
+    return (
+        {picture.file: picture.png for picture in pictures}
+        | tables
+        | {
+            paths.REPORT_MD: text.encode(),
+            paths.REPORT_HTML: report_html(text, pictures).encode(),
+        }
+    )
