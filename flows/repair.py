@@ -18,7 +18,15 @@ from flows.repair_model import repair_model
 from goodnet.errors import InputRefused, fault_line, one_line
 from goodnet.files import paths, storage
 from goodnet.files.data_files import DataFile, DataSource
-from goodnet.job.inputs import find_data, find_models, find_output, glance, locate_data
+from goodnet.files.reading import METHODS as RESIZE
+from goodnet.job.inputs import (
+    find_data,
+    find_models,
+    find_output,
+    glance,
+    locate_data,
+    parse_reading,
+)
 from goodnet.job.request import (
     METHOD_CHOICES,
     ORDERS,
@@ -75,6 +83,10 @@ def repair(
     models: tuple[str, ...] = ("models",),
     data: str = "data",
     output: str = "artifacts",
+    poisoned: str = "",
+    target: str = "",
+    keys: str = "",
+    resize: str = "bilinear",
     order: Literal["ascending", "descending", "both"] = "both",
     drop: tuple[float, ...] = (2, 4, 10),
     layer: str = "auto",
@@ -93,6 +105,12 @@ def repair(
             clean/test.h5 and, if there are any, poisoned ones in bd/; or a single set of class
             folders or in a file, which is split in two.
         output: the folder under which each repair gets a folder of its own.
+        poisoned: poisoned test images, if they are not in the data folder; in any form.
+        target: the class that poisoned images lead to, where their set does not say it: then it may
+            be a folder of pictures.
+        keys: what images and labels are called in files, like X,Y, where that cannot be guessed.
+        resize: how pictures are brought to the model's size: bilinear, nearest, bicubic, area,
+            lanczos3 or lanczos5, with ,crop or ,pad to keep their shape.
         order: prune the quietest channels first (ascending), the loudest, or try both.
         drop: take a repaired model where clean accuracy has fallen by so many points.
         layer: the layer to prune; auto takes the last pooling layer before the class scores.
@@ -109,12 +127,13 @@ def repair(
     options: dict[str, Any] = {"order": order, "drop": drop, "layer": layer}
     options |= {"preprocessing": preprocessing, "architecture": architecture}
     options |= {"method": method, "budget": budget}
-    places = {"data": data, "output": output, "task_runner": task_runner}
+    ways = {"keys": keys, "resize": resize, "target": target}
+    places = {"data": data, "poisoned": poisoned, "output": output, "task_runner": task_runner}
     try:
-        plan = check(models, **places, **options)
+        plan = check(models, **places, **ways, **options)
         if separately:
-            return start_each(plan.models, {**options, **places})
-        sets = find_data(data)
+            return start_each(plan.models, {**options, **ways, **places})
+        sets = find_data(data, poisoned, parse_reading(**ways))
     except (InputRefused, OSError) as fault:
         return failure_state(fault_line(fault), [Outcome("", None, None, True, fault_line(fault))])
     return repair_each(plan.models, sets, plan.request, output, plan.runner)
@@ -129,7 +148,17 @@ class Plan(NamedTuple):
     data: dict[str, DataSource]
 
 
-def check(models: Sequence[str], data: str, output: str, task_runner: str, **options: Any) -> Plan:
+def check(
+    models: Sequence[str],
+    data: str,
+    output: str,
+    task_runner: str,
+    poisoned: str,
+    keys: str,
+    resize: str,
+    target: str,
+    **options: Any,
+) -> Plan:
     """What is asked for, which makes sense and is there; the parameters are those of `repair`.
 
     Raises:
@@ -137,7 +166,8 @@ def check(models: Sequence[str], data: str, output: str, task_runner: str, **opt
         OSError: object storage does not answer, or does not let us in.
     """
     request, runner = parse_request(**options), task_runner_of(task_runner)
-    plan = Plan(request, runner, find_models(models), locate_data(data))
+    reading = parse_reading(keys=keys, resize=resize, target=target)
+    plan = Plan(request, runner, find_models(models), locate_data(data, poisoned, reading))
     find_output(output)
     return plan
 
@@ -205,8 +235,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         unusable = [fault for uri in plan.models if (fault := fault_of(uri))]
         if len(unusable) == len(plan.models):
             return refuse(*unusable)
-        for uri in dict.fromkeys(source.uri for source in plan.data.values()):
-            glance(uri, "dataset")
+        for uri, reading in dict.fromkeys(plan.data.values()):
+            glance(uri, "dataset", loose=reading.target is not None)
         check_prefect()
         check_results()
     except (InputRefused, OSError) as fault:
@@ -259,6 +289,10 @@ def _parser() -> argparse.ArgumentParser:
     add("models", metavar="MODEL", nargs="*", default=["models"], help="model files or folders")
     add("--data", default="data", help="folder with valid/ and test/, or one set of images")
     add("--output", default="artifacts", help="folder that gets a folder for each repair")
+    add("--poisoned", default="", metavar="DIR", help="poisoned test images that lie elsewhere")
+    add("--target", default="", metavar="N", help="the class that poisoned images lead to")
+    add("--keys", default="", metavar="X,Y", help="what images and labels are called in files")
+    add("--resize", default="bilinear", metavar="HOW", help=f"{', '.join(RESIZE)}; ,crop or ,pad")
     add("--order", choices=ORDERS, default="both", help="which channels to prune first")
     add("--drop", nargs="+", default=["2", "4", "10"], metavar="X", help="points of accuracy")
     add("--layer", default="auto", help="the layer to prune")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from goodnet.errors import InputRefused, RequestRefused, one_line
+from goodnet.files.reading import METHODS
 from goodnet.preprocessing import NAMES
 
 SOME_UNANSWERED, REFUSED = 1, 2
@@ -18,9 +19,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "inspect" and options.verdict:
             _print_verdict(options)
         elif options.command == "inspect":
+            from goodnet.job.inputs import parse_reading
             from goodnet.report.inspection import inspect
 
-            inspect(options.model, options.datasets, options.architecture, options.layer, print)
+            reading = parse_reading(keys=options.keys, resize=options.resize)
+            given = options.model, options.datasets, options.architecture, options.layer
+            inspect(*given, print, reading)
         else:
             return _print_answers(options)
     except InputRefused as refused:
@@ -76,7 +80,8 @@ def _print_verdict(options: argparse.Namespace) -> None:
         layer=options.layer,
         preprocessing=options.preprocessing,
     )
-    images = load_images(valid.uri, model, part=valid.reading.part)
+    ways = {"keys": options.keys, "resize": options.resize}
+    images = load_images(valid.uri, model, part=valid.reading.part, **ways)
     verdict = detect(model, images)
     if options.json:
         print(json.dumps(verdict.as_json()))
@@ -103,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     names = f"auto, {', '.join(NAMES)}, or mean=...,std=..."
     inspect.add_argument("--preprocessing", default="auto", help=names)
     inspect.add_argument("--scale", choices=("auto", "raw", "unit"), dest="preprocessing")
+    _add_reading(inspect)
     inspect.add_argument("--json", action="store_true", help="the verdict as one JSON object")
 
     screen = commands.add_parser("screen", help="the class of images, or that they are backdoored")
@@ -110,6 +116,14 @@ def _parser() -> argparse.ArgumentParser:
     screen.add_argument("images", metavar="IMAGE", nargs="+", help="pictures, folders, data sets")
     screen.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser
+
+
+def _add_reading(command: argparse.ArgumentParser) -> None:
+    """How images are read."""
+    names = "what images and labels are called in a file"
+    command.add_argument("--keys", default="", metavar="X,Y", help=names)
+    resize = f"{', '.join(METHODS)}; with ,crop or ,pad to keep the shape of pictures"
+    command.add_argument("--resize", default="bilinear", metavar="HOW", help=resize)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def test_a_picture_that_is_replaced_while_the_set_is_read_is_a_fault(
     uri = uploaded(class_folders(tmp_path / "set"), f"{bucket}/set")
     members = folders.ordered_members(uri)
     storage.put(b"another", f"{uri}/Cat/0.png")
-    monkeypatch.setattr(folders, "ordered_members", lambda folder: members)
+    monkeypatch.setattr(folders, "ordered_members", lambda folder, loose: members)
     with pytest.raises(OSError, match=r"set/Cat/0\.png: "):
         folders.identify(uri)
 

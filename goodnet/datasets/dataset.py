@@ -2,7 +2,7 @@
 
 import mmap
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -179,12 +179,19 @@ def open_clean_dataset(
 def _open(
     role: type[AnyDataset], uri: str, input_shape: InputShape, classes: int, reading: Reading
 ) -> AnyDataset:
-    fits: dict[str, Any] = {"input_shape": input_shape, "reading": asdict(reading)}
+    fits = _arguments(input_shape, reading)
     with read_untrusted(uri, "dataset", **fits) as content:
         return _dataset(role, uri, content, input_shape, classes, reading)
 
 
-def open_unlabelled(path: str | Path, *, input_shape: InputShape) -> tuple[Dataset, dict[int, str]]:
+def _arguments(input_shape: InputShape, reading: Reading) -> dict[str, Any]:
+    """What a reader is told beside the file; nothing of what is as usual."""
+    return {"input_shape": input_shape, **({"reading": reading.told} if reading.told else {})}
+
+
+def open_unlabelled(
+    path: str | Path, *, input_shape: InputShape, reading: Reading = WHOLE
+) -> tuple[Dataset, dict[int, str]]:
     """Images of which no label is looked at, each UNLABELLED; and by row, why one cannot be read.
 
     Only a picture of many can have such a fault; see `goodnet.files.folders.write_pictures`.
@@ -192,9 +199,9 @@ def open_unlabelled(path: str | Path, *, input_shape: InputShape) -> tuple[Datas
     Raises:
         DataRefused, OSError: as `open_dataset`.
     """
-    fits: dict[str, Any] = {"input_shape": input_shape, "labelled": False}
-    with read_untrusted(str(path), "dataset", **fits) as content:
-        dataset = _dataset(Dataset, str(path), content, input_shape, None)
+    fits = _arguments(input_shape, reading)
+    with read_untrusted(str(path), "dataset", labelled=False, **fits) as content:
+        dataset = _dataset(Dataset, str(path), content, input_shape, None, reading)
         faults = dict(content.description.get("faults", []))
         if max(faults, default=0) >= len(dataset):
             raise content.refusal
@@ -222,17 +229,8 @@ def _dataset(
     if pixels.dtype not in (np.uint8, np.float32) or not _fits(pixels, input_shape):
         raise content.refusal
     class_names = description.get("class_names", [])
-    if (
-        classes
-        and class_names
-        and not description.get("names_listed")
-        and len(class_names) != classes
-    ):
-        raise DataRefused(
-            uri,
-            f"has {len(class_names)} class folders and the model {classes} classes; a file "
-            f"class_names.txt in it, with a name in each line, says which is which",
-        )
+    if classes and class_names:
+        _check_names(uri, len(class_names), description.get("names_from"), classes)
     for name, values in labels.items():
         if values.dtype != np.int64 or values.shape != (len(pixels),):
             raise content.refusal
@@ -251,6 +249,21 @@ def _dataset(
         class_names=tuple(one_line(name, 100) for name in class_names),
         reading=reading,
         half=Half(*description["half"]) if "half" in description else None,
+    )
+
+
+def _check_names(uri: str, names: int, names_from: str | None, classes: int) -> None:
+    """Refuse names that do not say which class each is, as there are more or fewer of them."""
+    if names == classes or names_from == "list":
+        return
+    if names_from == "labels":
+        raise DataRefused(
+            uri, f"has labels of {names} names and the model {classes} classes; give numbers"
+        )
+    raise DataRefused(
+        uri,
+        f"has {names} class folders and the model {classes} classes; a file class_names.txt in it, "
+        f"with a name in each line, says which is which",
     )
 
 

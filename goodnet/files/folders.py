@@ -54,7 +54,7 @@ def blocks(uri: str) -> Iterator[bytes]:
     if not is_set(uri):
         yield from storage.blocks(uri, DataRefused, largest("dataset"))
         return
-    members = ordered_members(uri)
+    members = ordered_members(uri, loose=True)
     yield FOLDER.signature
     contents = _remote_contents if storage.is_remote(uri) else _local_contents
     yield from contents(uri, members)
@@ -159,11 +159,16 @@ def ordered_files(folder: str) -> list[str]:
     return [member.name for member in ordered_members(folder)]
 
 
-def ordered_members(folder: str) -> list[Member]:
+def ordered_members(folder: str, *, loose: bool = False) -> list[Member]:
     """The files that make a data set, in the order of Keras.
 
     They are the list of class names, if there is one, and for each class folder its name and all
-    its pictures, by folder and name. Hidden files and files of other kinds are passed over.
+    its pictures, by folder and name. Hidden files and files of other kinds are passed over. Where
+    no class folder has any, they may be the pictures in the folder itself.
+
+    Args:
+        folder: a path or an `s3://` URI.
+        loose: whether that is enough; such pictures have no labels.
 
     Raises:
         DataRefused: there are no pictures in class folders, or a link, a pipe or a device.
@@ -173,14 +178,17 @@ def ordered_members(folder: str) -> list[Member]:
     lists = [each.name for each in members if each.name in CLASS_NAMES]
     if len(lists) > 1:
         raise DataRefused(folder, f"has {' and '.join(lists)}; keep one")
-    if not any(each.name.lower().endswith(PICTURES) for each in members):
-        raise DataRefused(folder, "has no pictures in class folders, one folder for each class")
-    return members
+    pictures = [each for each in members if each.name.lower().endswith(PICTURES)]
+    if any("/" in each.name for each in pictures):
+        return [each for each in members if "/" in each.name or each.name in CLASS_NAMES]
+    if loose and pictures:
+        return pictures
+    raise DataRefused(folder, "has no pictures in class folders, one folder for each class")
 
 
 def _local_members(folder: str) -> list[Member]:
     files, classes = _entries(folder, "")
-    ordered = [name for name in files if name in CLASS_NAMES]
+    ordered = [n for n in files if n in CLASS_NAMES or n.lower().endswith(PICTURES)]
     for name in classes:
         ordered += [f"{name}/", *_pictures(folder, name)]
         if len(ordered) > MOST_FILES:
@@ -194,7 +202,7 @@ def _remote_members(folder: str) -> list[Member]:
     for member in _visible_objects(folder):
         first, inner, _ = member.name.partition("/")
         if not inner:
-            lists += [member] if first in CLASS_NAMES else []
+            lists += [member] if first in CLASS_NAMES or first.lower().endswith(PICTURES) else []
         elif member.name.lower().endswith(PICTURES):
             classes[first].append(member)
         else:

@@ -55,6 +55,8 @@ HDF5 = Container("HDF5", "an HDF5 file", b"\x89HDF\r\n\x1a\n")
 ZIP = Container("zip", "a zip archive", b"PK\x03\x04")
 FOLDER = Container("folder", "a folder of class folders", b"GoodNet folder of pictures\n")
 
+MOST_BLOCKS = 1024  # of 512 bytes before an HDF5 file's own content
+
 PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")  # endings, within a folder
 CLASS_NAMES = ("class_names.txt", "labels.txt")  # the order of a folder's classes
 
@@ -82,9 +84,10 @@ def largest(kind: Kind) -> int:
     return max(each.largest for each in formats_of(kind))
 
 
-def longest_signature() -> int:
-    """How many first bytes tell all formats from each other."""
-    return max(len(each.container.signature) for each in FORMATS)
+def longest_start(kind: Kind) -> int:
+    """How many first bytes tell all formats of a kind from each other."""
+    user_block = 512 * MOST_BLOCKS if kind == "dataset" else 0
+    return user_block + max(len(each.container.signature) for each in FORMATS)
 
 
 def recognise(uri: str, start: bytes, kind: Kind) -> Format:
@@ -92,7 +95,7 @@ def recognise(uri: str, start: bytes, kind: Kind) -> Format:
 
     Args:
         uri: the file's path or URI.
-        start: its first bytes, at least `longest_signature()` of them if there are as many.
+        start: its first bytes, at least `longest_start` of them if there are as many.
         kind: what it is to be.
 
     Raises:
@@ -102,6 +105,9 @@ def recognise(uri: str, start: bytes, kind: Kind) -> Format:
         raise REFUSAL[kind](uri, "is empty")
     same = [each for each in formats_of(kind) if start.startswith(each.container.signature)]
     if kind == "dataset":
+        same += [
+            each for each in formats_of(kind) if each.container == HDF5 and _after_block(start)
+        ]
         if not same:
             *nouns, last = dict.fromkeys(each.container.noun for each in formats_of(kind))
             raise DataRefused(uri, f"is not {', '.join(nouns)} or {last}")
@@ -112,6 +118,12 @@ def recognise(uri: str, start: bytes, kind: Kind) -> Format:
     *others, last = dict.fromkeys(each.container.name for each in formats_of(kind))
     noun = same[0].container.noun if same else f"neither {', '.join(others)} nor {last}"
     raise ModelRefused(uri, f"is {noun}, which does not fit the ending {_suffix(uri)!r}")
+
+
+def _after_block(start: bytes) -> bool:
+    """Whether HDF5 begins after a user block, whose length is 512 bytes times a power of two."""
+    places = (512 << power for power in range(MOST_BLOCKS.bit_length()))
+    return any(start.startswith(HDF5.signature, place) for place in places)
 
 
 def _suffix(uri: str) -> str:

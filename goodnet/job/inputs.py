@@ -1,13 +1,15 @@
 """What a repair is given, found and identified: models, data sets, architecture."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from goodnet.errors import DataRefused, ModelRefused, RequestRefused
 from goodnet.files import folders, formats, paths, storage
 from goodnet.files.data_files import DataFile, DataSource
 from goodnet.files.formats import REFUSAL, Kind
-from goodnet.files.reading import Reading
+from goodnet.files.reading import WHOLE, Reading, parse_keys, parse_resize
 from goodnet.files.regular import open_regular
 from goodnet.files.storage import StoredFile
 
@@ -43,52 +45,75 @@ def find_models(uris: Sequence[str]) -> tuple[str, ...]:
     return tuple(models)
 
 
-def find_data(data: str) -> dict[str, DataFile]:
+def find_data(data: str, poisoned: str = "", reading: Reading = WHOLE) -> dict[str, DataFile]:
     """The data sets by role, each read for its digest; see `locate_data`.
 
     Raises:
         DataRefused: there are no clean images, or some cannot be read.
         OSError: they could not be read.
     """
-    sources = locate_data(data)
+    sources = locate_data(data, poisoned, reading)
     stored = {uri: folders.identify(uri) for uri, _ in sources.values()}
     return {role: DataFile(stored[uri], reading) for role, (uri, reading) in sources.items()}
 
 
-def locate_data(data: str) -> dict[str, DataSource]:
+def locate_data(data: str, poisoned: str = "", reading: Reading = WHOLE) -> dict[str, DataSource]:
     """The data sets by role, none of them read. There are always clean validation images.
 
     Args:
         data: a folder with a validation set and, it may be, a test set and poisoned ones; or a
             single set, to be split in two: a file, a folder of class folders, or a folder that has
             only a test set or only a training set.
+        poisoned: poisoned test images that lie elsewhere.
+        reading: how the sets are read; a target is that of poisoned ones.
 
     Raises:
         DataRefused: there are no clean images.
     """
+    clean, found = replace(reading, target=None), dict[str, str]()
     if not storage.is_folder(data) and storage.exists(data):
-        return _split_in_two(data)
-    found = {role: uri for role in _NAMES if (uri := _present(data, role, _NAMES[role]))}
+        sources = _split_in_two(data, clean)
+    else:
+        found = {role: uri for role in _NAMES if (uri := _present(data, role, _NAMES[role]))}
+        sources = _clean_sources(data, found, clean)
+    bad = {role: uri for role, uri in found.items() if role in (POISONED_VALID, POISONED_TEST)}
+    if poisoned:
+        bad = {POISONED_TEST: poisoned}
+    elif not bad and sources[CLEAN_VALID].uri != data:
+        bad = _poisoned_folder(data)
+    return sources | {role: DataSource(uri, reading) for role, uri in bad.items()}
+
+
+def _clean_sources(data: str, found: dict[str, str], reading: Reading) -> dict[str, DataSource]:
+    """The clean sets of a folder, or the halves of its single one; see `locate_data`."""
     if CLEAN_VALID in found:
-        return {role: DataSource(uri) for role, uri in found.items()}
-    single = found.pop(CLEAN_TEST, None) or _present(data, "training", paths.TRAINING_NAMES)
-    poisoned = {role: DataSource(uri) for role, uri in found.items()}
-    return _split_in_two(single or _only_set(data)) | poisoned
+        roles = [role for role in (CLEAN_VALID, CLEAN_TEST) if role in found]
+        return {role: DataSource(found[role], reading) for role in roles}
+    single = found.get(CLEAN_TEST) or _present(data, "training", paths.TRAINING_NAMES)
+    return _split_in_two(single or _only_set(data), reading)
 
 
-def find_clean_valid(data: str) -> DataSource:
+def _poisoned_folder(data: str) -> dict[str, str]:
+    """The folder of poisoned images that is itself a set, if there is one: the test set."""
+    _, inner = storage.children(data)
+    places = [storage.join(data, name) for name in paths.POISONED_FOLDERS if name in inner]
+    found = [place for place in places if _holds_pictures(place)]
+    return {POISONED_TEST: found[0]} if found else {}
+
+
+def find_clean_valid(data: str, reading: Reading = WHOLE) -> DataSource:
     """A folder's clean validation images, or a half of the single set: all that a verdict needs.
 
     Raises:
         DataRefused: there are none.
     """
-    return locate_data(data)[CLEAN_VALID]
+    return locate_data(data, reading=reading)[CLEAN_VALID]
 
 
-def _split_in_two(uri: str) -> dict[str, DataSource]:
+def _split_in_two(uri: str, reading: Reading) -> dict[str, DataSource]:
     return {
-        CLEAN_VALID: DataSource(uri, Reading(part="validation")),
-        CLEAN_TEST: DataSource(uri, Reading(part="test")),
+        CLEAN_VALID: DataSource(uri, replace(reading, part="validation")),
+        CLEAN_TEST: DataSource(uri, replace(reading, part="test")),
     }
 
 
@@ -128,8 +153,11 @@ def _present(data: str, role: str, names: Sequence[str]) -> str | None:
         own = [name.rpartition("/")[2] for name in names if name.rpartition("/")[0] == place]
         wanted = {f"{name}{suffix}" for name in own for suffix in formats.suffixes("dataset")}
         found = [name for name in files if name.lower() in wanted]
+        holds = _holds_pictures if role in (POISONED_VALID, POISONED_TEST) else _has_folders
         found += [
-            f"{name}/" for name in inner if name.lower() in own and _has_folders(folder, name)
+            f"{name}/"
+            for name in inner
+            if name.lower() in own and holds(storage.join(folder, name))
         ]
         present += [f"{place}/{name}".lstrip("/") for name in found]
     if len(present) > 1:
@@ -137,9 +165,9 @@ def _present(data: str, role: str, names: Sequence[str]) -> str | None:
     return storage.join(data, present[0].rstrip("/")) if present else None
 
 
-def _has_folders(folder: str, name: str) -> bool:
+def _has_folders(folder: str) -> bool:
     """Whether it can be a set: a folder that has folders in it, and not one class."""
-    return bool(storage.children(storage.join(folder, name))[1])
+    return bool(storage.children(folder)[1])
 
 
 def find_output(folder: str) -> None:
@@ -152,22 +180,40 @@ def find_output(folder: str) -> None:
     storage.check_writable(folder)
 
 
-def glance(uri: str, kind: Kind) -> None:
+def parse_reading(*, keys: str = "", resize: str = "bilinear", target: str = "") -> Reading:
+    """How data sets are read, as it is asked for.
+
+    Raises:
+        RequestRefused: that makes no sense.
+    """
+    if target and not re.fullmatch(r"[0-9]{1,9}", target):
+        raise RequestRefused("--target", f"{target!r} is not the number of a class")
+    return Reading(
+        keys=parse_keys(keys), resize=parse_resize(resize), target=int(target) if target else None
+    )
+
+
+def glance(uri: str, kind: Kind, *, loose: bool = False) -> None:
     """Nothing: there is a file, and one on this machine begins as its kind and its name say.
+
+    Args:
+        uri: a path or an `s3://` URI.
+        kind: what it is to be.
+        loose: whether a folder's pictures need not be in class folders.
 
     Raises:
         ModelRefused, DataRefused: there is none, or it does not.
         OSError: object storage does not answer, or does not let us in.
     """
     if kind == "dataset" and folders.is_set(uri):
-        folders.ordered_members(uri)
+        folders.ordered_members(uri, loose=loose)
         return
     if storage.is_remote(uri):
         if not storage.exists(uri):
             raise REFUSAL[kind](uri, "no such file")
         return
     with open_regular(Path(uri), REFUSAL[kind]) as file:
-        formats.recognise(uri, file.read(formats.longest_signature()), kind)
+        formats.recognise(uri, file.read(formats.longest_start(kind)), kind)
 
 
 def identify_model(uri: str) -> StoredFile:

@@ -9,6 +9,7 @@ from goodnet.datasets.dataset import CleanDataset, Dataset, open_clean_dataset
 from goodnet.detection.verdict import Verdict
 from goodnet.errors import RequestRefused
 from goodnet.files.paths import safe_name
+from goodnet.files.reading import WHOLE, Reading
 from goodnet.network.graph import choose_layer, describe_layers
 from goodnet.network.suspect import Suspect, open_suspect
 from goodnet.pruning.channelwise import find_region
@@ -76,6 +77,7 @@ def inspect(
     architecture: str,
     layer: str,
     say: Callable[[str], None],
+    reading: Reading = WHOLE,
 ) -> None:
     """Open a suspect and data sets under every check and say what they are.
 
@@ -92,7 +94,9 @@ def inspect(
 
     split = Split(suspect, info.layer)
     for path in datasets:
-        dataset = open_clean_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
+        dataset = open_clean_dataset(
+            path, input_shape=suspect.input_shape, classes=suspect.classes, reading=reading
+        )
         for line in _set_lines(describe_set(dataset, "data set")):
             say(line)
         for line in _preprocessing_lines(split, dataset):

@@ -1,5 +1,6 @@
 """A data set taken apart: pixels as a network takes them, image by image, and labels."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from goodnet.errors import one_line
 from goodnet.files.reading import WHOLE, Reading
 from goodnet.sandbox.reader.arrays import MIB, Arrays, Entry, Refused, allowance, product
 from goodnet.sandbox.reader.halves import half, thumbnails
@@ -16,6 +18,9 @@ from goodnet.sandbox.reader.npz import Npz
 
 LARGEST_DATA = 65536 * MIB  # bytes of pixels once decompressed
 BLOCK = 16 * MIB  # bytes of pixels read at a time
+LABELS = ("label", "true_label")
+NUMBERS, TEXT = "fiu", "SUO"  # NumPy's kinds; of objects only HDF5's texts are let through
+MOST_NAMES = 10_000  # different texts among labels
 TRAINING = ("x_train", "y_train")  # where a file has another pair, that one is taken
 PAIRS = (
     ("data", "label"), ("x", "y"), ("images", "labels"), ("x_valid", "y_valid"),
@@ -35,12 +40,11 @@ def read_hdf5(
     Other names will do where `named_pair` tells which is which. With `labelled=False` there are
     images, and no label is looked at.
     """
-    hdf5 = Hdf5(path, allowance(path.stat().st_size, LARGEST_DATA))
-    top = {name: each for name, each in hdf5.file.items() if hasattr(each, "dtype")}
-    numbers = {name: each for name, each in top.items() if each.dtype.kind in "fiu"}
-    names = named_arrays(numbers, tuple(top), labelled)
-    stored = {role: hdf5.numbers(name) for role, name in names.items()}
     how = Reading.of(reading)
+    hdf5 = Hdf5(path, allowance(path.stat().st_size, LARGEST_DATA), whole=False)
+    arrays = hdf5.top_level()
+    names = named_arrays(arrays, labelled, how)
+    stored = {role: hdf5.numbers(name, text=role in LABELS) for role, name in names.items()}
     return content(stored.pop("data"), stored, folder, input_shape, names, how)
 
 
@@ -52,57 +56,87 @@ def read_npz(
     reading: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The content of an `.npz` archive with images and labels: the same names, and `true_label`."""
-    archive = Npz(path, folder, allowance(path.stat().st_size, LARGEST_DATA))
-    names = named_arrays(archive.plain(), tuple(archive.members), labelled)
-    stored = {role: archive.numbers(name) for role, name in names.items()}
     how = Reading.of(reading)
+    archive = Npz(path, folder, allowance(path.stat().st_size, LARGEST_DATA))
+    names = named_arrays(archive.members, labelled, how)
+    stored = {role: archive.numbers(name, text=role in LABELS) for role, name in names.items()}
     said = content(stored.pop("data"), stored, folder, input_shape, names, how)
     archive.close()
     return said
 
 
-def named_arrays(
-    numbers: Mapping[str, Any], names: Sequence[str], labelled: bool
-) -> dict[str, str]:
-    """What is read: by role, what it is called. See `named_pair`."""
-    if labelled:
-        true = {name: name for name in ("true_label",) if name in names}
-        return named_pair(numbers, names) | true
-    images = [image for image, _ in PAIRS if image in names]
+def named_arrays(arrays: Mapping[str, Any], labelled: bool, reading: Reading) -> dict[str, str]:
+    """What is read: by role, what it is called. See `named_pair`.
+
+    Args:
+        arrays: all that there are, by name; those of numbers or text have `shape` and `dtype`.
+        labelled: whether labels are looked at.
+        reading: says what they are called, or that one label is that of all.
+    """
+    true = {name: name for name in ("true_label",) if name in arrays and labelled}
+    numbers = {n: each for n, each in arrays.items() if has_kind(each, NUMBERS)}
+    if labelled and reading.target is None:
+        if len(reading.keys) == 2:
+            return dict(zip(("data", "label"), reading.keys, strict=True)) | true
+        some = {n: each for n, each in arrays.items() if has_kind(each, NUMBERS + TEXT)}
+        return named_pair(numbers, some, tuple(arrays), reading.keys) | true
+    images = [*reading.keys[:1]] or [image for image, _ in PAIRS if image in arrays]
     images = images or [name for name, each in numbers.items() if len(each.shape) == 4]
-    return {"data": images[0] if images else "data"}
+    return {"data": images[0] if images else "data"} | true
 
 
-def named_pair(numbers: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+def has_kind(array: Any, kinds: str) -> bool:
+    """Whether it can be read, and its values are of one of these kinds."""
+    return getattr(getattr(array, "dtype", None), "kind", "nothing") in kinds
+
+
+def named_pair(
+    numbers: Mapping[str, Any],
+    some: Mapping[str, Any],
+    names: Sequence[str],
+    keys: Sequence[str] = (),
+) -> dict[str, str]:
     """What images and labels are called, {"data": ..., "label": ...}.
 
     By name; else they are the one array of four axes (of three where none has four) and the one of
-    one axis, or two, that is as long. If that does not tell, "data" and "label".
+    one axis, or two, that is as long: of numbers, or else of text. If that does not tell, "data"
+    and "label".
 
     Args:
         numbers: the arrays of numbers by name; have a `shape`.
+        some: those, and those of text.
         names: of all arrays.
+        keys: what the images are called, if that is known.
 
     Raises:
         Refused: there are several pairs.
     """
-    every = tuple(pair for pair in PAIRS if set(pair) <= set(names))
+    every = tuple(pair for pair in PAIRS if set(pair) <= set(names) and pair[0] in (keys or pair))
     chosen = tuple(pair for pair in every if pair != TRAINING) or every
     chosen = PAIRS[:1] if PAIRS[0] in every else chosen
     if len(chosen) > 1:
         held = ", ".join("/".join(pair) for pair in chosen)
-        raise Refused(f"holds {held}: which of them is meant? Keep one pair in a file")
-    if not chosen:
-        shapes = {name: tuple(each.shape) for name, each in numbers.items()}
-        images = [name for name, shape in shapes.items() if len(shape) == 4]
-        images = images or [name for name, shape in shapes.items() if len(shape) == 3]
-        chosen = tuple(
-            (image, label)
-            for image in images
-            for label, shape in shapes.items()
-            if len(shape) in (1, 2) and shape[0] == shapes[image][0] and label != "true_label"
+        raise Refused(
+            f"holds {held}: which of them is meant? Keep one pair in a file, or give --keys"
         )
+    for values in (numbers, some):
+        chosen = chosen or pairs_by_shape(numbers, values, keys)
     return dict(zip(("data", "label"), chosen[0] if len(chosen) == 1 else PAIRS[0], strict=True))
+
+
+def pairs_by_shape(
+    numbers: Mapping[str, Any], labels: Mapping[str, Any], keys: Sequence[str]
+) -> tuple[tuple[str, str], ...]:
+    """Every pair of arrays that may be images and their labels."""
+    shapes = {name: tuple(each.shape) for name, each in numbers.items()}
+    images = list(keys) or [name for name, shape in shapes.items() if len(shape) == 4]
+    images = images or [name for name, shape in shapes.items() if len(shape) == 3]
+    return tuple(
+        (image, label)
+        for image in images
+        for label, shape in ((name, tuple(each.shape)) for name, each in labels.items())
+        if len(shape) in (1, 2) and shape[:1] == shapes.get(image, ())[:1] and label != "true_label"
+    )
 
 
 def content(
@@ -133,11 +167,25 @@ def content(
             f"{name!r} has the shape {data.shape}, expected images x 3 axes, at least one"
         )
     arrays, (axes, image) = Arrays(folder), fit(data, input_shape)
+    texts = {
+        role: text_labels(stored, names.get(role, role))
+        for role, stored in stored_labels.items()
+        if stored.dtype.kind in TEXT
+    }
+    classes = sorted(set(texts.get("label", ())))
     values = {
-        role: labels(stored, names.get(role, role), len(data))
+        role: labels(
+            numbered(texts[role], classes, names.get(role, role)) if role in texts else stored,
+            names.get(role, role),
+            len(data),
+        )
         for role, stored in stored_labels.items()
     }
+    if reading.target is not None:
+        values["label"] = np.full(len(data), reading.target)
     said: dict[str, Any] = {"axes": axes, "stored_dtype": data.dtype.name}
+    if classes and not all_digits(classes):
+        said |= {"class_names": classes, "names_from": "labels"}
     if reading.part != "whole":
         files = getattr(data, "names", [""] * len(data))
         found = half(reading.part, values["label"], all_thumbnails(data, axes, name), files)
@@ -201,6 +249,38 @@ def labels(data: Any, name: str, count: int) -> Any:
     if not whole.all():
         raise Refused(f"{name!r} holds {values[~whole][0]}, which is no class index")
     return values.astype(np.int64)
+
+
+def text_labels(data: Any, name: str) -> list[str]:
+    """Labels that are texts, (N,) or (N, 1)."""
+    if data.ndim not in (1, 2) or data.shape[1:] not in ((), (1,)):
+        raise Refused(f"{name!r} has the shape {data.shape}; texts are labels in a row")
+    values = [
+        each.decode("utf-8", "backslashreplace") if isinstance(each, bytes) else str(each)
+        for each in data[()].reshape(-1)
+    ]
+    if len(set(values)) > MOST_NAMES:
+        raise Refused(
+            f"{name!r} holds more than {MOST_NAMES} different texts, which are no classes"
+        )
+    return values
+
+
+def all_digits(names: Sequence[str]) -> bool:
+    """Whether all texts are whole numbers."""
+    return all(re.fullmatch(r"[0-9]{1,9}", name) for name in names)
+
+
+def numbered(texts: Sequence[str], classes: Sequence[str], name: str) -> Any:
+    """The class of each text: its place among all in order, or the number that it is."""
+    if all_digits(classes):
+        places = {text: int(text) for text in classes}
+    else:
+        places = {text: place for place, text in enumerate(classes)}
+    strange = next((text for text in texts if text not in places), None)
+    if strange is not None:
+        raise Refused(f"{name!r} holds {one_line(strange, 40)!r}, which is no label")
+    return np.array([places[text] for text in texts])
 
 
 def one_hot(rows: Any, name: str) -> Any:

@@ -21,14 +21,22 @@ FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 
 
 class Hdf5:
-    """An HDF5 file whose every object has been looked at before any of it is read."""
+    """An HDF5 file of which nothing is read before it has been looked at.
 
-    def __init__(self, path: Path, budget: int) -> None:
+    Args:
+        path: the file.
+        budget: bytes that may come out of it.
+        whole: whether every object in it has to be plain, or only those that are read.
+    """
+
+    def __init__(self, path: Path, budget: int, *, whole: bool = True) -> None:
         self.file = h5py.File(path, "r", locking=False, rdcc_nbytes=LARGEST_CHUNK)
         self.budget = budget
         self.addresses: set[Any] = set()
         self.names_read: set[Any] = set()
-        self.visit(self.file, "/")
+        self.whole = whole
+        if whole:
+            self.visit(self.file, "/")
 
     def visit(self, group: Any, path: str, depth: int = 0) -> None:
         """Check everything below a group; `path` is for messages."""
@@ -83,15 +91,57 @@ class Hdf5:
         if size and not data.id.get_storage_size():
             raise Refused(f"{path} declares {size} bytes and holds none")
 
-    def numbers(self, path: str) -> Any:
-        """The data set of numbers at the path, given out once lest it fill the disk."""
+    def top_level(self) -> dict[str, Any]:
+        """What is in the root group, by name: data sets, and None for all else."""
+        if len(self.file) > MOST_OBJECTS:
+            raise Refused(f"more than {MOST_OBJECTS} objects")
+        return {name: self.plain_array(name) for name in self.file}
+
+    def plain_array(self, name: str) -> Any:
+        """The data set of this name in the root group; None if it is another thing, or behind a
+        link."""
+        if self.file.id.links.get_info(os.fsencode(name)).type != h5py.h5l.TYPE_HARD:
+            return None
         try:
-            data = self.file[path]
+            item = self.file[name]
+            known = isinstance(item, h5py.Dataset) and item.shape is not None and item.dtype
+        except (TypeError, ValueError, KeyError):  # a type that NumPy has not
+            return None
+        if not known or (known.hasobject and h5py.check_string_dtype(known) is None):
+            return None
+        return item
+
+    def reach(self, path: str) -> Any:
+        """What is at the path, with no link on the way that leads elsewhere."""
+        item, way = self.file, ""
+        for part in filter(None, path.split("/")):
+            way, name = f"{way}/{part}", os.fsencode(part)
+            if not isinstance(item, h5py.Group) or not item.id.links.exists(name):
+                raise Refused(f"has no data set {path!r}")
+            if item.id.links.get_info(name).type != h5py.h5l.TYPE_HARD:
+                raise Refused(f"{way} is a soft or external link; only plain objects are read")
+            item = item[part]
+        if isinstance(item, h5py.Dataset):
+            self.check_dataset(item, way)
+        return item
+
+    def numbers(self, path: str, *, text: bool = False) -> Any:
+        """The data set of numbers at the path, given out once lest it fill the disk.
+
+        Args:
+            path: from the root group.
+            text: whether it may hold texts instead.
+        """
+        try:
+            data = self.file[path] if self.whole else self.reach(path)
         except KeyError:
             raise Refused(f"has no data set {path!r}") from None
         if not isinstance(data, h5py.Dataset):
             raise Refused(f"{path!r} is a group, not a data set")
-        if data.dtype.hasobject or data.dtype.kind not in "fiu" or data.dtype.itemsize > 8:
+        if text and (data.dtype.kind == "S" or h5py.check_string_dtype(data.dtype)):
+            if data.dtype.itemsize * product(data.shape) > LARGEST_TEXT:
+                raise Refused(f"{path!r} holds more than {LARGEST_TEXT // MIB} MiB of text")
+        elif data.dtype.hasobject or data.dtype.kind not in "fiu" or data.dtype.itemsize > 8:
             raise Refused(f"{path!r} holds {data.dtype}, not float, int or uint")
         if data.name in self.names_read:
             raise Refused(f"{path!r} is used twice")

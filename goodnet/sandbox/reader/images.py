@@ -20,11 +20,12 @@ from PIL import (
 )
 
 from goodnet.errors import one_line
-from goodnet.files.formats import CLASS_NAMES, FOLDER
+from goodnet.files.formats import CLASS_NAMES, FOLDER, PICTURES
 from goodnet.files.reading import Reading
 from goodnet.sandbox.reader.arrays import MIB, Refused
 from goodnet.sandbox.reader.datasets import content
 from goodnet.sandbox.reader.halves import SIDE, thumbnails
+from goodnet.sandbox.reader.resizing import resized
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -60,10 +61,19 @@ def read_folder(
     reading: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The pictures in the stream of a folder, with the class that each one's folder stands for."""
+    how = Reading.of(reading)
     if not labelled:
-        return read_pictures(path, folder, input_shape)
+        return read_pictures(path, folder, input_shape, how)
     with path.open("rb") as file:
         found = list(pieces(file, path.stat().st_size))
+        if how.target is not None:
+            chosen = [each for each in found if each.name.lower().endswith(PICTURES)]
+            if not chosen:
+                raise Refused("has no pictures in it")
+            pictures = Pictures(file, chosen, input_shape, how.resize)
+            return content(pictures, {}, folder, input_shape, reading=how)
+        if not any("/" in each.name for each in found):
+            raise Refused("has no pictures in class folders, one folder for each class")
         lists = [each for each in found if each.name in CLASS_NAMES]
         folders = [each.name.rstrip("/") for each in found if each.name.endswith("/")]
         names = folders
@@ -72,20 +82,21 @@ def read_folder(
         numbers = {name: number for number, name in enumerate(names)}
         chosen = [each for each in found if each not in lists and not each.name.endswith("/")]
         labels = [numbers[each.name.partition("/")[0]] for each in chosen]
-        pictures = Pictures(file, chosen, input_shape)
-        how = Reading.of(reading)
+        pictures = Pictures(file, chosen, input_shape, how.resize)
         said = content(pictures, {"label": np.array(labels)}, folder, input_shape, reading=how)
-    return {**said, "class_names": names, "names_listed": bool(lists)}
+    return {**said, "class_names": names, "names_from": "list" if lists else "folders"}
 
 
-def read_pictures(path: Path, folder: Path, input_shape: Sequence[int | None]) -> dict[str, Any]:
+def read_pictures(
+    path: Path, folder: Path, input_shape: Sequence[int | None], reading: Reading
+) -> dict[str, Any]:
     """The pictures in a stream, each for itself: what is wrong with one is said beside the others.
 
     A picture that cannot be read is black here, and its row is in "faults", with the reason.
     """
     with path.open("rb") as file:
         found = list(pieces(file, path.stat().st_size))
-        pictures = Pictures(file, found, input_shape, tolerant=True)
+        pictures = Pictures(file, found, input_shape, reading.resize, tolerant=True)
         said = content(pictures, {}, folder, input_shape)
     return {**said, "faults": list(pictures.faults.items())}
 
@@ -144,9 +155,10 @@ class Pictures:
         file: Any,
         chosen: Sequence[Piece],
         input_shape: Sequence[int | None],
+        resize: str,
         tolerant: bool = False,
     ) -> None:
-        self.file, self.pieces, self.tolerant = file, chosen, tolerant
+        self.file, self.pieces, self.resize, self.tolerant = file, chosen, resize, tolerant
         self.faults: dict[int, str] = {}
         height, width, channels = input_shape
         self.mode, self.any_size = MODES.get(channels or 3, ""), None in (height, width)
@@ -208,7 +220,7 @@ class Pictures:
                 f"{one_line(piece.name, 150)} has {held} pixels and the first picture {expected}; "
                 f"the model takes any size, so give it pictures of one"
             )
-        return resized(picture, *self.size)
+        return resized(picture, *self.size, self.resize)
 
 
 def decoded(content: bytes, mode: str, *, small: bool = False) -> Any:
@@ -258,32 +270,3 @@ def orientation(picture: Any) -> int:
     except Exception:  # damaged EXIF data are none
         return 1
     return value if isinstance(value, int) else 1
-
-
-def resized(picture: Any, height: int, width: int) -> Any:
-    """The picture at this size as `tf.image.resize` makes it: bilinear, no antialias, float32."""
-    if picture.shape[:2] == (height, width):
-        return picture
-    top, bottom, down = neighbours(picture.shape[0], height)
-    left, right, across = neighbours(picture.shape[1], width)
-    across, down = across[:, None], down[:, None, None]
-
-    def interpolated(rows: Any) -> Any:
-        columns = picture[rows]
-        one, other = columns[:, left].astype(np.float32), columns[:, right].astype(np.float32)
-        return one + (other - one) * across
-
-    upper, lower = interpolated(top), interpolated(bottom)
-    return np.clip(upper + (lower - upper) * down, 0, 255)
-
-
-def neighbours(length: int, new_length: int) -> tuple[Any, Any, Any]:
-    """For each new place the two old ones beside it, and how far it is from the first."""
-    half = np.float32(0.5)
-    places = (np.arange(new_length, dtype=np.float32) + half) * (
-        np.float32(length) / np.float32(new_length)
-    ) - half
-    below = np.floor(places)
-    first = np.maximum(below, 0).astype(np.int64)
-    second = np.minimum(np.ceil(places), length - 1).astype(np.int64)
-    return first, second, (places - below).astype(np.float32)

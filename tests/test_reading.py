@@ -1,0 +1,265 @@
+"""How images are read: what arrays are called, what lies beside them, and labels in all forms."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from conftest import Toy
+from test_dataset import CLASSES, COUNT, IMAGES, LABELS, SHAPE, all_images
+from test_pictures import class_folders, picture, write
+
+import goodnet
+from goodnet.__main__ import main as command
+from goodnet.datasets.dataset import Dataset, open_dataset, open_unlabelled
+from goodnet.errors import DataRefused, RequestRefused
+from goodnet.files.reading import Reading, parse_keys, parse_resize
+from goodnet.job.inputs import glance, locate_data, parse_reading
+
+NAMES = ("bus", "Zebra", "ant", "car", "über", "dog", "cat")
+ORDER = sorted(NAMES)
+
+
+def opened(path: Path, **reading: Any) -> Dataset:
+    return open_dataset(path, input_shape=SHAPE, classes=CLASSES, reading=Reading(**reading))
+
+
+def saved(path: Path, **arrays: Any) -> Path:
+    """An archive or an HDF5 file with these arrays."""
+    if path.suffix == ".npz":
+        np.savez(path, **{name.replace(".", "/"): values for name, values in arrays.items()})
+        return path
+    with h5py.File(path, "w") as file:
+        for name, values in arrays.items():
+            file[name.replace(".", "/")] = (
+                values.astype("S") if values.dtype.kind == "U" else values
+            )
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5"])
+@pytest.mark.parametrize("keys", [("b", "y2"), ("inner/b", "inner/more/y2")])
+def test_keys_say_what_arrays_are_called(
+    suffix: str, keys: tuple[str, str], tmp_path: Path
+) -> None:
+    image, label = (key.replace("/", ".") for key in keys)
+    others = {"a": IMAGES[::-1], "y1": LABELS[::-1], "x": IMAGES[::-1], "y": LABELS[::-1]}
+    path = saved(tmp_path / f"set{suffix}", **others, **{image: IMAGES, label: LABELS})
+    dataset = opened(path, keys=keys)
+    np.testing.assert_array_equal(all_images(dataset), IMAGES)
+    np.testing.assert_array_equal(dataset.labels, LABELS)
+    assert dataset.reading.keys == keys
+    for wrong in (("b", "nothing"), ("nothing", "y"), ("inner", "y")):
+        with pytest.raises(DataRefused, match=r"has no|is a group"):
+            opened(path, keys=wrong)
+
+
+def test_with_the_images_named_their_labels_are_found(tmp_path: Path) -> None:
+    path = saved(tmp_path / "set.npz", a=IMAGES, b=IMAGES[:200], y=LABELS, z=LABELS[:200])
+    np.testing.assert_array_equal(opened(path, keys=("b",)).labels, LABELS[:200])
+    np.testing.assert_array_equal(opened(path, keys=("a",)).labels, LABELS)
+    unlabelled, _ = open_unlabelled(path, input_shape=SHAPE, reading=Reading(keys=("b",)))
+    assert len(unlabelled) == 200
+
+
+BESIDE: dict[str, Callable[[h5py.File], Any]] = {
+    "groups": lambda file: file.create_group("a/b/c"),
+    "texts": lambda file: file.create_dataset("names", data=["x"] * COUNT),
+    "compound": lambda file: file.create_dataset("rows", data=np.zeros(COUNT, "u1,f4")),
+    "references": lambda file: file.create_dataset("refs", (3,), h5py.ref_dtype),
+    "sequences": lambda file: file.create_dataset("lists", (3,), h5py.vlen_dtype(np.int32)),
+    "soft link": lambda file: file.__setitem__("soft", h5py.SoftLink("/nowhere")),
+    "external link": lambda file: file.__setitem__("out", h5py.ExternalLink("/etc/passwd", "/")),
+    "hard link": lambda file: file.__setitem__("again", file["labels"]),
+    "type": lambda file: file.__setitem__("type", np.dtype("u1,f4")),
+    "nothing": lambda file: file.__setitem__("none", h5py.Empty("f4")),
+    "never written": lambda file: file.create_dataset("void", (COUNT, 9), "f4"),
+    "huge": lambda file: file.create_dataset("huge", (1 << 40,), "f4", chunks=(1 << 20,)),
+    "long double": lambda file: file.create_dataset("long", data=np.zeros(3, np.longdouble)),
+    "complex": lambda file: file.create_dataset("c", data=np.zeros((COUNT, 6, 5, 3), "c8")),
+    "filter": lambda file: file.create_dataset("f", data=np.arange(99), scaleoffset=0),
+    "truth": lambda file: file.create_dataset("mask", data=np.ones((COUNT, 6, 5, 3), bool)),
+    "scalar": lambda file: file.create_dataset("version", data=3),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+def test_what_lies_beside_and_is_not_read_refuses_nothing(beside: str, tmp_path: Path) -> None:
+    """Images and labels under their names, as keys, and, where one can tell, under any names."""
+    path = tmp_path / "set.h5"
+    with h5py.File(path, "w") as file:
+        file["images"], file["labels"] = IMAGES, LABELS
+        BESIDE[beside](file)
+    for keys in ((), ("images", "labels")):
+        np.testing.assert_array_equal(all_images(opened(path, keys=keys)), IMAGES)
+    if beside not in ("huge", "hard link", "never written"):
+        with h5py.File(path, "r+") as file:
+            file.move("images", "pictures")
+            file.move("labels", "what")
+        np.testing.assert_array_equal(opened(path).labels, LABELS)
+
+
+@pytest.mark.parametrize("size", [512, 2048, 512 * 1024])
+def test_a_user_block_before_hdf5_is_passed_over(size: int, tmp_path: Path) -> None:
+    path = tmp_path / "set.mat"
+    with h5py.File(path, "w", userblock_size=size) as file:
+        file["x"], file["y"] = IMAGES, LABELS
+    with path.open("r+b") as raw:
+        raw.write(b"MATLAB 7.3 MAT-file, or whatever")
+    glance(str(path), "dataset")
+    np.testing.assert_array_equal(all_images(opened(path)), IMAGES)
+
+
+def test_hdf5_behind_anything_else_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "set.h5"
+    content = saved(path, x=IMAGES, y=LABELS).read_bytes()
+    for before in (b"x", bytes(511), bytes(513), bytes(1 << 20)):
+        path.write_bytes(before + content)
+        with pytest.raises(DataRefused, match="is not an HDF5 file"):
+            opened(path)
+
+
+NAMED = np.array(NAMES)[LABELS]
+TEXTS: dict[str, Any] = {
+    "U": NAMED,
+    "S": np.char.encode(NAMED, "utf-8"),
+    "column": NAMED[:, None],
+}
+
+
+@pytest.mark.parametrize("form", [*TEXTS, "variable"])
+@pytest.mark.parametrize("suffix", [".npz", ".h5"])
+def test_texts_are_classes_in_alphanumeric_order(form: str, suffix: str, tmp_path: Path) -> None:
+    """As Keras numbers class folders."""
+    path, expected = tmp_path / f"set{suffix}", [ORDER.index(name) for name in NAMED]
+    if form == "variable":
+        path = tmp_path / "set.h5"
+        with h5py.File(path, "w") as file:
+            file["x"] = IMAGES
+            file.create_dataset("y", data=NAMED.tolist(), dtype=h5py.string_dtype())
+    elif suffix == ".npz":
+        np.savez(path, x=IMAGES, y=TEXTS[form])
+    else:
+        texts = TEXTS[form]
+        with h5py.File(path, "w") as file:
+            file["x"] = IMAGES
+            file["y"] = np.char.encode(texts, "utf-8") if texts.dtype.kind == "U" else texts
+    dataset = opened(path)
+    np.testing.assert_array_equal(dataset.labels, expected)
+    assert dataset.class_names == tuple(ORDER)
+
+
+def test_texts_of_other_names_are_found_where_no_numbers_can_be_labels(tmp_path: Path) -> None:
+    path = saved(tmp_path / "set.npz", photos=IMAGES, kinds=NAMED)
+    assert opened(path).class_names == tuple(ORDER)
+    path = saved(tmp_path / "set.npz", photos=IMAGES, kinds=NAMED, number=LABELS)
+    np.testing.assert_array_equal(opened(path).labels, LABELS)
+
+
+def test_texts_of_digits_are_numbers(tmp_path: Path) -> None:
+    """ "10" is not between "1" and "2", and classes may be missing."""
+    labels = np.where(LABELS == 3, 10, LABELS)
+    path = saved(tmp_path / "set.h5", x=IMAGES, y=labels.astype("U"))
+    found = open_dataset(path, input_shape=SHAPE, classes=12)
+    np.testing.assert_array_equal(found.labels, labels)
+    assert found.class_names == ()
+
+
+def test_true_labels_as_texts_are_of_the_same_classes(tmp_path: Path) -> None:
+    path = saved(tmp_path / "set.npz", x=IMAGES, y=NAMED, true_label=NAMED[::-1])
+    dataset = opened(path)
+    assert dataset.true_labels is not None
+    np.testing.assert_array_equal(dataset.true_labels, dataset.labels[::-1])
+    saved(path, x=IMAGES, y=NAMED, true_label=np.array(["elsewhere"] * COUNT))
+    with pytest.raises(DataRefused, match="'true_label' holds 'elsewhere', which is no label"):
+        opened(path)
+
+
+@pytest.mark.parametrize("form", ["pictures", "folders", "npz", "unlabelled npz", "h5"])
+def test_a_target_is_the_class_of_all_poisoned_images(form: str, tmp_path: Path) -> None:
+    """Whatever the set says, or does not."""
+    bad, fits = tmp_path / "bad", {"input_shape": SHAPE, "classes": CLASSES}
+    if form == "pictures":
+        for number in range(4):
+            write(bad / f"{number}.png", picture(number))
+    elif form == "folders":
+        class_folders(bad)
+    else:
+        labels = {} if form == "unlabelled npz" else {"y": LABELS}
+        bad = saved(tmp_path / f"bad.{form.rpartition(' ')[2]}", x=IMAGES, **labels)
+    dataset = open_dataset(bad, reading=Reading(target=5), **fits)  # type: ignore[arg-type]
+    assert set(dataset.labels.tolist()) == {5}
+    assert len(dataset) == {"pictures": 4, "folders": 13}.get(form, COUNT)
+    with pytest.raises(DataRefused, match=r"ranges over 7\.\.7; the model has the classes 0\.\.6"):
+        open_dataset(bad, reading=Reading(target=7), **fits)  # type: ignore[arg-type]
+    if form == "pictures":
+        for open_it in (lambda: opened(bad), lambda: glance(str(bad), "dataset")):
+            with pytest.raises(DataRefused, match="has no pictures in class folders"):
+                open_it()
+        glance(str(bad), "dataset", loose=True)
+
+
+def places(data: Path, *options: Any) -> dict[str, tuple[str, int | None]]:
+    """Name and target of each data set by role."""
+    found = locate_data(str(data), *options).items()
+    return {role: (Path(uri).name, reading.target) for role, (uri, reading) in found}
+
+
+def test_poisoned_images_lie_in_the_data_folder_or_elsewhere(tmp_path: Path) -> None:
+    """The target is theirs alone. In a folder of class folders nothing is taken for poisoned."""
+    data, target = tmp_path / "data", Reading(target=2)
+    for name in ("valid/a", "test/a", "poisoned"):
+        write(data / name / "0.png")
+    assert places(data, "", target) == {
+        "clean valid": ("valid", None), "clean test": ("test", None),
+        "poisoned test": ("poisoned", 2),
+    }  # fmt: skip
+    assert places(data, "elsewhere", target)["poisoned test"] == ("elsewhere", 2)
+    write(data / "poisoned/test/0.png")
+    assert places(data, "", target)["poisoned test"] == ("test", 2)
+    assert "poisoned test" not in places(data / "valid", "", target)
+    for label in "ab":
+        write(tmp_path / "one" / label / "0.png")
+    write(tmp_path / "one/poisoned/0.png")
+    assert set(places(tmp_path / "one")) == {"clean valid", "clean test"}
+    assert places(tmp_path / "one", "bad", target)["poisoned test"] == ("bad", 2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "refusal"),
+    [
+        ({"target": "stop"}, "--target: 'stop' is not the number of a class"),
+        ({"target": "-1"}, "--target: '-1' is not the number of a class"),
+        ({"keys": "a,b,c"}, "--keys: 'a,b,c' is not IMAGES,LABELS, the names of two arrays"),
+        ({"keys": "a,"}, "--keys: 'a,' is not IMAGES,LABELS"),
+        ({"keys": "a,a"}, "--keys: 'a,a' is not IMAGES,LABELS"),
+        ({"resize": "best"}, "--resize: 'best' is not one of bilinear, nearest, bicubic, area"),
+        ({"resize": "nearest,crop,pad"}, "--resize: 'nearest,crop,pad' is not one of"),
+        ({"resize": "crop"}, "--resize: 'crop' is not one of"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(asked: dict[str, str], refusal: str) -> None:
+    with pytest.raises(RequestRefused) as refused:
+        parse_reading(**asked)
+    assert str(refused.value).startswith(refusal)
+
+
+def test_what_is_asked_for_travels_from_every_entry(
+    small: Toy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command, and the API."""
+    with h5py.File(small.data / "clean/valid.h5", "r+") as file:
+        file.move("data", "inner/pixels")
+        file.move("label", "inner/classes")
+        file["inner/others"] = file["inner/classes"][()][::-1]
+    path, keys = small.data / "clean/valid.h5", "inner/pixels,inner/classes"
+    assert command(["inspect", str(small.model), str(path)]) == 2
+    assert command(["inspect", str(small.model), str(path), "--keys", keys]) == 0
+    assert "60, uint8, NCHW" in capsys.readouterr().out
+    model = goodnet.load_model(small.model)
+    clean = goodnet.load_images(path, model, keys=keys)
+    assert clean.reading == Reading(keys=parse_keys(keys), resize=parse_resize("bilinear"))
+    bad = goodnet.load_images(path, model, poisoned=True, keys="inner/pixels", target=4)
+    assert set(bad.labels.tolist()) == {4}
