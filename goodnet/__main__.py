@@ -3,13 +3,14 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from goodnet.errors import InputRefused, RequestRefused, one_line
 from goodnet.files.reading import METHODS
 from goodnet.preprocessing import NAMES
 
 SOME_UNANSWERED, REFUSED = 1, 2
+FEWEST = 20  # images of which most are called backdoored, from which on that is said
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,21 +40,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _print_answers(options: argparse.Namespace) -> int:
     """The exit status: 0 all images have an answer, 1 some have none, 2 none has one."""
     from goodnet.evaluation.screening import screen
+    from goodnet.job.inputs import parse_reading
 
-    answered = unanswered = 0
-    for answer in screen(options.goodnet, options.images):
+    reading = parse_reading(keys=options.keys, resize=options.resize)
+    answered = unanswered = dark = backdoored = 0
+    images = _sources(options.images)
+    for answer in screen(options.goodnet, images, names=options.names, reading=reading):
         if answer.fault is not None:
             print(answer, file=sys.stderr)
             unanswered += 1
         else:
             answered += 1
-        if options.json:
-            print(json.dumps(answer.as_json()))
+            dark += answer.dark
+            backdoored += answer.answer == "backdoored"
+        if options.format == "json":
+            print(json.dumps(answer.as_json()), flush=True)
         elif answer.fault is None:
             print(answer)
+    for warning in _warnings(answered, dark, backdoored):
+        print(f"warning: {warning}", file=sys.stderr)
     if not unanswered:
         return 0
     return SOME_UNANSWERED if answered else REFUSED
+
+
+def _sources(images: Sequence[str]) -> Iterator[str]:
+    """What is to be screened; "-" stands for the lines of standard input."""
+    for image in images:
+        if image == "-":
+            yield from (line.rstrip("\r\n") for line in sys.stdin if line.strip())
+        else:
+            yield image
+
+
+def _warnings(answered: int, dark: int, backdoored: int) -> Iterator[str]:
+    """What speaks for another scale, or other images, than the GoodNet was made for."""
+    if dark:
+        yield (
+            f"{dark} of {answered} images are nearly black, as pixels 0..1 are where 0..255 are "
+            f"expected; store those as floats, none above 1"
+        )
+    if answered >= FEWEST and 2 * backdoored > answered:
+        yield (
+            f"{backdoored} of {answered} images are called backdoored; if most of them are clean, "
+            f"they are not at the scale, or not of the kind, that the GoodNet was made for"
+        )
 
 
 def _fault_line(fault: OSError, command: str) -> str:
@@ -113,8 +144,15 @@ def _parser() -> argparse.ArgumentParser:
 
     screen = commands.add_parser("screen", help="the class of images, or that they are backdoored")
     screen.add_argument("goodnet", metavar="GOODNET", help="a goodnet_*.keras of a repair")
-    screen.add_argument("images", metavar="IMAGE", nargs="+", help="pictures, folders, data sets")
-    screen.add_argument("--json", action="store_true", help="one JSON object a line")
+    images = "pictures, folders, data sets; - reads a list of them, one a line"
+    screen.add_argument("images", metavar="IMAGE", nargs="+", help=images)
+    screen.add_argument("--names", metavar="FILE", help="the name of each class in a line")
+    _add_reading(screen)
+    said = "json: one object a line, for machines"
+    screen.add_argument("--format", choices=("text", "json"), default="text", help=said)
+    screen.add_argument(
+        "--json", action="store_const", const="json", dest="format", help="the same"
+    )
     return parser
 
 
