@@ -767,6 +767,12 @@ def picture_folders() -> Iterator[Bad]:
     large[6:10] = b"\xff" * 4
     wide = bytearray(half["BMP"])
     wide[18:26] = (100_000).to_bytes(4, "little") * 2
+    frame = half["JPEG"].index(b"\xff\xc0")
+    tall = half["JPEG"][: frame + 5] + b"\xff" * 4 + half["JPEG"][frame + 9 :]
+    vast = bytearray(half["WEBP"])
+    place = vast.index(b"VP8 ") + 14
+    vast[place : place + 4] = b"\xff\x3f\xff\x3f"
+    profile = (b"iCCP", b"a\0\0" + zlib.compress(bytes(64 << 20)))
     for name, build, says in (
         ("text", class_folder(content=b"no picture"), UNREADABLE),
         ("empty", class_folder(content=b""), UNREADABLE),
@@ -784,12 +790,25 @@ def picture_folders() -> Iterator[Bad]:
             "a/0.png has more than 64000000 pixels"),
         ("png_large_and_empty", class_folder(content=_png(width=8000, height=8000)), UNREADABLE),
         ("png_text_bomb", class_folder(content=_png((b"zTXt", b"a\0\0" + bomb))), UNREADABLE),
+        ("png_profile_bomb", class_folder(content=_png(profile)), UNREADABLE),
+        ("png_many_chunks", class_folder(content=_png(*[(b"teXt", b"a\0b")] * 50_000)), UNREADABLE),
+        ("png_chunk_beyond", class_folder(content=half["PNG"].replace(
+            b"\x00\x00\x00\x0dIHDR", b"\x7f\xff\xff\xffIHDR")), UNREADABLE),
+        ("png_negative_depth", class_folder(content=half["PNG"][:24] + b"\xff" +
+            half["PNG"][25:]), UNREADABLE),
+        ("jpeg_huge", class_folder("a/0.jpg", tall), "a/0.jpg has more than 64000000 pixels"),
+        ("webp_huge", class_folder("a/0.webp", bytes(vast)), "a/0.webp is not a readable"),
         ("png_no_data", class_folder(content=_png()), UNREADABLE),
         ("png_bad_data", class_folder(content=_png((b"IDAT", b"no zlib"))), UNREADABLE),
         ("png_nothing_wide", class_folder(content=_png(width=0)), UNREADABLE),
         ("png_checksum", class_folder(content=half["PNG"].replace(b"IDAT", b"IDAX")), UNREADABLE),
         ("gif_large", class_folder(content=bytes(large)), "more than 64000000 pixels"),
         ("bmp_large", class_folder(content=bytes(wide)), "more than 64000000 pixels"),
+        ("class_escape", class_folder("\x1b[2J/0.png", picture_bytes()), "has 6 class folders and"),
+        ("class_newline", class_folder("a\nb/0.png", b"x"), "a?b/0.png is not a readable picture"),
+        ("class_dots", class_folder("...a/..0.png", b"x", **{"e/9.png": b"x"}),
+            "e/9.png is not a readable picture"),
+        ("class_long", class_folder("x" * 255 + "/0.png", b"x"), "is not a readable picture"),
         ("name_escape", class_folder("a/\x1b[2J.png", b"x"), "a/?[2J.png is not a readable"),
         ("name_newline", class_folder("a/0\n1.png", b"x"), "a/0?1.png is not a readable picture"),
         ("name_bytes", class_folder(os.fsdecode(b"a/\xff.png"), b"x"), "a/\\xff.png is not a"),

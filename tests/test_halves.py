@@ -264,6 +264,18 @@ def test_a_verdict_rests_on_the_half_that_a_repair_validates_with(
     np.testing.assert_array_equal(clean.pixels, seen[0].pixels)
 
 
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+@pytest.mark.parametrize("part", halves.PARTS)
+def test_a_broken_picture_refuses_both_halves(part: str, ending: str, tmp_path: Path) -> None:
+    """Which half it would be in cannot be known."""
+    for number in range(4):
+        write(tmp_path / "ab"[number % 2] / f"{number}.{ending}", picture(number, (90, 80)))
+    bad = tmp_path / "b" / f"3.{ending}"
+    bad.write_bytes(bad.read_bytes()[:-200])
+    with pytest.raises(DataRefused, match=f"b/3.{ending} is not a readable picture"):
+        opened(tmp_path, part, input_shape=(8, 8, 3), classes=2)
+
+
 @pytest.mark.slow
 def test_a_repair_from_one_set_says_that_it_was_split(small: Toy, prefect_server: None) -> None:
     from flows.repair import main as repair

@@ -349,3 +349,19 @@ def test_a_picture_that_changes_while_its_folder_is_read_is_refused(
     path.write_bytes(content)
     with pytest.raises(DataRefused, match=r"a/0\.png changed while it was read"):
         list(reading)
+
+
+def test_there_may_be_so_many_files_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever they are: a folder of millions is given up while it is listed."""
+    folder = class_folders(tmp_path / "set")
+    monkeypatch.setattr(folders, "MOST_FILES", 9)
+    for look in (folders.ordered_files, folders.every_picture):
+        with pytest.raises(DataRefused, match="has more than 9 files"):
+            look(str(folder))
+    monkeypatch.setattr(folders, "MOST_FILES", 100)
+    for number in range(100):
+        (folder / "Cat" / f"{number}.txt").write_text("no picture")
+    with pytest.raises(DataRefused, match="has more than 100 files"):
+        folders.ordered_files(str(folder))

@@ -20,6 +20,7 @@ from goodnet.job.inputs import glance, locate_data, parse_reading
 
 NAMES = ("bus", "Zebra", "ant", "car", "über", "dog", "cat")
 ORDER = sorted(NAMES)
+NAMED = np.array(NAMES)[LABELS]
 
 
 def opened(path: Path, **reading: Any) -> Dataset:
@@ -101,6 +102,48 @@ def test_what_lies_beside_and_is_not_read_refuses_nothing(beside: str, tmp_path:
         np.testing.assert_array_equal(opened(path).labels, LABELS)
 
 
+@pytest.mark.parametrize(
+    ("keys", "fault"),
+    [
+        (("soft/x", "y"), "/soft is a soft or external link"),
+        (("out/x", "y"), "/out is a soft or external link"),
+        (("x", "soft_y"), "/soft_y is a soft or external link"),
+        (("../x", "y"), "has no data set '../x'"),
+        (("x/x", "y"), "has no data set 'x/x'"),
+        (("/", "y"), "'/' is a group, not a data set"),
+        (("x", "/x/../y"), "has no data set '/x/../y'"),
+        (("x", "loop/loop/loop/y"), "has no data set 'loop/loop/loop/y'"),
+        (("x", "elsewhere"), "/elsewhere keeps its values in another file"),
+        (("virtual", "y"), "/virtual keeps its values in another file"),
+        (("type", "y"), "'type' is a group, not a data set"),
+    ],
+)
+def test_keys_lead_to_plain_arrays_alone(keys: Any, fault: str, tmp_path: Path) -> None:
+    path = saved(tmp_path / "set.h5", x=IMAGES, y=LABELS)
+    with h5py.File(path, "r+") as file:
+        file["soft"], file["out"] = h5py.SoftLink("/"), h5py.ExternalLink("set.h5", "/")
+        file["soft_y"], file["type"] = h5py.SoftLink("/y"), np.dtype("u1")
+        group = file.create_group("loop")
+        group["loop"] = group
+        file.create_dataset("elsewhere", (COUNT,), "u1", external=[("/etc/passwd", 0, COUNT)])
+        layout = h5py.VirtualLayout(IMAGES.shape, "u1")
+        layout[...] = h5py.VirtualSource("other.h5", "x", IMAGES.shape)
+        file.create_virtual_dataset("virtual", layout)
+    with pytest.raises(DataRefused) as refused:
+        opened(path, keys=keys)
+    assert refused.value.fault.startswith(fault)
+
+
+def test_texts_in_chunks_that_are_bombs_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "set.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = IMAGES
+        bomb = {"chunks": (64 << 20,), "maxshape": (None,), "compression": "gzip"}
+        file.create_dataset("y", data=np.char.encode(NAMED, "utf-8"), **bomb)
+    with pytest.raises(DataRefused, match="'y' holds more than 32 MiB of text"):
+        opened(path)
+
+
 @pytest.mark.parametrize("size", [512, 2048, 512 * 1024])
 def test_a_user_block_before_hdf5_is_passed_over(size: int, tmp_path: Path) -> None:
     path = tmp_path / "set.mat"
@@ -121,7 +164,6 @@ def test_hdf5_behind_anything_else_is_none(tmp_path: Path) -> None:
             opened(path)
 
 
-NAMED = np.array(NAMES)[LABELS]
 TEXTS: dict[str, Any] = {
     "U": NAMED,
     "S": np.char.encode(NAMED, "utf-8"),

@@ -245,10 +245,13 @@ def _pictures(folder: str, name: str) -> list[str]:
 
 def _entries(folder: str, inner: str) -> tuple[list[str], list[str]]:
     """The names of the files and folders directly in a folder, sorted; hidden ones are left out."""
-    files, folders = [], []
+    files: list[str] = []
+    folders: list[str] = []
     with os.scandir(os.path.join(folder, inner)) as entries:
         for entry in entries:
             name = f"{inner}/{entry.name}".lstrip("/")
+            if len(files) + len(folders) > MOST_FILES:
+                raise DataRefused(folder, f"has more than {MOST_FILES} files")
             if entry.name.startswith("."):
                 continue
             if entry.is_symlink():

@@ -139,7 +139,8 @@ class Hdf5:
         if not isinstance(data, h5py.Dataset):
             raise Refused(f"{path!r} is a group, not a data set")
         if text and (data.dtype.kind == "S" or h5py.check_string_dtype(data.dtype)):
-            if data.dtype.itemsize * product(data.shape) > LARGEST_TEXT:
+            largest = max(product(data.shape), product(data.chunks or ()))
+            if data.dtype.itemsize * largest > LARGEST_TEXT:
                 raise Refused(f"{path!r} holds more than {LARGEST_TEXT // MIB} MiB of text")
         elif data.dtype.hasobject or data.dtype.kind not in "fiu" or data.dtype.itemsize > 8:
             raise Refused(f"{path!r} holds {data.dtype}, not float, int or uint")
