@@ -1,5 +1,6 @@
 """How images are read: what arrays are called, what lies beside them, and labels in all forms."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 from conftest import Toy
+from PIL import Image
 from test_dataset import CLASSES, COUNT, IMAGES, LABELS, SHAPE, all_images
 from test_pictures import class_folders, picture, write
 
@@ -305,3 +307,38 @@ def test_what_is_asked_for_travels_from_every_entry(
     assert clean.reading == Reading(keys=parse_keys(keys), resize=parse_resize("bilinear"))
     bad = goodnet.load_images(path, model, poisoned=True, keys="inner/pixels", target=4)
     assert set(bad.labels.tolist()) == {4}
+
+
+@pytest.mark.slow
+def test_a_repair_from_photographs_with_poisoned_ones_in_a_folder(
+    small: Toy, prefect_server: None
+) -> None:
+    """One set of class folders of larger pictures, and a folder of poisoned ones elsewhere."""
+    from flows.repair import main as repair
+
+    for source, target in (("clean/valid", "photos"), ("bd/bd_test", "bad")):
+        images = open_dataset(small.data / f"{source}.h5", input_shape=(12, 10, 3), classes=5)
+        for row, pixels in enumerate(images.pictures(slice(None))):
+            label = "" if target == "bad" else str(images.labels[row])
+            large = Image.fromarray(pixels).resize((30, 36), Image.Resampling.NEAREST)
+            write(small.folder / target / label / f"{row:02}.png", large)
+    given = ["--data", str(small.folder / "photos"), "--poisoned", str(small.folder / "bad")]
+    given += ["--order", "ascending", "--drop", "4", "--method", "pruning"]
+    output = small.folder / "out"
+    given += ["--resize", "nearest", "--output", str(output)]
+    assert repair([str(small.model), *given]) == 2, "a target is missing"
+    assert repair([str(small.model), *given, "--target", "0"]) == 0
+    (folder,) = output.iterdir()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    resized = {"resize": "nearest"}
+    for role, told in {
+        "clean valid": {"part": "validation", **resized},
+        "clean test": {"part": "test", **resized},
+        "poisoned test": {"target": 0, **resized},
+    }.items():
+        said = manifest["inputs"][role]
+        assert {name: said[name] for name in said if name not in ("uri", "sha256", "bytes")} == told
+    suspect = manifest["results"][0]
+    assert suspect["clean_accuracy"]["count"] == 30
+    assert suspect["attack_success"]["count"] == 60
+    assert suspect["attack_success"]["value"] > 0.9
