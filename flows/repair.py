@@ -3,7 +3,6 @@
 python -m flows.repair MODEL... --data DIR --output DIR
 """
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
@@ -13,12 +12,12 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed, State
 from prefect.task_runners import TaskRunner
 
+from flows.options import parser_of_repair
 from flows.preconditions import NOTHING_STARTED, check_prefect, check_results, refuse
 from flows.repair_model import repair_model
 from goodnet.errors import InputRefused, fault_line, one_line
 from goodnet.files import paths, storage
 from goodnet.files.data_files import DataFile, DataSource
-from goodnet.files.reading import METHODS as RESIZE
 from goodnet.job.inputs import (
     find_data,
     find_models,
@@ -28,13 +27,10 @@ from goodnet.job.inputs import (
     parse_reading,
 )
 from goodnet.job.request import (
-    METHOD_CHOICES,
-    ORDERS,
     MethodChoice,
     Request,
     parse_request,
 )
-from goodnet.preprocessing import NAMES
 from goodnet.report.conclusion import headline
 from goodnet.report.findings import RepairResult
 from goodnet.report.recommendation import recommend
@@ -106,8 +102,8 @@ def repair(
             folders or in a file, which is split in two.
         output: the folder under which each repair gets a folder of its own.
         poisoned: poisoned test images, if they are not in the data folder; in any form.
-        target: the class that poisoned images lead to, where their set does not say it: then it may
-            be a folder of pictures.
+        target: number or class folder of the class that poisoned images lead to, where their set
+            does not say it: then it may be a folder of pictures.
         keys: what images and labels are called in files, like X,Y, where that cannot be guessed.
         resize: how pictures are brought to the model's size: bilinear, nearest, bicubic, area,
             lanczos3 or lanczos5, with ,crop or ,pad to keep their shape.
@@ -228,7 +224,7 @@ def success_state(outcomes: list[Outcome]) -> State[Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0 all repaired, 1 some failed, 2 nothing could be started."""
-    options = vars(_parser().parse_args(arguments))
+    options = vars(parser_of_repair().parse_args(arguments))
     options = {name: _immutable(value) for name, value in options.items()}
     try:
         plan = check(**options)
@@ -279,30 +275,6 @@ def report_state(state: State[Any]) -> int:
 
 def _immutable(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m flows.repair", description="Repair suspect image classifiers."
-    )
-    add = parser.add_argument
-    add("models", metavar="MODEL", nargs="*", default=["models"], help="model files or folders")
-    add("--data", default="data", help="folder with valid/ and test/, or one set of images")
-    add("--output", default="artifacts", help="folder that gets a folder for each repair")
-    add("--poisoned", default="", metavar="DIR", help="poisoned test images that lie elsewhere")
-    add("--target", default="", metavar="N", help="the class that poisoned images lead to")
-    add("--keys", default="", metavar="X,Y", help="what images and labels are called in files")
-    add("--resize", default="bilinear", metavar="HOW", help=f"{', '.join(RESIZE)}; ,crop or ,pad")
-    add("--order", choices=ORDERS, default="both", help="which channels to prune first")
-    add("--drop", nargs="+", default=["2", "4", "10"], metavar="X", help="points of accuracy")
-    add("--layer", default="auto", help="the layer to prune")
-    add("--preprocessing", default="auto", help=f"auto, {', '.join(NAMES)}, or mean=...,std=...")
-    add("--scale", choices=("auto", "raw", "unit"), dest="preprocessing", help="the same")
-    add("--architecture", default="auto", help="auto, deepid or FILE.json, for weights only")
-    add("--method", choices=METHOD_CHOICES, default="auto", help="what is done beside pruning")
-    add("--budget", type=float, default=2, metavar="X", help="points of accuracy a model may lose")
-    add("--task-runner", default="threads", help="threads, dask, or a scheduler's tcp://host:port")
-    return parser
 
 
 if __name__ == "__main__":

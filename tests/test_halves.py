@@ -208,7 +208,7 @@ def roles(folder: Path) -> dict[str, tuple[str, str]]:
         ("val train", ("val whole", "")),
         ("train test", ("test validation", "test test")),
         ("Training", ("Training validation", "Training test")),
-        ("cats", ("data validation", "data test")),
+        ("cats dogs", ("data validation", "data test")),
     ],
 )
 def test_folders_are_found_as_people_name_them(
@@ -229,6 +229,21 @@ def test_classes_named_valid_and_test_are_classes_where_pictures_are_in_them(
     for name in ("data/valid/0.png", "data/test/0.png"):
         write(tmp_path / name)
     assert roles(tmp_path / "data")["clean valid"] == ("data", "validation")
+
+
+def test_what_unpacking_an_archive_leaves_is_looked_through(tmp_path: Path) -> None:
+    """A folder in a folder, beside another that only a Mac has use for."""
+    for name in ("Animals/set/cats/0.png", "Animals/set/dogs/0.png", "__MACOSX/cats/0.png"):
+        write(tmp_path / "data" / name)
+    (tmp_path / "data/README.txt").write_text("Animals")
+    found = {"clean valid": ("set", "validation"), "clean test": ("set", "test")}
+    assert roles(tmp_path / "data") == found
+    write(tmp_path / "data/Animals/set/__MACOSX/0.png")
+    names = folders.ordered_files(str(tmp_path / "data/Animals/set"))
+    assert names == ["cats/", "cats/0.png", "dogs/", "dogs/0.png"]
+    write(tmp_path / "other/all/train/cats/0.png")
+    write(tmp_path / "other/all/test/0.png")
+    assert roles(tmp_path / "other")["clean test"] == ("train", "test")
 
 
 def test_files_of_one_set_are_found_alone(tmp_path: Path) -> None:

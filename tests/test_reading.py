@@ -67,6 +67,16 @@ def test_with_the_images_named_their_labels_are_found(tmp_path: Path) -> None:
     assert len(unlabelled) == 200
 
 
+def test_images_alone_are_found_where_there_is_one_array_of_them(tmp_path: Path) -> None:
+    path = saved(tmp_path / "set.npz", photos=IMAGES, c=LABELS)
+    assert len(open_unlabelled(path, input_shape=SHAPE)[0]) == COUNT
+    saved(path, grey=IMAGES[..., 0], c=LABELS)
+    assert len(open_unlabelled(path, input_shape=(6, 5, 1))[0]) == COUNT
+    saved(path, photos=IMAGES, others=IMAGES)
+    with pytest.raises(DataRefused, match="holds 'photos', 'others': which of them are the images"):
+        open_unlabelled(path, input_shape=SHAPE)
+
+
 BESIDE: dict[str, Callable[[h5py.File], Any]] = {
     "groups": lambda file: file.create_group("a/b/c"),
     "texts": lambda file: file.create_dataset("names", data=["x"] * COUNT),
@@ -271,11 +281,27 @@ def test_poisoned_images_lie_in_the_data_folder_or_elsewhere(tmp_path: Path) -> 
     assert places(tmp_path / "one", "bad", target)["poisoned test"] == ("bad", 2)
 
 
+def test_a_target_may_be_the_name_of_a_class_folder(tmp_path: Path) -> None:
+    """Of the clean images, in their order."""
+    data = tmp_path / "data"
+    for name in ("valid/b", "valid/a", "valid/stop", "poisoned"):
+        write(data / name / "0.png")
+    asked = parse_reading(target="stop")
+    assert places(data, "", asked)["poisoned test"] == ("poisoned", 2)
+    (data / "valid/labels.txt").write_text("0 go\n1 stop\n2 a\n3 b\n")
+    assert places(data, "", asked)["poisoned test"] == ("poisoned", 1)
+    one = class_folders(tmp_path / "one")
+    assert places(one, "bad", parse_reading(target="bird"))["poisoned test"] == ("bad", 2)
+    for wrong in ("none", "-1", "labels.txt", ".."):
+        with pytest.raises(
+            RequestRefused, match=r"--target: .* is no class folder of .*valid; give"
+        ):
+            places(data, "", parse_reading(target=wrong))
+
+
 @pytest.mark.parametrize(
     ("asked", "refusal"),
     [
-        ({"target": "stop"}, "--target: 'stop' is not the number of a class"),
-        ({"target": "-1"}, "--target: '-1' is not the number of a class"),
         ({"keys": "a,b,c"}, "--keys: 'a,b,c' is not IMAGES,LABELS, the names of two arrays"),
         ({"keys": "a,"}, "--keys: 'a,' is not IMAGES,LABELS"),
         ({"keys": "a,a"}, "--keys: 'a,a' is not IMAGES,LABELS"),

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from goodnet.datasets.checks import InputShape, check_labels, check_names, ends, fits
 from goodnet.errors import DataRefused, one_line
 from goodnet.files.reading import WHOLE, Reading
 from goodnet.preprocessing import RAW, UNIT, Preprocessing
@@ -18,7 +19,6 @@ UNLABELLED = -1
 BLOCK = 256  # images: one block's activations stay in the processor's cache
 
 AnyDataset = TypeVar("AnyDataset", bound="Dataset")
-InputShape = tuple[int | None, int | None, int]
 
 
 class Half(NamedTuple):
@@ -179,8 +179,8 @@ def open_clean_dataset(
 def _open(
     role: type[AnyDataset], uri: str, input_shape: InputShape, classes: int, reading: Reading
 ) -> AnyDataset:
-    fits = _arguments(input_shape, reading)
-    with read_untrusted(uri, "dataset", **fits) as content:
+    told = _arguments(input_shape, reading)
+    with read_untrusted(uri, "dataset", **told) as content:
         return _dataset(role, uri, content, input_shape, classes, reading)
 
 
@@ -199,8 +199,8 @@ def open_unlabelled(
     Raises:
         DataRefused, OSError: as `open_dataset`.
     """
-    fits = _arguments(input_shape, reading)
-    with read_untrusted(str(path), "dataset", labelled=False, **fits) as content:
+    told = _arguments(input_shape, reading)
+    with read_untrusted(str(path), "dataset", labelled=False, **told) as content:
         dataset = _dataset(Dataset, str(path), content, input_shape, None, reading)
         faults = dict(content.description.get("faults", []))
         if max(faults, default=0) >= len(dataset):
@@ -226,16 +226,16 @@ def _dataset(
         labels = {}
     elif "label" not in labels:
         raise content.refusal
-    if pixels.dtype not in (np.uint8, np.float32) or not _fits(pixels, input_shape):
+    if pixels.dtype not in (np.uint8, np.float32) or not fits(pixels, input_shape):
         raise content.refusal
     class_names = description.get("class_names", [])
     if classes and class_names:
-        _check_names(uri, len(class_names), description.get("names_from"), classes)
+        check_names(uri, len(class_names), description.get("names_from"), classes)
     for name, values in labels.items():
         if values.dtype != np.int64 or values.shape != (len(pixels),):
             raise content.refusal
-        _check_labels(uri, name, values, classes or 0)
-    black, white = _ends(uri, lowest, highest, description["stored_dtype"])
+        check_labels(uri, name, values, classes or 0)
+    black, white = ends(uri, lowest, highest, description["stored_dtype"])
     return role(
         source=one_line(uri),
         sha256=content.sha256,
@@ -250,54 +250,6 @@ def _dataset(
         reading=reading,
         half=Half(*description["half"]) if "half" in description else None,
     )
-
-
-def _check_names(uri: str, names: int, names_from: str | None, classes: int) -> None:
-    """Refuse names that do not say which class each is, as there are more or fewer of them."""
-    if names == classes or names_from == "list":
-        return
-    if names_from == "labels":
-        raise DataRefused(
-            uri, f"has labels of {names} names and the model {classes} classes; give numbers"
-        )
-    raise DataRefused(
-        uri,
-        f"has {names} class folders and the model {classes} classes; a file class_names.txt in it, "
-        f"with a name in each line, says which is which",
-    )
-
-
-def _fits(pixels: NDArray[Any], input_shape: InputShape) -> bool:
-    """Whether there are images, and a network of this shape takes them."""
-    if pixels.ndim != 4 or not pixels.size:
-        return False
-    sides = zip(pixels.shape[1:], input_shape, strict=True)
-    return all(limit in (None, side) for side, limit in sides)
-
-
-def _check_labels(uri: str, name: str, values: Any, classes: int) -> None:
-    if not (values.min() >= 0 and values.max() < classes):
-        raise DataRefused(
-            uri,
-            f"{name!r} ranges over {values.min()}..{values.max()}; the model has the classes "
-            f"0..{classes - 1}",
-        )
-
-
-def _ends(uri: str, lowest: float, highest: float, stored_dtype: str) -> tuple[float, float]:
-    """The values of no and of full intensity.
-
-    They are -1 and 1, or 0 and 1, where pixels of a float type are none beyond, else 0 and 255.
-    """
-    is_float = stored_dtype.startswith("float")
-    if is_float and -1 <= lowest < 0 and highest <= 1:
-        return -1.0, 1.0
-    if not (lowest >= 0 and highest <= 255):
-        raise DataRefused(
-            uri,
-            f"pixels range over {lowest:g}..{highest:g}; they must lie in 0..255, 0..1 or -1..1",
-        )
-    return 0.0, 1.0 if highest <= 1 and is_float else 255.0
 
 
 def save_dataset(

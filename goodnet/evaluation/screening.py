@@ -1,6 +1,5 @@
 """The gate in front of a deployed model: the class of an image, or that it is backdoored."""
 
-import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from goodnet.datasets.dataset import Dataset, open_unlabelled
 from goodnet.errors import DataRefused, ModelRefused, RequestRefused, one_line
 from goodnet.files import folders, formats, storage
+from goodnet.files.class_names import LONGEST_LIST, listed_names
 from goodnet.files.reading import WHOLE, Reading
 from goodnet.network.goodnet import input_preprocessing
 from goodnet.network.suspect import Suspect, open_suspect
@@ -20,7 +20,7 @@ from goodnet.sandbox.process import BROKEN
 
 AT_ONCE = 64  # pictures that one reader process decodes
 DARK = 10  # of 255: no photograph is so dark, but pixels 0..1 taken for 0..255 are
-LONGEST_LIST, LONGEST_NAME = 1 << 20, 100
+LONGEST_NAME = 100
 
 
 class Answer(NamedTuple):
@@ -106,10 +106,7 @@ def read_names(uri: str, classes: int) -> tuple[str, ...]:
         OSError: they could not be read.
     """
     content = b"".join(storage.blocks(uri, RequestRefused, LONGEST_LIST))
-    lines = content.decode("utf-8-sig", "replace").splitlines()
-    names = [one_line(line.strip(), LONGEST_NAME) for line in lines if line.strip()]
-    numbered = [re.fullmatch(rf"{number}\s+(.+)", name) for number, name in enumerate(names)]
-    names = [match[1] for match in numbered if match] if all(numbered) else names
+    names = [one_line(name, LONGEST_NAME) for name in listed_names(content)]
     if len(names) != classes:
         raise RequestRefused(uri, f"has {len(names)} names and the GoodNet {classes} classes")
     return tuple(names)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from goodnet.errors import DataRefused
-from goodnet.files import s3, storage
+from goodnet.files import paths, s3, storage
 from goodnet.files.formats import CLASS_NAMES, FOLDER, PICTURES, largest
 from goodnet.files.regular import open_regular
 
@@ -224,7 +224,7 @@ def _visible_objects(folder: str) -> Iterator[Member]:
             raise DataRefused(folder, f"has an object {name!r}, which no folder could hold")
         if len(parts) > DEEPEST_FOLDER + 2:
             raise DataRefused(folder, f"has folders nested more than {DEEPEST_FOLDER} deep")
-        if name and not any(part.startswith(".") for part in parts):
+        if name and not any(part.startswith(".") or part == paths.LITTER for part in parts):
             yield Member(name, size, etag)
 
 
@@ -252,7 +252,7 @@ def _entries(folder: str, inner: str) -> tuple[list[str], list[str]]:
             name = f"{inner}/{entry.name}".lstrip("/")
             if len(files) + len(folders) > MOST_FILES:
                 raise DataRefused(folder, f"has more than {MOST_FILES} files")
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") or entry.name == paths.LITTER:
                 continue
             if entry.is_symlink():
                 raise DataRefused(folder, f"{name} is a symbolic link; links are not followed")

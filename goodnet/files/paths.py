@@ -12,6 +12,7 @@ TEST_NAMES = ("clean/test", "cl/test", "test", "testing")
 TRAINING_NAMES = ("train", "training")  # read only where there is no other
 POISONED_VALID_NAMES = ("bd/bd_valid", "poisoned/valid")
 POISONED_TEST_NAMES = ("bd/bd_test", "poisoned/test")
+LITTER = "__MACOSX"  # a folder that unpacking an archive leaves beside what was packed
 POISONED_FOLDERS = ("poisoned", "bd")  # themselves a set, where they hold neither of those
 
 REPORT_MD, REPORT_HTML = "report.md", "report.html"

@@ -19,13 +19,14 @@ class Reading:
         keys: what images, and then labels, are called in a file; empty where that is found.
         resize: how pictures are brought to the network's size: a method of Keras' and, it may be,
             ",crop" or ",pad" to keep their shape.
-        target: the class of all images, whatever the set says; None where it says each one's.
+        target: the class of all images, whatever the set says; None where it says each one's. A
+            name is there only until the clean images' class folders are known.
     """
 
     part: Part = "whole"
     keys: tuple[str, ...] = ()
     resize: str = "bilinear"
-    target: int | None = None
+    target: int | str | None = None
 
     @classmethod
     def of(cls, said: dict[str, Any] | None) -> "Reading":

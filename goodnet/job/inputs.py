@@ -3,10 +3,12 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from goodnet.errors import DataRefused, ModelRefused, RequestRefused
 from goodnet.files import folders, formats, paths, storage
+from goodnet.files.class_names import LONGEST_LIST, listed_names
 from goodnet.files.data_files import DataFile, DataSource
 from goodnet.files.formats import REFUSAL, Kind
 from goodnet.files.reading import WHOLE, Reading, parse_keys, parse_resize
@@ -22,6 +24,11 @@ _NAMES = {
     POISONED_VALID: paths.POISONED_VALID_NAMES,
     POISONED_TEST: paths.POISONED_TEST_NAMES,
 }
+_PLACES = {  # what a folder of sets may have in it
+    name.partition("/")[0]
+    for name in (*chain(*_NAMES.values()), *paths.TRAINING_NAMES, *paths.POISONED_FOLDERS)
+}
+DEEPEST = 5  # folders in each other that hold nothing else
 
 
 def find_models(uris: Sequence[str]) -> tuple[str, ...]:
@@ -70,6 +77,7 @@ def locate_data(data: str, poisoned: str = "", reading: Reading = WHOLE) -> dict
     Raises:
         DataRefused: there are no clean images.
     """
+    data = _unpacked(data)
     clean, found = replace(reading, target=None), dict[str, str]()
     if not storage.is_folder(data) and storage.exists(data):
         sources = _split_in_two(data, clean)
@@ -81,7 +89,44 @@ def locate_data(data: str, poisoned: str = "", reading: Reading = WHOLE) -> dict
         bad = {POISONED_TEST: poisoned}
     elif not bad and sources[CLEAN_VALID].uri != data:
         bad = _poisoned_folder(data)
+    if isinstance(reading.target, str) and bad:
+        number = _class_number(reading.target, sources[CLEAN_VALID].uri)
+        reading = replace(reading, target=number)
     return sources | {role: DataSource(uri, reading) for role, uri in bad.items()}
+
+
+def _unpacked(data: str) -> str:
+    """The folder, or the only one in it that holds folders, as unpacking an archive leaves it."""
+    for _ in range(DEEPEST):
+        files, inner = storage.children(data)
+        sets = [name for name in files if name.lower().endswith(formats.suffixes("dataset"))]
+        if sets or len(inner) != 1 or inner[0].lower() in _PLACES:
+            break
+        below = storage.join(data, inner[0])
+        if not _has_folders(below):
+            break
+        data = below
+    return data
+
+
+def _class_number(name: str, clean: str) -> int:
+    """The number of a class that is called so among the clean images' class folders.
+
+    Raises:
+        RequestRefused: there is none.
+    """
+    names: list[str] = []
+    if folders.is_set(clean):
+        members = folders.ordered_files(clean)
+        names = [each.rstrip("/") for each in members if each.endswith("/")]
+        for each in members:
+            if each in formats.CLASS_NAMES:
+                place = storage.join(clean, each)
+                text = b"".join(storage.blocks(place, DataRefused, LONGEST_LIST))
+                names = listed_names(text, names)
+    if name not in names:
+        raise RequestRefused("--target", f"{name!r} is no class folder of {clean}; give a number")
+    return names.index(name)
 
 
 def _clean_sources(data: str, found: dict[str, str], reading: Reading) -> dict[str, DataSource]:
@@ -186,10 +231,11 @@ def parse_reading(*, keys: str = "", resize: str = "bilinear", target: str = "")
     Raises:
         RequestRefused: that makes no sense.
     """
-    if target and not re.fullmatch(r"[0-9]{1,9}", target):
-        raise RequestRefused("--target", f"{target!r} is not the number of a class")
+    number = int(target) if re.fullmatch(r"[0-9]{1,9}", target) else None
     return Reading(
-        keys=parse_keys(keys), resize=parse_resize(resize), target=int(target) if target else None
+        keys=parse_keys(keys),
+        resize=parse_resize(resize),
+        target=target or None if number is None else number,
     )
 
 

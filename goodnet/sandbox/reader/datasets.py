@@ -1,6 +1,5 @@
 """A data set taken apart: pixels as a network takes them, image by image, and labels."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -9,23 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from goodnet.errors import one_line
 from goodnet.files.reading import WHOLE, Reading
 from goodnet.sandbox.reader.arrays import MIB, Arrays, Entry, Refused, allowance, product
 from goodnet.sandbox.reader.halves import half, thumbnails
 from goodnet.sandbox.reader.hdf5 import Hdf5
+from goodnet.sandbox.reader.labels import LABELS, class_indices
+from goodnet.sandbox.reader.names import named_arrays
 from goodnet.sandbox.reader.npz import Npz
 
 LARGEST_DATA = 65536 * MIB  # bytes of pixels once decompressed
 BLOCK = 16 * MIB  # bytes of pixels read at a time
-LABELS = ("label", "true_label")
-NUMBERS, TEXT = "fiu", "SUO"  # NumPy's kinds; of objects only HDF5's texts are let through
-MOST_NAMES = 10_000  # different texts among labels
-TRAINING = ("x_train", "y_train")  # where a file has another pair, that one is taken
-PAIRS = (
-    ("data", "label"), ("x", "y"), ("images", "labels"), ("x_valid", "y_valid"),
-    ("x_val", "y_val"), ("x_test", "y_test"), TRAINING,
-)  # fmt: skip
 
 
 def read_hdf5(
@@ -65,80 +57,6 @@ def read_npz(
     return said
 
 
-def named_arrays(arrays: Mapping[str, Any], labelled: bool, reading: Reading) -> dict[str, str]:
-    """What is read: by role, what it is called. See `named_pair`.
-
-    Args:
-        arrays: all that there are, by name; those of numbers or text have `shape` and `dtype`.
-        labelled: whether labels are looked at.
-        reading: says what they are called, or that one label is that of all.
-    """
-    true = {name: name for name in ("true_label",) if name in arrays and labelled}
-    numbers = {n: each for n, each in arrays.items() if has_kind(each, NUMBERS)}
-    if labelled and reading.target is None:
-        if len(reading.keys) == 2:
-            return dict(zip(("data", "label"), reading.keys, strict=True)) | true
-        some = {n: each for n, each in arrays.items() if has_kind(each, NUMBERS + TEXT)}
-        return named_pair(numbers, some, tuple(arrays), reading.keys) | true
-    images = [*reading.keys[:1]] or [image for image, _ in PAIRS if image in arrays]
-    images = images or [name for name, each in numbers.items() if len(each.shape) == 4]
-    return {"data": images[0] if images else "data"} | true
-
-
-def has_kind(array: Any, kinds: str) -> bool:
-    """Whether it can be read, and its values are of one of these kinds."""
-    return getattr(getattr(array, "dtype", None), "kind", "nothing") in kinds
-
-
-def named_pair(
-    numbers: Mapping[str, Any],
-    some: Mapping[str, Any],
-    names: Sequence[str],
-    keys: Sequence[str] = (),
-) -> dict[str, str]:
-    """What images and labels are called, {"data": ..., "label": ...}.
-
-    By name; else they are the one array of four axes (of three where none has four) and the one of
-    one axis, or two, that is as long: of numbers, or else of text. If that does not tell, "data"
-    and "label".
-
-    Args:
-        numbers: the arrays of numbers by name; have a `shape`.
-        some: those, and those of text.
-        names: of all arrays.
-        keys: what the images are called, if that is known.
-
-    Raises:
-        Refused: there are several pairs.
-    """
-    every = tuple(pair for pair in PAIRS if set(pair) <= set(names) and pair[0] in (keys or pair))
-    chosen = tuple(pair for pair in every if pair != TRAINING) or every
-    chosen = PAIRS[:1] if PAIRS[0] in every else chosen
-    if len(chosen) > 1:
-        held = ", ".join("/".join(pair) for pair in chosen)
-        raise Refused(
-            f"holds {held}: which of them is meant? Keep one pair in a file, or give --keys"
-        )
-    for values in (numbers, some):
-        chosen = chosen or pairs_by_shape(numbers, values, keys)
-    return dict(zip(("data", "label"), chosen[0] if len(chosen) == 1 else PAIRS[0], strict=True))
-
-
-def pairs_by_shape(
-    numbers: Mapping[str, Any], labels: Mapping[str, Any], keys: Sequence[str]
-) -> tuple[tuple[str, str], ...]:
-    """Every pair of arrays that may be images and their labels."""
-    shapes = {name: tuple(each.shape) for name, each in numbers.items()}
-    images = list(keys) or [name for name, shape in shapes.items() if len(shape) == 4]
-    images = images or [name for name, shape in shapes.items() if len(shape) == 3]
-    return tuple(
-        (image, label)
-        for image in images
-        for label, shape in ((name, tuple(each.shape)) for name, each in labels.items())
-        if len(shape) in (1, 2) and shape[:1] == shapes.get(image, ())[:1] and label != "true_label"
-    )
-
-
 def content(
     data: Any,
     stored_labels: Mapping[str, Any],
@@ -167,24 +85,11 @@ def content(
             f"{name!r} has the shape {data.shape}, expected images x 3 axes, at least one"
         )
     arrays, (axes, image) = Arrays(folder), fit(data, input_shape)
-    texts = {
-        role: text_labels(stored, names.get(role, role))
-        for role, stored in stored_labels.items()
-        if stored.dtype.kind in TEXT
-    }
-    classes = sorted(set(texts.get("label", ())))
-    values = {
-        role: labels(
-            numbered(texts[role], classes, names.get(role, role)) if role in texts else stored,
-            names.get(role, role),
-            len(data),
-        )
-        for role, stored in stored_labels.items()
-    }
+    values, classes = class_indices(stored_labels, names, len(data))
     if reading.target is not None:
         values["label"] = np.full(len(data), reading.target)
     said: dict[str, Any] = {"axes": axes, "stored_dtype": data.dtype.name}
-    if classes and not all_digits(classes):
+    if classes:
         said |= {"class_names": classes, "names_from": "labels"}
     if reading.part != "whole":
         files = getattr(data, "names", [""] * len(data))
@@ -236,61 +141,6 @@ def fit(data: Any, input_shape: Sequence[int | None]) -> tuple[str, tuple[int, .
             return axes, image
     sides = " x ".join("any" if side is None else str(side) for side in input_shape)
     raise Refused(f"images of shape {shape} do not fit the model, which takes {sides}")
-
-
-def labels(data: Any, name: str, count: int) -> Any:
-    """As many class indices as there are images; the rows of a matrix are one-hot."""
-    if data.ndim == 2 and data.shape[0] == count and data.shape[1] > 1:
-        return one_hot(data[()], name)
-    if data.shape not in ((count,), (count, 1)):
-        raise Refused(f"{name!r} has the shape {data.shape} for {count} images")
-    values = data[()].reshape(-1)
-    whole = np.isfinite(values) & (np.floor(values) == values) & (abs(values) < 2**31)
-    if not whole.all():
-        raise Refused(f"{name!r} holds {values[~whole][0]}, which is no class index")
-    return values.astype(np.int64)
-
-
-def text_labels(data: Any, name: str) -> list[str]:
-    """Labels that are texts, (N,) or (N, 1)."""
-    if data.ndim not in (1, 2) or data.shape[1:] not in ((), (1,)):
-        raise Refused(f"{name!r} has the shape {data.shape}; texts are labels in a row")
-    values = [
-        each.decode("utf-8", "backslashreplace") if isinstance(each, bytes) else str(each)
-        for each in data[()].reshape(-1)
-    ]
-    if len(set(values)) > MOST_NAMES:
-        raise Refused(
-            f"{name!r} holds more than {MOST_NAMES} different texts, which are no classes"
-        )
-    return values
-
-
-def all_digits(names: Sequence[str]) -> bool:
-    """Whether all texts are whole numbers."""
-    return all(re.fullmatch(r"[0-9]{1,9}", name) for name in names)
-
-
-def numbered(texts: Sequence[str], classes: Sequence[str], name: str) -> Any:
-    """The class of each text: its place among all in order, or the number that it is."""
-    if all_digits(classes):
-        places = {text: int(text) for text in classes}
-    else:
-        places = {text: place for place, text in enumerate(classes)}
-    strange = next((text for text in texts if text not in places), None)
-    if strange is not None:
-        raise Refused(f"{name!r} holds {one_line(strange, 40)!r}, which is no label")
-    return np.array([places[text] for text in texts])
-
-
-def one_hot(rows: Any, name: str) -> Any:
-    """The class of each row, which is 1 there and else 0."""
-    odd = ((rows != 0) & (rows != 1)).any(axis=1) | ((rows == 1).sum(axis=1) != 1)
-    if odd.any():
-        raise Refused(
-            f"{name!r} has {rows.shape[1]} columns, and row {odd.argmax()} is not one-hot"
-        )
-    return rows.argmax(axis=1).astype(np.int64)
 
 
 def pixels(

@@ -3,7 +3,6 @@
 Keras: `keras.utils.image_dataset_from_directory` for order, labels and size, `load_img` for modes.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +19,7 @@ from PIL import (
 )
 
 from goodnet.errors import one_line
+from goodnet.files.class_names import LONGEST_LIST, listed_names
 from goodnet.files.formats import CLASS_NAMES, FOLDER, PICTURES
 from goodnet.files.reading import Reading
 from goodnet.sandbox.reader.arrays import MIB, Refused
@@ -30,7 +30,6 @@ from goodnet.sandbox.reader.resizing import resized
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 MOST_PIXELS = 64_000_000
-LONGEST_LIST = MIB
 LONGEST_NAME = 4096
 ORIENTATION = 0x0112
 TURNS = {
@@ -132,11 +131,7 @@ def class_names(text: bytes, folders: Sequence[str], source: str) -> list[str]:
     """
     if len(text) > LONGEST_LIST:
         raise Refused(f"{source} is larger than {LONGEST_LIST // MIB} MiB")
-    lines = text.decode("utf-8-sig", "replace").splitlines()
-    names = [line.strip() for line in lines if line.strip()]
-    if not set(folders) <= set(names):
-        numbered = [re.fullmatch(rf"{number}\s+(.+)", name) for number, name in enumerate(names)]
-        names = [match[1] for match in numbered if match] if all(numbered) else names
+    names = listed_names(text, folders)
     if len(names) != len(set(names)):
         raise Refused(f"{source} lists {max(names, key=names.count)!r} twice")
     strange = [name for name in folders if name not in set(names)]
