@@ -3,7 +3,6 @@
 python -m flows.repair MODEL... --data DIR --output DIR
 """
 
-import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -13,21 +12,26 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed, State
 from prefect.task_runners import TaskRunner
 
+from flows.options import parser_of_repair
 from flows.preconditions import NOTHING_STARTED, check_prefect, check_results, refuse
 from flows.repair_model import repair_model
 from goodnet.errors import DataRefused, InputRefused, fault_line, one_line
 from goodnet.files import paths, storage
-from goodnet.files.storage import StoredFile
-from goodnet.job.inputs import find_data, find_models, find_output, glance, locate_data
-from goodnet.job.plan import Job, plan_job
+from goodnet.files.data_files import DataFile, DataSource
+from goodnet.job.inputs import (
+    find_data,
+    find_models,
+    find_output,
+    glance,
+    locate_data,
+    parse_reading,
+)
+from goodnet.job.plan import Images, Job, plan_job
 from goodnet.job.request import (
-    METHOD_CHOICES,
-    ORDERS,
     MethodChoice,
     Request,
     parse_request,
 )
-from goodnet.preprocessing import NAMES
 from goodnet.report.conclusion import headline
 from goodnet.report.findings import RepairResult
 from goodnet.report.recommendation import recommend
@@ -76,6 +80,10 @@ def repair(
     models: tuple[str, ...] = ("models",),
     data: str = "data",
     output: str = "artifacts",
+    poisoned: str = "",
+    target: str = "",
+    keys: str = "",
+    resize: str = "bilinear",
     order: Literal["ascending", "descending", "both"] = "both",
     drop: tuple[float, ...] = (2, 4, 10),
     layer: str = "auto",
@@ -89,11 +97,18 @@ def repair(
     """Repair suspects, each in a run of its own; one that fails does not stop the others.
 
     Args:
-        models: model files (.h5, .keras), or folders of them; paths or s3:// URIs. What a suspect
-            brings, in NAME.toml or a folder NAME/ of its own, takes the place of all below.
-        data: the folder with clean/valid.h5, clean/test.h5 and, if there are any,
-            bd/bd_valid.h5 and bd/bd_test.h5; .npz will do as well.
+        models: models, or folders of them; paths or s3:// URIs. What a suspect brings, in NAME.toml
+            or a folder NAME/ of its own, takes the place of all below.
+        data: the folder with clean images in valid/ and test/ (class folders) or clean/valid.h5 and
+            clean/test.h5 and, if there are any, poisoned ones in bd/; or a single set of class
+            folders or in a file, which is split in two.
         output: the folder under which each repair gets a folder of its own.
+        poisoned: poisoned test images, if they are not in the data folder; in any form.
+        target: number or class folder of the class that poisoned images lead to, where their set
+            does not say it: then it may be a folder of pictures.
+        keys: what images and labels are called in files, like X,Y, where that cannot be guessed.
+        resize: how pictures are brought to the model's size: bilinear, nearest, bicubic, area,
+            lanczos3 or lanczos5, with ,crop or ,pad to keep their shape.
         order: prune the quietest channels first (ascending), the loudest, or try both.
         drop: take a repaired model where clean accuracy has fallen by so many points.
         layer: the layer to prune; auto takes the last pooling layer before the class scores.
@@ -111,12 +126,14 @@ def repair(
     options: dict[str, Any] = {"order": order, "drop": drop, "layer": layer}
     options |= {"preprocessing": preprocessing, "architecture": architecture}
     options |= {"method": method, "budget": budget}
-    places = {"data": data, "output": output, "task_runner": task_runner}
+    ways = {"keys": keys, "resize": resize, "target": target}
+    places = {"data": data, "poisoned": poisoned, "output": output, "task_runner": task_runner}
     try:
-        plan = check(models, **places, **options)
+        plan = check(models, **places, **ways, **options)
         if separately:
-            return start_each(plan.models, {**options, **places})
-        shared = {data: find_data(data)} if plan.shared else {}
+            return start_each(plan.models, {**options, **ways, **places})
+        images = Images(data, poisoned, parse_reading(**ways))
+        shared = {images: find_data(*images)} if plan.shared else {}
     except (InputRefused, OSError) as fault:
         return failure_state(fault_line(fault), [Outcome("", None, None, True, fault_line(fault))])
     return repair_each(plan, shared, output)
@@ -139,10 +156,20 @@ class Plan(NamedTuple):
     models: tuple[str, ...]
     jobs: dict[str, Job]
     faults: dict[str, InputRefused]
-    shared: dict[str, str]
+    shared: dict[str, DataSource]
 
 
-def check(models: Sequence[str], data: str, output: str, task_runner: str, **options: Any) -> Plan:
+def check(
+    models: Sequence[str],
+    data: str,
+    output: str,
+    task_runner: str,
+    poisoned: str,
+    keys: str,
+    resize: str,
+    target: str,
+    **options: Any,
+) -> Plan:
     """What is asked for, which makes sense and is there; the parameters are those of `repair`.
 
     Raises:
@@ -154,16 +181,18 @@ def check(models: Sequence[str], data: str, output: str, task_runner: str, **opt
         task_runner_of(task_runner),
         find_models(models),
     )
+    ways = {"keys": keys, "resize": resize, "target": target}
+    shared = Images(data, poisoned, parse_reading(**ways))
     plan = Plan(request, runner, uris, {}, {}, {})
     for uri in uris:
         try:
-            plan.jobs[uri] = plan_job(uri, options, data)
+            plan.jobs[uri] = plan_job(uri, options, data, poisoned, ways)
         except InputRefused as fault:
             plan.faults[uri] = fault
-    sharing = [uri for uri, job in plan.jobs.items() if job.data == data]
+    sharing = [uri for uri, job in plan.jobs.items() if job.images == shared]
     if sharing:
         try:
-            plan.shared.update(locate_data(data))
+            plan.shared.update(locate_data(*shared))
         except DataRefused as fault:
             if len(sharing) == len(uris):
                 raise
@@ -184,12 +213,12 @@ def start_each(suspects: Sequence[str], parameters: dict[str, Any]) -> State[Any
     return Completed(message=f"started {len(suspects)} runs", data=[])
 
 
-def repair_each(plan: Plan, shared: Mapping[str, dict[str, StoredFile]], output: str) -> Any:
+def repair_each(plan: Plan, shared: Mapping[Images, dict[str, DataFile]], output: str) -> Any:
     """How the repair of each suspect ended, one after the other.
 
     Args:
         plan: from `check`.
-        shared: by folder, the data sets that suspects use which bring none.
+        shared: the data sets that suspects use which bring none.
         output: the folder under which each repair gets a folder of its own.
     """
     repair_one, outcomes = repair_model.with_options(task_runner=plan.runner), []
@@ -198,7 +227,7 @@ def repair_each(plan: Plan, shared: Mapping[str, dict[str, StoredFile]], output:
             if uri in plan.faults:
                 raise plan.faults[uri]
             job = plan.jobs[uri]
-            sets = shared[job.data] if job.data in shared else find_data(job.data)
+            sets = shared[job.images] if job.images in shared else find_data(*job.images)
             with tags(paths.model_tag(uri)):
                 outcome = _outcome(uri, repair_one(job, sets, output, return_state=True))
         except (InputRefused, OSError) as fault:
@@ -238,7 +267,7 @@ def success_state(outcomes: list[Outcome]) -> State[Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0 all repaired, 1 some failed, 2 nothing could be started."""
-    options = vars(_parser().parse_args(arguments))
+    options = vars(parser_of_repair().parse_args(arguments))
     options = {name: _immutable(value) for name, value in options.items()}
     try:
         plan = check(**options)
@@ -246,8 +275,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         unusable = [fault for job in jobs if (fault := fault_of(job.model))]
         if len(unusable) == len(jobs):
             return refuse(*plan.faults.values(), *unusable)
-        for uri in plan.shared.values():
-            glance(uri, "dataset")
+        for uri, reading in dict.fromkeys(plan.shared.values()):
+            glance(uri, "dataset", loose=reading.target is not None)
         check_prefect()
         check_results()
     except (InputRefused, OSError) as fault:
@@ -290,26 +319,6 @@ def report_state(state: State[Any]) -> int:
 
 def _immutable(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m flows.repair", description="Repair suspect image classifiers."
-    )
-    add = parser.add_argument
-    add("models", metavar="MODEL", nargs="*", default=["models"], help="model files or folders")
-    add("--data", default="data", help="folder with clean/ and, if there is one, bd/")
-    add("--output", default="artifacts", help="folder that gets a folder for each repair")
-    add("--order", choices=ORDERS, default="both", help="which channels to prune first")
-    add("--drop", nargs="+", default=["2", "4", "10"], metavar="X", help="points of accuracy")
-    add("--layer", default="auto", help="the layer to prune")
-    add("--preprocessing", default="auto", help=f"auto, {', '.join(NAMES)}, or mean=...,std=...")
-    add("--scale", choices=("auto", "raw", "unit"), dest="preprocessing", help="the same")
-    add("--architecture", default="auto", help="auto, deepid or FILE.json, for weights only")
-    add("--method", choices=METHOD_CHOICES, default="auto", help="what is done beside pruning")
-    add("--budget", type=float, default=2, metavar="X", help="points of accuracy a model may lose")
-    add("--task-runner", default="threads", help="threads, dask, or a scheduler's tcp://host:port")
-    return parser
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from goodnet.evaluation.results import (
     pruned_models,
 )
 from goodnet.files import paths, storage
+from goodnet.files.data_files import DataFile
 from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import (
     CLEAN_TEST,
@@ -58,7 +59,7 @@ from tasks.pruning import (
 from tasks.references import SplitSuspect, SuspectFile
 from tasks.source import source_digest
 
-Data = Mapping[str, StoredFile]  # the data sets by role
+Data = Mapping[str, DataFile]  # the data sets by role
 TESTS = (CLEAN_TEST, POISONED_TEST)
 
 
@@ -67,12 +68,13 @@ def _name_of_run() -> str:
 
 
 @flow(name="repair-model", flow_run_name=_name_of_run, validate_parameters=False)
-def repair_model(job: Job, data: dict[str, StoredFile], output: str) -> Any:
+def repair_model(job: Job, data: dict[str, DataFile], output: str) -> Any:
     """What was found out about one suspect, and the folder where it is.
 
     Args:
         job: the suspect, and what is asked for.
-        data: the data sets by role; without poisoned ones nothing is said of the attack.
+        data: the data sets by role; without a clean test set nothing is recommended, and without
+            poisoned ones nothing is said of the attack.
         output: the folder under which the repair's own folder is made.
     """
     try:
@@ -139,7 +141,7 @@ def investigate(
         preprocessing=preprocessing,
         points=request.points,
         curves=curves,
-        evaluation=evaluation_rows(models, counts[CLEAN_TEST], counts.get(POISONED_TEST)),
+        evaluation=evaluation_rows(models, counts.get(CLEAN_TEST), counts.get(POISONED_TEST)),
         verdict=verdict,
         method=request.method,
         mitigation=mitigation.account if mitigation else None,
@@ -195,7 +197,7 @@ def recheck_pruned(
     curves: Sequence[Curve],
     models: Sequence[RepairedModel],
     verdict: Verdict,
-    valid: StoredFile,
+    valid: DataFile,
 ) -> tuple[ModelRecheck, ...]:
     """What the verdict's triggers do to the pruned models; nothing where there is none of both."""
     if not models or not verdict.triggers:
@@ -211,7 +213,7 @@ def mitigate_where_needed(
     curves: Sequence[Curve],
     verdict: Verdict,
     request: Request,
-    valid: StoredFile,
+    valid: DataFile,
     folder: str,
 ) -> MitigatedFiles | None:
     """What the verdict, or the request, calls for beside pruning. It sees no poisoned image."""
@@ -226,7 +228,7 @@ def mitigate_where_needed(
 
 
 def quietest_channels(
-    split: SplitSuspect, curves: Sequence[Curve], valid: StoredFile
+    split: SplitSuspect, curves: Sequence[Curve], valid: DataFile
 ) -> tuple[int, ...]:
     """The channels that a method prunes first, whichever orders were asked for."""
     ascending = [curve for curve in curves if curve.order.direction == "ascending"]

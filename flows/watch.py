@@ -23,7 +23,7 @@ from goodnet.files.paths import safe_name
 from goodnet.job import inbox as inboxes
 from goodnet.job.inbox import InboxEntry
 from goodnet.job.inputs import find_output, locate_data
-from goodnet.job.plan import data_of
+from goodnet.job.plan import own_data
 from tasks import deployments
 from tasks.source import source_digest
 
@@ -89,7 +89,7 @@ def start_due(seen: Mapping[str, InboxEntry], data: str, output: str) -> dict[st
     """
     by_content = {s.sha256: uri for uri, s in sorted(seen.items(), reverse=True) if s.sha256}
     keys = deployments.due(by_content, source_digest(repair_model.fn))
-    if any(data_of(by_content[sha256], data) == data for sha256 in keys):
+    if any(not own_data(by_content[sha256], data) for sha256 in keys):
         locate_data(data)
     return {
         by_content[sha256]: str(

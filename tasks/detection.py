@@ -1,7 +1,7 @@
 """The verdict as a cached task: from clean validation images alone."""
 
 from goodnet.detection.verdict import Verdict
-from goodnet.files.storage import StoredFile
+from goodnet.files.data_files import DataFile
 from goodnet.preprocessing import Preprocessing
 from tasks import opened
 from tasks.caching import cached_task
@@ -10,7 +10,7 @@ from tasks.references import SuspectFile
 
 
 @cached_task(name="judge", run_name="judge")
-def judge(suspect: SuspectFile, preprocessing: Preprocessing, valid: StoredFile) -> Verdict:
+def judge(suspect: SuspectFile, preprocessing: Preprocessing, valid: DataFile) -> Verdict:
     """Whether the suspect is backdoored, and for which classes."""
     from goodnet.datasets.images import CleanImages
     from goodnet.detection import credibility

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from goodnet.detection.verdict import Verdict
+from goodnet.files.data_files import DataFile
 from goodnet.files.storage import StoredFile
 from goodnet.metrics import Counts
 from goodnet.mitigation.outcome import MitigationResult, TriggerRecheck
@@ -29,7 +30,7 @@ def mitigate(
     method: str,
     verdict: Verdict,
     channels: tuple[int, ...],
-    valid: StoredFile,
+    valid: DataFile,
     folder: Folder,
 ) -> MitigatedFiles:
     """A network without the backdoor, and its GoodNet.
@@ -56,7 +57,7 @@ def mitigate(
 
 @cached_task(name="try triggers", run_name="try recovered triggers on pruned models")
 def try_triggers(
-    split: SplitSuspect, verdict: Verdict, pruned: Sequence[Sequence[int]], valid: StoredFile
+    split: SplitSuspect, verdict: Verdict, pruned: Sequence[Sequence[int]], valid: DataFile
 ) -> list[tuple[TriggerRecheck, ...]]:
     """What the triggers of the verdict do to each pruned model, on the held-out clean images.
 
@@ -92,7 +93,7 @@ def evaluate_mitigation(
     suspect: SuspectFile,
     preprocessing: Preprocessing,
     repaired: StoredFile,
-    data: StoredFile,
+    data: DataFile,
     role: str,
 ) -> Counts:
     """What a mitigated model, and its GoodNet, do on a test set."""

@@ -5,6 +5,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from goodnet.errors import DataRefused, InputRefused, ModelRefused
+from goodnet.files.data_files import DataFile
 from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import CLEAN_VALID
 from tasks.references import SuspectFile
@@ -33,7 +34,7 @@ def split(file: SuspectFile, layer: str) -> "Split":
         return _split(file, layer)
 
 
-def clean_valid(data: StoredFile, network: "Suspect") -> "CleanDataset":
+def clean_valid(data: DataFile, network: "Suspect") -> "CleanDataset":
     """The clean validation set, opened for a suspect: what chooses or trains may take it.
 
     Raises:
@@ -43,7 +44,7 @@ def clean_valid(data: StoredFile, network: "Suspect") -> "CleanDataset":
         return _clean_valid(data, network.input_shape, network.classes)
 
 
-def dataset(data: StoredFile, network: "Suspect", role: str) -> "Dataset":
+def dataset(data: DataFile, network: "Suspect", role: str) -> "Dataset":
     """The data set of any role, to be measured on; the clean validation set is the same object.
 
     Raises:
@@ -74,20 +75,22 @@ def _split(file: SuspectFile, layer: str) -> "Split":
 
 
 @lru_cache(maxsize=8)
-def _dataset(data: StoredFile, input_shape: Any, classes: int) -> "Dataset":
+def _dataset(data: DataFile, input_shape: Any, classes: int) -> "Dataset":
     from goodnet.datasets.dataset import open_dataset
 
-    images = open_dataset(data.uri, input_shape=input_shape, classes=classes)
-    _check(images.sha256, data, DataRefused)
+    images = open_dataset(data.uri, input_shape=input_shape, classes=classes, reading=data.reading)
+    _check(images.sha256, data.stored, DataRefused)
     return images
 
 
 @lru_cache(maxsize=2)
-def _clean_valid(data: StoredFile, input_shape: Any, classes: int) -> "CleanDataset":
+def _clean_valid(data: DataFile, input_shape: Any, classes: int) -> "CleanDataset":
     from goodnet.datasets.dataset import open_clean_dataset
 
-    images = open_clean_dataset(data.uri, input_shape=input_shape, classes=classes)
-    _check(images.sha256, data, DataRefused)
+    images = open_clean_dataset(
+        data.uri, input_shape=input_shape, classes=classes, reading=data.reading
+    )
+    _check(images.sha256, data.stored, DataRefused)
     return images
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from goodnet.evaluation.results import RepairedModel
 from goodnet.files import paths, storage
+from goodnet.files.data_files import DataFile
 from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import CLEAN_VALID, POISONED_VALID
 from goodnet.job.request import Request
@@ -64,7 +65,7 @@ def store_copy(file: StoredFile, uri: str) -> StoredFile:
 
 @cached_task(name="draw", run_name="draw {figure} of {findings.model.name}")
 def draw(
-    figure: str, findings: RepairResult, suspect: SuspectFile, data: Mapping[str, StoredFile]
+    figure: str, findings: RepairResult, suspect: SuspectFile, data: Mapping[str, DataFile]
 ) -> list[Picture]:
     """The pictures of a figure.
 
@@ -100,7 +101,7 @@ def store_report(
 )
 def store_manifest(
     model: StoredFile,
-    data: Mapping[str, StoredFile],
+    data: Mapping[str, DataFile],
     request: Request,
     code: str,
     findings: RepairResult,

@@ -6,7 +6,7 @@ import numpy as np
 from prefect.logging import get_run_logger
 
 from goodnet.evaluation.results import SUSPECT, RepairedModel
-from goodnet.files.storage import StoredFile
+from goodnet.files.data_files import DataFile
 from goodnet.metrics import Counts
 from goodnet.preprocessing import PreprocessingInfo
 from goodnet.pruning.curve import Curve
@@ -28,7 +28,7 @@ def describe_suspect(suspect: SuspectFile, layer: str, name: str) -> ModelInfo:
 
 
 @cached_task(name="open data set", run_name="open {role}", places=("data",))
-def describe_data(suspect: SuspectFile, data: StoredFile, role: str) -> DatasetInfo:
+def describe_data(suspect: SuspectFile, data: DataFile, role: str) -> DatasetInfo:
     """The data set, opened under every check."""
     from goodnet.report.inspection import describe_set
 
@@ -37,7 +37,7 @@ def describe_data(suspect: SuspectFile, data: StoredFile, role: str) -> DatasetI
 
 @cached_task(name="find preprocessing", run_name="find preprocessing, {request}")
 def find_preprocessing(
-    suspect: SuspectFile, layer: str, request: str, valid: StoredFile
+    suspect: SuspectFile, layer: str, request: str, valid: DataFile
 ) -> PreprocessingInfo:
     """The preprocessing asked for, or the one clean images are answered best with."""
     from goodnet.pruning.sweep import find_preprocessing
@@ -49,7 +49,7 @@ def find_preprocessing(
 
 
 @cached_task(name="measure activations", run_name="measure activations of {split.layer}")
-def measure_activations(split: SplitSuspect, valid: StoredFile) -> list[float]:
+def measure_activations(split: SplitSuspect, valid: DataFile) -> list[float]:
     """Mean activation of each channel of the layer over the clean validation images."""
     from goodnet.pruning.sweep import mean_activations
 
@@ -62,7 +62,7 @@ def measure_activations(split: SplitSuspect, valid: StoredFile) -> list[float]:
 
 @cached_task(name="sweep", run_name="sweep {role}")
 def sweep(
-    split: SplitSuspect, orders: Sequence[Order], data: StoredFile, role: str
+    split: SplitSuspect, orders: Sequence[Order], data: DataFile, role: str
 ) -> list[list[Counts]]:
     """For each order, what the network does with the images at k = 0, 1, ... channels pruned."""
     from goodnet.pruning.sweep import tally
@@ -82,7 +82,7 @@ def evaluate(
     split: SplitSuspect,
     curves: Sequence[Curve],
     models: Sequence[RepairedModel],
-    data: StoredFile,
+    data: DataFile,
     role: str,
 ) -> dict[str, Counts]:
     """What the suspect and each pruned model do on a test set, by the models' names."""

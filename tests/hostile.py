@@ -966,7 +966,13 @@ def npz_files() -> Iterator[Bad]:
         ("pickled_images", npz(b"\x80\x04cos\nsystem\n."), "'x' is not an array in NumPy's"),
         ("structured", npz(npy(np.zeros(6, "u1,f4"))), "'x' holds |V5, not float"),
         ("structured_list", npz(npy(descr=[("a", "<f4")])), "'x' has a header that is not one of"),
-        ("text", npz(y=npy(np.array(["a"] * 6))), "'y' holds <U1, not float, int or uint"),
+        ("text", npz(npy(np.full((6, 12, 10, 3), "a"))), "'x' holds <U1, not float, int or uint"),
+        ("names", npz(y=npy(np.array(["a"] * 6))), "has labels of 1 names and the model 5 classes"),
+        ("many_names", npz(npy(np.zeros((10_001, 12, 10, 3), np.uint8)),
+            npy(np.arange(10_001).astype("U"))), "'y' holds more than 10000 different texts"),
+        ("text_matrix", npz(y=npy(np.full((6, 5), b"a"))), "'y' has the shape (6, 5); texts are"),
+        ("long_text", npz(y=npy(descr="<U99999")), "'y' holds <U99999, not float, int or uint"),
+        ("number_beyond", npz(y=npy(np.array(["9"] * 6))), "ranges over 9..9"),
         ("truth", npz(npy(np.ones((6, 12, 10, 3), bool))), "'x' holds |b1, not float"),
         ("complex", npz(npy(np.ones((6, 12, 10, 3), "c8"))), "'x' holds <c8, not float"),
         ("dates", npz(y=npy(np.zeros(6, "M8[s]"))), "'y' holds <M8[s], not float"),
@@ -1090,6 +1096,12 @@ def picture_folders() -> Iterator[Bad]:
     large[6:10] = b"\xff" * 4
     wide = bytearray(half["BMP"])
     wide[18:26] = (100_000).to_bytes(4, "little") * 2
+    frame = half["JPEG"].index(b"\xff\xc0")
+    tall = half["JPEG"][: frame + 5] + b"\xff" * 4 + half["JPEG"][frame + 9 :]
+    vast = bytearray(half["WEBP"])
+    place = vast.index(b"VP8 ") + 14
+    vast[place : place + 4] = b"\xff\x3f\xff\x3f"
+    profile = (b"iCCP", b"a\0\0" + zlib.compress(bytes(64 << 20)))
     for name, build, says in (
         ("text", class_folder(content=b"no picture"), UNREADABLE),
         ("empty", class_folder(content=b""), UNREADABLE),
@@ -1107,12 +1119,25 @@ def picture_folders() -> Iterator[Bad]:
             "a/0.png has more than 64000000 pixels"),
         ("png_large_and_empty", class_folder(content=_png(width=8000, height=8000)), UNREADABLE),
         ("png_text_bomb", class_folder(content=_png((b"zTXt", b"a\0\0" + bomb))), UNREADABLE),
+        ("png_profile_bomb", class_folder(content=_png(profile)), UNREADABLE),
+        ("png_many_chunks", class_folder(content=_png(*[(b"teXt", b"a\0b")] * 50_000)), UNREADABLE),
+        ("png_chunk_beyond", class_folder(content=half["PNG"].replace(
+            b"\x00\x00\x00\x0dIHDR", b"\x7f\xff\xff\xffIHDR")), UNREADABLE),
+        ("png_negative_depth", class_folder(content=half["PNG"][:24] + b"\xff" +
+            half["PNG"][25:]), UNREADABLE),
+        ("jpeg_huge", class_folder("a/0.jpg", tall), "a/0.jpg has more than 64000000 pixels"),
+        ("webp_huge", class_folder("a/0.webp", bytes(vast)), "a/0.webp is not a readable"),
         ("png_no_data", class_folder(content=_png()), UNREADABLE),
         ("png_bad_data", class_folder(content=_png((b"IDAT", b"no zlib"))), UNREADABLE),
         ("png_nothing_wide", class_folder(content=_png(width=0)), UNREADABLE),
         ("png_checksum", class_folder(content=half["PNG"].replace(b"IDAT", b"IDAX")), UNREADABLE),
         ("gif_large", class_folder(content=bytes(large)), "more than 64000000 pixels"),
         ("bmp_large", class_folder(content=bytes(wide)), "more than 64000000 pixels"),
+        ("class_escape", class_folder("\x1b[2J/0.png", picture_bytes()), "has 6 class folders and"),
+        ("class_newline", class_folder("a\nb/0.png", b"x"), "a?b/0.png is not a readable picture"),
+        ("class_dots", class_folder("...a/..0.png", b"x", **{"e/9.png": b"x"}),
+            "e/9.png is not a readable picture"),
+        ("class_long", class_folder("x" * 255 + "/0.png", b"x"), "is not a readable picture"),
         ("name_escape", class_folder("a/\x1b[2J.png", b"x"), "a/?[2J.png is not a readable"),
         ("name_newline", class_folder("a/0\n1.png", b"x"), "a/0?1.png is not a readable picture"),
         ("name_bytes", class_folder(os.fsdecode(b"a/\xff.png"), b"x"), "a/\\xff.png is not a"),
@@ -1139,10 +1164,12 @@ def picture_folders() -> Iterator[Bad]:
         ("list_long", class_folder("labels.txt", b"a\nb\nc\nd\nx\ne"), "ranges over 5..5"),
         ("list_large", class_folder("labels.txt", b"x\n" * (1 << 20)), "is larger than 1 MiB"),
         ("list_bytes", class_folder("labels.txt", bytes(range(256))), "'a' is not in labels.txt"),
-        ("stream_empty", _stream(), "shape (0, 12, 10, 3)"),
+        ("stream_empty", _stream(), "has no pictures in class folders"),
+        ("stream_empty_class", _stream((b"a/", b"")), "shape (0, 12, 10, 3)"),
         ("stream_cut", _stream(after=b"\0\0\0\3e/9" + b"\xff" * 8), "it ends within a file"),
         ("stream_name", _stream(after=b"\xff" * 99), "a name in it is too long"),
-        ("stream_no_class", _stream((b"x.png", half["PNG"])), "is damaged (KeyError"),
+        ("stream_no_class", _stream((b"x.png", half["PNG"])), "has no pictures in class folders"),
+        ("stream_half_class", _stream((b"a/", b""), (b"x.png", half["PNG"])), "damaged (KeyError"),
         ("stream_climbs", _stream((b"../../etc/passwd", b"x")), "is damaged (KeyError"),
     ):  # fmt: skip
         yield Bad(f"pictures_{name}", build, says)
@@ -1168,9 +1195,19 @@ DATASETS: tuple[Bad, ...] = (
     Bad("label_negative", data_file(label=np.arange(6) - 1), "ranges over -1..4"),
     Bad("label_beyond", data_file(label=np.arange(6)), "ranges over 0..5"),
     Bad("true_label_beyond", data_file(true_label=np.arange(6)), "'true_label' ranges"),
-    Bad("label_text", data_file(label=np.array([b"a"] * 6)), "not float, int or uint"),
+    Bad("label_text", data_file(label=np.array([b"a"] * 6)), "has labels of 1 names and the"),
     Bad("label_object", data_file(label={"data": ["a"] * 6, "dtype": h5py.string_dtype()}),
-        "not float, int or uint"),
+        "has labels of 1 names and the model 5 classes; give numbers"),
+    Bad("label_text_matrix", data_file(label=np.full((6, 5), b"a")), "texts are labels in a row"),
+    Bad("label_sequences", data_file(label={"shape": 6,
+        "dtype": h5py.vlen_dtype(np.int32)}), "'label' holds object, not float"),
+    Bad("label_references", data_file(label={"shape": 6, "dtype": h5py.ref_dtype}),
+        "'label' holds object, not float"),
+    Bad("label_compound", data_file(label=np.zeros(6, "u1,f4")), "not float, int or uint"),
+    Bad("label_soft_loop", data_file(label=h5py.SoftLink("label")), "soft or external link"),
+    Bad("true_label_link", data_file(true_label=h5py.ExternalLink("/etc/passwd", "/")),
+        "/true_label is a soft or external link"),
+    Bad("data_text", data_file(data=np.full((6, 3, 12, 10), b"a")), "not float, int or uint"),
     Bad("data_complex", data_file(data=np.zeros((6, 3, 12, 10), "c8")), "not float"),
     Bad("label_link", data_file(label=h5py.SoftLink("/data")), "soft or external link"),
     Bad("data_external_link", data_file(data=h5py.ExternalLink("x.h5", "/")), "external link"),

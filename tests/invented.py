@@ -49,6 +49,7 @@ def invented_findings(
     layers: tuple[tuple[str, str], ...] = (("input_1", "InputLayer"), ("pool_3", "MaxPooling2D")),
     directions: Sequence[Direction] = ("ascending", "descending"),
     poisoned: bool = True,
+    tested: bool = True,
     correct: Sequence[int] | None = None,
     points: Sequence[str] = ("2", "4", "10"),
     clean: Sequence[int] | None = None,
@@ -67,6 +68,7 @@ def invented_findings(
     """Findings with a value of its own for whatever a test is about.
 
     Args:
+        tested: whether there is a clean test set.
         correct: clean validation images answered right at each k, in both orders.
         points: the drops asked for.
         clean: clean test images answered right by the suspect, then by each repaired model.
@@ -99,7 +101,11 @@ def invented_findings(
     names = [SUSPECT, *(model.name for model in models)]
     return RepairResult(
         model=_model(name, layers, classes),
-        sets=_sets(poisoned, classes, labels_present, target),
+        sets=tuple(
+            found
+            for found in _sets(poisoned, classes, labels_present, target)
+            if tested or found.role != "clean test"
+        ),
         preprocessing=PreprocessingInfo(
             RAW,
             "found",
@@ -109,7 +115,7 @@ def invented_findings(
         curves=curves,
         evaluation=evaluation_rows(
             models,
-            dict(zip(names, clean_counts, strict=True)),
+            dict(zip(names, clean_counts, strict=True)) if tested else None,
             dict(zip(names, poisoned_counts, strict=True)) if poisoned else None,
         ),
         verdict=verdict or invented_verdict(),

@@ -251,7 +251,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "text": ({"data": np.full((COUNT, *SHAPE), b"x")}, "'data' holds |S1, not float, int or uint"),
     "truth": ({"data": IMAGES > 9}, "'data' holds bool, not float, int or uint"),
     "complex": ({"data": IMAGES * 1j}, "'data' holds complex128, not float, int or uint"),
-    "text labels": ({"label": LABELS.astype("S")}, "'label' holds |S21, not float, int or uint"),
+    "text labels": ({"label": np.full(COUNT, b"one")}, "has labels of 1 names and the model 7"),
 }  # fmt: skip
 
 

@@ -93,8 +93,9 @@ def test_a_method_a_column_and_a_figure_arrive_in_the_report(tree: Path) -> None
 
 def test_a_method_becomes_an_option_and_part_of_the_deployments_schema(tree: Path) -> None:
     code = (
-        "import json; from flows.repair import _parser, repair; from tasks.source import *;"
-        "print(json.dumps([_parser().parse_args(['--method', 'damping']).method,"
+        "import json; from flows.options import parser_of_repair; from flows.repair import repair;"
+        "from tasks.source import *;"
+        "print(json.dumps([parser_of_repair().parse_args(['--method', 'damping']).method,"
         " repair.parameters.model_dump()['properties']['method']['enum'],"
         " digest_of(Unit('tasks.mitigation', 'mitigate'))]))"
     )

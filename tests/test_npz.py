@@ -123,7 +123,7 @@ def test_roles_of_a_folder_are_found_under_any_ending(tmp_path: Path) -> None:
     for name in ("clean/valid.npz", "cl/test.hdf5", "bd/bd_test.npz"):
         (tmp_path / name).write_bytes(name.encode())
     roles = locate_data(str(tmp_path))
-    assert {role: Path(uri).name for role, uri in roles.items()} == {
+    assert {role: Path(uri).name for role, (uri, _) in roles.items()} == {
         "clean valid": "valid.npz", "clean test": "test.hdf5", "poisoned test": "bd_test.npz",
     }  # fmt: skip
     assert set(find_data(str(tmp_path))) == set(roles)

@@ -246,14 +246,15 @@ def test_valid_and_test_are_found_as_class_folders(tmp_path: Path) -> None:
     for name in ("valid", "test", "bd/bd_test"):
         write(tmp_path / name / "a/0.png")
     roles = locate_data(str(tmp_path))
-    assert roles == {
+    assert {role: source.uri for role, source in roles.items()} == {
         "clean valid": str(tmp_path / "valid"),
         "clean test": str(tmp_path / "test"),
         "poisoned test": str(tmp_path / "bd/bd_test"),
     }
-    for uri in roles.values():
+    for uri, reading in roles.values():
+        assert reading.part == "whole"
         glance(uri, "dataset")
-    stored = find_data(str(tmp_path))["clean valid"]
+    stored = find_data(str(tmp_path))["clean valid"].stored
     assert stored == folders.identify(str(tmp_path / "valid"))
     (tmp_path / "clean").mkdir()
     (tmp_path / "clean/valid.npz").write_bytes(b"")
@@ -348,3 +349,19 @@ def test_a_picture_that_changes_while_its_folder_is_read_is_refused(
     path.write_bytes(content)
     with pytest.raises(DataRefused, match=r"a/0\.png changed while it was read"):
         list(reading)
+
+
+def test_there_may_be_so_many_files_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever they are: a folder of millions is given up while it is listed."""
+    folder = class_folders(tmp_path / "set")
+    monkeypatch.setattr(folders, "MOST_FILES", 9)
+    for look in (folders.ordered_files, folders.every_picture):
+        with pytest.raises(DataRefused, match="has more than 9 files"):
+            look(str(folder))
+    monkeypatch.setattr(folders, "MOST_FILES", 100)
+    for number in range(100):
+        (folder / "Cat" / f"{number}.txt").write_text("no picture")
+    with pytest.raises(DataRefused, match="has more than 100 files"):
+        folders.ordered_files(str(folder))

@@ -200,11 +200,11 @@ def test_report_and_inspect_say_how_a_preprocessing_was_found() -> None:
 
 @pytest.mark.parametrize("options", [["--scale", "unit"], ["--preprocessing", "unit"], []])
 def test_scale_is_another_word_for_preprocessing(options: list[str]) -> None:
-    from flows import repair
+    from flows.options import parser_of_repair
     from goodnet import __main__ as goodnet
 
     expected = options[-1] if options else "auto"
-    assert repair._parser().parse_args(["model.h5", *options]).preprocessing == expected
+    assert parser_of_repair().parse_args(["model.h5", *options]).preprocessing == expected
     inspect = goodnet._parser().parse_args(["inspect", "model.h5", *options])
     assert inspect.preprocessing == expected
     assert not hasattr(inspect, "scale")

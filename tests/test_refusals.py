@@ -81,7 +81,10 @@ def line_of(capsys: pytest.CaptureFixture[str]) -> str:
         (["--budget", "nan"], "--budget: nan is not 0 to 100 points"),
         (["--task-runner", "ray"], "--task-runner: 'ray' is not threads, dask or tcp://host:port"),
         (["--architecture", "none.json"], "none.json: no such file"),
-        (["--data", "nowhere"], "nowhere: has no clean/valid.h5"),
+        (
+            ["--data", "nowhere"],
+            "nowhere: has no clean/valid.h5, no valid/ and no class folders with pictures",
+        ),
         (["--output", "/proc/here"], "/proc/here: cannot be written to: No such file or directory"),
         (["--output", "gs://bucket/x"], "gs://bucket/x: only paths and s3:// are supported"),
     ],

@@ -111,7 +111,9 @@ def test_cl_is_accepted_for_clean_and_poisoned_sets_may_be_missing(tmp_path: Pat
         (tmp_path / "cl" / f"{name}.h5").write_bytes(name.encode())
     assert set(find_data(str(tmp_path))) == {"clean valid", "clean test"}
     (tmp_path / "cl" / "test.h5").unlink()
-    with pytest.raises(InputRefused, match=r"has no clean/test\.h5"):
+    assert set(find_data(str(tmp_path))) == {"clean valid"}
+    (tmp_path / "cl" / "valid.h5").unlink()
+    with pytest.raises(InputRefused, match=r"has no clean/valid\.h5, no valid/ and no class fol"):
         find_data(str(tmp_path))
 
 

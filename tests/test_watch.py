@@ -176,11 +176,14 @@ def test_without_inbox_data_or_deployment_nothing_is_started_and_one_line_says_w
     small: Toy, inbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (inbox / "net.h5").write_bytes(uuid4().bytes)
-    (small.data / "clean" / "valid.h5").rename(small.data / "elsewhere.h5")
+    (small.data / "clean").rename(small.folder / "clean")
     state = look(small)
     assert state.is_failed()
-    assert state.message == f"{small.data}: has no clean/valid.h5"
-    (small.data / "elsewhere.h5").rename(small.data / "clean" / "valid.h5")
+    assert (
+        state.message
+        == f"{small.data}: has no clean/valid.h5, no valid/ and no class folders with pictures"
+    )
+    (small.folder / "clean").rename(small.data / "clean")
     with monkeypatch.context() as patched:
         patched.setattr(deployments, "ON_ARRIVAL", "repair/nowhere")
         assert "no such deployment" in str(look(small).message)

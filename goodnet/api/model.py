@@ -7,6 +7,7 @@ from typing import Any, Literal, overload
 from goodnet.backend import keras
 from goodnet.datasets.dataset import CleanDataset, Dataset, open_clean_dataset, open_dataset
 from goodnet.errors import RequestRefused
+from goodnet.files.reading import Part, Reading, parse_keys, parse_resize
 from goodnet.network.graph import choose_layer
 from goodnet.network.suspect import Suspect, open_suspect
 from goodnet.preprocessing import Preprocessing, PreprocessingInfo, parse_preprocessing
@@ -133,21 +134,51 @@ def load_model(
 
 @overload
 def load_images(
-    path: str | Path, model: Model, *, poisoned: Literal[False] = False
+    path: str | Path,
+    model: Model,
+    *,
+    poisoned: Literal[False] = False,
+    part: Part = "whole",
+    keys: str = "",
+    resize: str = "bilinear",
 ) -> CleanDataset: ...
 
 
 @overload
-def load_images(path: str | Path, model: Model, *, poisoned: Literal[True]) -> Dataset: ...
+def load_images(
+    path: str | Path,
+    model: Model,
+    *,
+    poisoned: Literal[True],
+    part: Part = "whole",
+    keys: str = "",
+    resize: str = "bilinear",
+    target: int | None = None,
+) -> Dataset: ...
 
 
-def load_images(path: str | Path, model: Model, *, poisoned: bool = False) -> Dataset:
+def load_images(
+    path: str | Path,
+    model: Model,
+    *,
+    poisoned: bool = False,
+    part: Part = "whole",
+    keys: str = "",
+    resize: str = "bilinear",
+    target: int | None = None,
+) -> Dataset:
     """Labelled images that fit a model; with the first clean ones its preprocessing is found.
 
     Args:
-        path: an HDF5 file or `.npz` archive, see data/README.md; a local path or an `s3://` URI.
+        path: a folder of class folders, an HDF5 file or an `.npz` archive, see data/README.md; a
+            local path or an `s3://` URI.
         model: the model.
         poisoned: whether the images carry a trigger, and the attacker's label.
+        part: "validation" or "test" for one half of a single set, as a repair splits it.
+        keys: what images and labels are called in a file, like "X,Y", where that cannot be guessed.
+        resize: how pictures are brought to the network's size, "bilinear" or "nearest,crop" for
+            example, see data/README.md.
+        target: the class that all poisoned images lead to, where the set does not say it.
 
     Raises:
         DataRefused: the file is not such a data set, or does not fit.
@@ -157,6 +188,7 @@ def load_images(path: str | Path, model: Model, *, poisoned: bool = False) -> Da
     fits: dict[str, Any] = {
         "input_shape": model.suspect.input_shape,
         "classes": model.suspect.classes,
+        "reading": Reading(part, parse_keys(keys), parse_resize(resize), target),
     }
     if poisoned:
         return open_dataset(path, **fits)

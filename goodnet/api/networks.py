@@ -68,16 +68,16 @@ class Evaluation:
     Attributes:
         model: the suspect.
         networks: what was evaluated beside it.
-        clean: clean test images.
+        clean: clean test images; None without any.
         poisoned: poisoned test images; None without any.
         counts: what was counted on each set, by the networks' names.
     """
 
     model: Model
     networks: tuple[RepairedNetwork | GoodNet, ...]
-    clean: Dataset
+    clean: Dataset | None
     poisoned: Dataset | None
-    counts: tuple[dict[str, Counts], dict[str, Counts] | None]
+    counts: tuple[dict[str, Counts] | None, dict[str, Counts] | None]
 
     @property
     def repaired(self) -> tuple[RepairedNetwork, ...]:

@@ -10,6 +10,7 @@ from goodnet.datasets.dataset import CleanDataset, Dataset
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.verdict import Verdict
 from goodnet.files import folders, models, paths, storage
+from goodnet.files.data_files import DataFile
 from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import CLEAN_TEST, CLEAN_VALID, POISONED_TEST, POISONED_VALID
 from goodnet.job.request import Request
@@ -71,7 +72,10 @@ def write_report(
     ]
     files += _store_networks(evaluation.repaired, recommended_files(findings), str(folder))
     suspect = models.identify(model.suspect.source)
-    inputs = {role: folders.identify(images.source) for role, images in given.items()}
+    inputs = {
+        role: DataFile(folders.identify(images.source), images.reading)
+        for role, images in given.items()
+    }
     request = _request(model, findings)
     text = manifest(str(folder), suspect, inputs, request, None, findings, files)
     storage.put(text, storage.join(str(folder), paths.MANIFEST))

@@ -143,7 +143,7 @@ def evaluate(
     model: Model,
     networks: Sequence[RepairedNetwork | GoodNet],
     *,
-    clean: Dataset,
+    clean: Dataset | None = None,
     poisoned: Dataset | None = None,
     progress: Progress = no_progress,
 ) -> Evaluation:
@@ -152,7 +152,7 @@ def evaluate(
     Args:
         model: the suspect.
         networks: networks and GoodNets.
-        clean: clean test images.
+        clean: clean test images; without them nothing can be recommended.
         poisoned: poisoned test images; without them nothing is known of the attack.
         progress: called with (images done, images in all), for one network after the other.
     """
@@ -165,5 +165,5 @@ def evaluate(
             for name, network in every.items()
         }
 
-    counts = count(clean), count(poisoned) if poisoned else None
+    counts = count(clean) if clean else None, count(poisoned) if poisoned else None
     return Evaluation(model, tuple(networks), clean, poisoned, counts)

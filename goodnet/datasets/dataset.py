@@ -4,12 +4,14 @@ import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from goodnet.datasets.checks import InputShape, check_labels, check_names, ends, fits
 from goodnet.errors import DataRefused, one_line
+from goodnet.files.reading import WHOLE, Reading
 from goodnet.preprocessing import RAW, UNIT, Preprocessing
 from goodnet.sandbox.process import BROKEN, Content, read_untrusted
 
@@ -17,7 +19,18 @@ UNLABELLED = -1
 BLOCK = 256  # images: one block's activations stay in the processor's cache
 
 AnyDataset = TypeVar("AnyDataset", bound="Dataset")
-InputShape = tuple[int | None, int | None, int]
+
+
+class Half(NamedTuple):
+    """What a data set is half of.
+
+    Attributes:
+        of: the images of the whole.
+        together: how many of these have near copies or a group, which one half has all of.
+    """
+
+    of: int
+    together: int
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,8 @@ class Dataset:
         stored_dtype: the pixels' type in the file.
         black: the value of no intensity in the file, 0 or -1.
         class_names: of a folder's classes, by label; else there are none.
+        reading: how it was read.
+        half: what it is half of, if one set was split in two.
     """
 
     source: str
@@ -47,6 +62,8 @@ class Dataset:
     stored_dtype: str
     black: float = 0.0
     class_names: tuple[str, ...] = ()
+    reading: Reading = WHOLE
+    half: Half | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -130,8 +147,10 @@ def _unmap(pixels: NDArray[Any]) -> None:
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def open_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> Dataset:
-    """The data set in an HDF5 file or `.npz` archive, for a network of this shape.
+def open_dataset(
+    path: str | Path, *, input_shape: InputShape, classes: int, reading: Reading = WHOLE
+) -> Dataset:
+    """The data set in a folder, an HDF5 file or an `.npz` archive, for a network of this shape.
 
     The file is read by a process of its own, in chunks; see SECURITY.md.
 
@@ -141,29 +160,42 @@ def open_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> 
             numbers, or one-hot; `true_label` may be there. See data/README.md for other names.
         input_shape: height, width, channels of the network's images; None where any will do.
         classes: labels must lie in 0..classes-1.
+        reading: how it is read, and which half of it.
 
     Raises:
         DataRefused: the file is not such a data set.
         OSError: it could not be read.
     """
-    return _open(Dataset, str(path), input_shape, classes)
+    return _open(Dataset, str(path), input_shape, classes, reading)
 
 
-def open_clean_dataset(path: str | Path, *, input_shape: InputShape, classes: int) -> CleanDataset:
+def open_clean_dataset(
+    path: str | Path, *, input_shape: InputShape, classes: int, reading: Reading = WHOLE
+) -> CleanDataset:
     """The same as clean validation images, from which a method may choose, learn and train.
 
     Whoever calls it says that the images are clean, that their labels are right, and that no result
     will be measured on them. Arguments and errors are those of `open_dataset`.
     """
-    return _open(CleanDataset, str(path), input_shape, classes)
+    return _open(CleanDataset, str(path), input_shape, classes, reading)
 
 
-def _open(role: type[AnyDataset], uri: str, input_shape: InputShape, classes: int) -> AnyDataset:
-    with read_untrusted(uri, "dataset", input_shape=input_shape) as content:
-        return _dataset(role, uri, content, input_shape, classes)
+def _open(
+    role: type[AnyDataset], uri: str, input_shape: InputShape, classes: int, reading: Reading
+) -> AnyDataset:
+    told = _arguments(input_shape, reading)
+    with read_untrusted(uri, "dataset", **told) as content:
+        return _dataset(role, uri, content, input_shape, classes, reading)
 
 
-def open_unlabelled(path: str | Path, *, input_shape: InputShape) -> tuple[Dataset, dict[int, str]]:
+def _arguments(input_shape: InputShape, reading: Reading) -> dict[str, Any]:
+    """What a reader is told beside the file; nothing of what is as usual."""
+    return {"input_shape": input_shape, **({"reading": reading.told} if reading.told else {})}
+
+
+def open_unlabelled(
+    path: str | Path, *, input_shape: InputShape, reading: Reading = WHOLE
+) -> tuple[Dataset, dict[int, str]]:
     """Images of which no label is looked at, each UNLABELLED; and by row, why one cannot be read.
 
     Only a picture of many can have such a fault; see `goodnet.files.folders.write_pictures`.
@@ -171,9 +203,9 @@ def open_unlabelled(path: str | Path, *, input_shape: InputShape) -> tuple[Datas
     Raises:
         DataRefused, OSError: as `open_dataset`.
     """
-    fits: dict[str, Any] = {"input_shape": input_shape, "labelled": False}
-    with read_untrusted(str(path), "dataset", **fits) as content:
-        dataset = _dataset(Dataset, str(path), content, input_shape, None)
+    told = _arguments(input_shape, reading)
+    with read_untrusted(str(path), "dataset", labelled=False, **told) as content:
+        dataset = _dataset(Dataset, str(path), content, input_shape, None, reading)
         faults = dict(content.description.get("faults", []))
         if max(faults, default=0) >= len(dataset):
             raise content.refusal
@@ -181,7 +213,12 @@ def open_unlabelled(path: str | Path, *, input_shape: InputShape) -> tuple[Datas
 
 
 def _dataset(
-    role: type[AnyDataset], uri: str, content: Content, input_shape: InputShape, classes: int | None
+    role: type[AnyDataset],
+    uri: str,
+    content: Content,
+    input_shape: InputShape,
+    classes: int | None,
+    reading: Reading = WHOLE,
 ) -> AnyDataset:
     """The data set that a reader left, with all that it says of it checked."""
     description = content.description
@@ -193,25 +230,16 @@ def _dataset(
         labels = {}
     elif "label" not in labels:
         raise content.refusal
-    if pixels.dtype not in (np.uint8, np.float32) or not _fits(pixels, input_shape):
+    if pixels.dtype not in (np.uint8, np.float32) or not fits(pixels, input_shape):
         raise content.refusal
     class_names = description.get("class_names", [])
-    if (
-        classes
-        and class_names
-        and not description.get("names_listed")
-        and len(class_names) != classes
-    ):
-        raise DataRefused(
-            uri,
-            f"has {len(class_names)} class folders and the model {classes} classes; a file "
-            f"class_names.txt in it, with a name in each line, says which is which",
-        )
+    if classes and class_names:
+        check_names(uri, len(class_names), description.get("names_from"), classes)
     for name, values in labels.items():
         if values.dtype != np.int64 or values.shape != (len(pixels),):
             raise content.refusal
-        _check_labels(uri, name, values, classes or 0)
-    black, white = _ends(uri, lowest, highest, description["stored_dtype"])
+        check_labels(uri, name, values, classes or 0)
+    black, white = ends(uri, lowest, highest, description["stored_dtype"])
     return role(
         source=one_line(uri),
         sha256=content.sha256,
@@ -223,40 +251,9 @@ def _dataset(
         stored_dtype=one_line(description["stored_dtype"]),
         black=black,
         class_names=tuple(one_line(name, 100) for name in class_names),
+        reading=reading,
+        half=Half(*description["half"]) if "half" in description else None,
     )
-
-
-def _fits(pixels: NDArray[Any], input_shape: InputShape) -> bool:
-    """Whether there are images, and a network of this shape takes them."""
-    if pixels.ndim != 4 or not pixels.size:
-        return False
-    sides = zip(pixels.shape[1:], input_shape, strict=True)
-    return all(limit in (None, side) for side, limit in sides)
-
-
-def _check_labels(uri: str, name: str, values: Any, classes: int) -> None:
-    if not (values.min() >= 0 and values.max() < classes):
-        raise DataRefused(
-            uri,
-            f"{name!r} ranges over {values.min()}..{values.max()}; the model has the classes "
-            f"0..{classes - 1}",
-        )
-
-
-def _ends(uri: str, lowest: float, highest: float, stored_dtype: str) -> tuple[float, float]:
-    """The values of no and of full intensity.
-
-    They are -1 and 1, or 0 and 1, where pixels of a float type are none beyond, else 0 and 255.
-    """
-    is_float = stored_dtype.startswith("float")
-    if is_float and -1 <= lowest < 0 and highest <= 1:
-        return -1.0, 1.0
-    if not (lowest >= 0 and highest <= 255):
-        raise DataRefused(
-            uri,
-            f"pixels range over {lowest:g}..{highest:g}; they must lie in 0..255, 0..1 or -1..1",
-        )
-    return 0.0, 1.0 if highest <= 1 and is_float else 255.0
 
 
 def save_dataset(

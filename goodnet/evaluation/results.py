@@ -68,10 +68,11 @@ class EvaluationRow:
 
     @property
     def clean_accuracy(self) -> Proportion:
-        """Clean images answered with their label; what a GoodNet flags is wrong."""
+        """Clean images answered with their label, where there is a clean test set; what a GoodNet
+        flags is wrong."""
         accuracy = self.shares["clean_accuracy"]
         if accuracy is None:
-            raise ValueError("clean accuracy is always measured")
+            raise ValueError(f"no clean test set was given: {self}")
         return accuracy
 
     @property
@@ -141,17 +142,17 @@ def _order(curves: Sequence[Curve], model: RepairedModel) -> Order:
 
 def evaluation_rows(
     models: Sequence[RepairedModel],
-    clean: Mapping[str, Counts],
+    clean: Mapping[str, Counts] | None,
     poisoned: Mapping[str, Counts] | None,
 ) -> tuple[EvaluationRow, ...]:
     """The evaluation: suspect, then each repaired model, then each GoodNet.
 
     Args:
         models: the repaired models.
-        clean: counts on the clean test set, by SUSPECT and the models' names.
+        clean: counts on the clean test set, by SUSPECT and the models' names; None without one.
         poisoned: counts on the poisoned test set likewise, None without one.
     """
-    counts = {"clean": clean, "poisoned": poisoned or {}}
+    counts = {"clean": clean or {}, "poisoned": poisoned or {}}
     rows = [_row("suspect", None, counts)]
     rows += [_row("repaired", model, counts) for model in models]
     rows += [_row("goodnet", model, counts) for model in models]

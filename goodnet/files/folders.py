@@ -6,22 +6,42 @@ a "/" at the end and no content.
 """
 
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from goodnet.errors import DataRefused
-from goodnet.files import storage
+from goodnet.files import paths, s3, storage
 from goodnet.files.formats import CLASS_NAMES, FOLDER, PICTURES, largest
 from goodnet.files.regular import open_regular
 
 MOST_FILES = 1_000_000
+AT_ONCE = 16  # objects that are fetched at a time
 DEEPEST_FOLDER = 20
 LARGEST_PICTURE = 8 * 64_000_000  # bytes: RGBA of 16 bits, not compressed
 
 
+class Member(NamedTuple):
+    """A file of a data set, or a class folder, whose name ends in "/".
+
+    Attributes:
+        name: below the set's folder.
+        size: in bytes, of an object on S3.
+        etag: its content's mark, likewise.
+    """
+
+    name: str
+    size: int = 0
+    etag: str = ""
+
+
 def is_set(uri: str) -> bool:
-    """Whether the URI is that of a folder on this machine, itself no link."""
-    return not storage.is_remote(uri) and os.path.isdir(uri) and not os.path.islink(uri)
+    """Whether the URI is that of a folder, itself no link, and not that of a file."""
+    if storage.is_remote(uri):
+        return not storage.exists(uri) and storage.is_folder(uri)
+    return os.path.isdir(uri) and not os.path.islink(uri)
 
 
 def blocks(uri: str) -> Iterator[bytes]:
@@ -34,21 +54,48 @@ def blocks(uri: str) -> Iterator[bytes]:
     if not is_set(uri):
         yield from storage.blocks(uri, DataRefused, largest("dataset"))
         return
-    names = ordered_files(uri)
+    members = ordered_members(uri, loose=True)
     yield FOLDER.signature
-    for name in names:
-        yield len(os.fsencode(name)).to_bytes(4, "big") + os.fsencode(name)
+    contents = _remote_contents if storage.is_remote(uri) else _local_contents
+    yield from contents(uri, members)
+
+
+def _head(name: str, size: int) -> Iterator[bytes]:
+    """What the stream says before a file's content."""
+    yield len(os.fsencode(name)).to_bytes(4, "big") + os.fsencode(name)
+    yield size.to_bytes(8, "big")
+
+
+def _local_contents(uri: str, members: Sequence[Member]) -> Iterator[bytes]:
+    for name, *_ in members:
         if name.endswith("/"):
-            yield bytes(8)
+            yield from _head(name, 0)
             continue
         with open_regular(Path(uri) / name, DataRefused) as file:
             size = os.fstat(file.fileno()).st_size
-            yield size.to_bytes(8, "big")
+            yield from _head(name, size)
             while size and (block := file.read(min(size, storage.BLOCK))):
                 size -= len(block)
                 yield block
             if size or file.read(1):
                 raise DataRefused(uri, f"{name} changed while it was read")
+
+
+def _remote_contents(uri: str, members: Sequence[Member]) -> Iterator[bytes]:
+    """Small objects are fetched some at a time, and given out in order."""
+
+    def fetched(member: Member) -> Iterator[bytes]:
+        return s3.blocks(storage.join(uri, member.name), member.size, member.etag)
+
+    def ahead(member: Member) -> list[bytes]:
+        return list(fetched(member)) if member.size <= s3.BLOCK else []
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for start in range(0, len(members), AT_ONCE):
+            some = members[start : start + AT_ONCE]
+            for member, content in zip(some, pool.map(ahead, some), strict=True):
+                yield from _head(member.name, member.size)
+                yield from content if member.size <= s3.BLOCK else fetched(member)
 
 
 def every_picture(folder: str) -> list[str]:
@@ -57,10 +104,15 @@ def every_picture(folder: str) -> list[str]:
     Raises:
         DataRefused: there are none, or a link, a pipe or a device.
     """
-    names = _pictures(folder, "")
+    if storage.is_remote(folder):
+        found = [name for name, *_ in _visible_objects(folder)]
+        names = [name for name in found if name.lower().endswith(PICTURES)]
+        names.sort(key=lambda name: name.rpartition("/")[::2])
+    else:
+        names = _pictures(folder, "")
     if not names:
         raise DataRefused(folder, "has no pictures in it")
-    return [os.path.join(folder, name) for name in names]
+    return [storage.join(folder, name) for name in names]
 
 
 def write_pictures(uris: Sequence[str], path: Path) -> dict[int, DataRefused]:
@@ -103,26 +155,77 @@ def identify(uri: str) -> storage.StoredFile:
 
 
 def ordered_files(folder: str) -> list[str]:
-    """The files that make a data set, relative to the folder, in the order of Keras.
+    """The names of `ordered_members`."""
+    return [member.name for member in ordered_members(folder)]
+
+
+def ordered_members(folder: str, *, loose: bool = False) -> list[Member]:
+    """The files that make a data set, in the order of Keras.
 
     They are the list of class names, if there is one, and for each class folder its name and all
-    its pictures, by folder and name. Hidden files and files of other kinds are passed over.
+    its pictures, by folder and name. Hidden files and files of other kinds are passed over. Where
+    no class folder has any, they may be the pictures in the folder itself.
+
+    Args:
+        folder: a path or an `s3://` URI.
+        loose: whether that is enough; such pictures have no labels.
 
     Raises:
         DataRefused: there are no pictures in class folders, or a link, a pipe or a device.
+        OSError: they could not be listed.
     """
-    files, classes = _entries(folder, "")
-    lists = [name for name in files if name in CLASS_NAMES]
+    members = _remote_members(folder) if storage.is_remote(folder) else _local_members(folder)
+    lists = [each.name for each in members if each.name in CLASS_NAMES]
     if len(lists) > 1:
         raise DataRefused(folder, f"has {' and '.join(lists)}; keep one")
-    ordered = [*lists]
+    pictures = [each for each in members if each.name.lower().endswith(PICTURES)]
+    if any("/" in each.name for each in pictures):
+        return [each for each in members if "/" in each.name or each.name in CLASS_NAMES]
+    if loose and pictures:
+        return pictures
+    raise DataRefused(folder, "has no pictures in class folders, one folder for each class")
+
+
+def _local_members(folder: str) -> list[Member]:
+    files, classes = _entries(folder, "")
+    ordered = [n for n in files if n in CLASS_NAMES or n.lower().endswith(PICTURES)]
     for name in classes:
         ordered += [f"{name}/", *_pictures(folder, name)]
         if len(ordered) > MOST_FILES:
             raise DataRefused(folder, f"has more than {MOST_FILES} files")
-    if not any(name.lower().endswith(PICTURES) for name in ordered):
-        raise DataRefused(folder, "has no pictures in class folders, one folder for each class")
-    return ordered
+    return [Member(name) for name in ordered]
+
+
+def _remote_members(folder: str) -> list[Member]:
+    """The same of what is under a prefix; a class is there by its objects or its own marker."""
+    lists, classes = [], defaultdict[str, list[Member]](list)
+    for member in _visible_objects(folder):
+        first, inner, _ = member.name.partition("/")
+        if not inner:
+            lists += [member] if first in CLASS_NAMES or first.lower().endswith(PICTURES) else []
+        elif member.name.lower().endswith(PICTURES):
+            classes[first].append(member)
+        else:
+            classes[first] += []
+    lists.sort()
+    for first in sorted(classes):
+        pictures = sorted(classes[first], key=lambda each: each.name.rpartition("/")[::2])
+        lists += [Member(f"{first}/"), *pictures]
+    return lists
+
+
+def _visible_objects(folder: str) -> Iterator[Member]:
+    """The objects under a prefix, at any depth, but for hidden ones."""
+    for count, (name, size, etag) in enumerate(s3.tree(folder)):
+        if count >= MOST_FILES:
+            raise DataRefused(folder, f"has more than {MOST_FILES} files")
+        parts = name.split("/")
+        if "" in parts[:-1]:
+            raise DataRefused(folder, f"has an object {name!r}, which no folder could hold")
+        if len(parts) > DEEPEST_FOLDER + 2:
+            raise DataRefused(folder, f"has folders nested more than {DEEPEST_FOLDER} deep")
+        if name and not any(part.startswith(".") or part == paths.LITTER for part in parts):
+            yield Member(name, size, etag)
 
 
 def _pictures(folder: str, name: str) -> list[str]:
@@ -142,11 +245,14 @@ def _pictures(folder: str, name: str) -> list[str]:
 
 def _entries(folder: str, inner: str) -> tuple[list[str], list[str]]:
     """The names of the files and folders directly in a folder, sorted; hidden ones are left out."""
-    files, folders = [], []
+    files: list[str] = []
+    folders: list[str] = []
     with os.scandir(os.path.join(folder, inner)) as entries:
         for entry in entries:
             name = f"{inner}/{entry.name}".lstrip("/")
-            if entry.name.startswith("."):
+            if len(files) + len(folders) > MOST_FILES:
+                raise DataRefused(folder, f"has more than {MOST_FILES} files")
+            if entry.name.startswith(".") or entry.name == paths.LITTER:
                 continue
             if entry.is_symlink():
                 raise DataRefused(folder, f"{name} is a symbolic link; links are not followed")

@@ -7,9 +7,15 @@ from goodnet.files import formats
 CLEAN_VALID, CLEAN_TEST = "clean/valid.h5", "clean/test.h5"
 SETTINGS_SUFFIX = ".toml"
 OWN_MODEL, OWN_DATA, OWN_SETTINGS = "model", "data", "model.toml"  # in a suspect's own folder
-VALID_FOLDER, TEST_FOLDER = "valid", "test"  # with a folder for each class
-OLD_CLEAN_VALID, OLD_CLEAN_TEST = "cl/valid.h5", "cl/test.h5"
 POISONED_VALID, POISONED_TEST = "bd/bd_valid.h5", "bd/bd_test.h5"
+# What the sets may be called: a file with any ending of a data set, or a folder of class folders.
+VALID_NAMES = ("clean/valid", "cl/valid", "valid", "val", "validation")
+TEST_NAMES = ("clean/test", "cl/test", "test", "testing")
+TRAINING_NAMES = ("train", "training")  # read only where there is no other
+POISONED_VALID_NAMES = ("bd/bd_valid", "poisoned/valid")
+POISONED_TEST_NAMES = ("bd/bd_test", "poisoned/test")
+LITTER = "__MACOSX"  # a folder that unpacking an archive leaves beside what was packed
+POISONED_FOLDERS = ("poisoned", "bd")  # themselves a set, where they hold neither of those
 
 REPORT_MD, REPORT_HTML = "report.md", "report.html"
 CLEAN_SAMPLES, POISONED_SAMPLES = "clean.png", "poisoned.png"

@@ -272,7 +272,7 @@ def list_files(folder: str, suffixes: tuple[str, ...]) -> list[str]:
 def children(folder: str) -> tuple[list[str], list[str]]:
     """The names of the files and folders directly in a folder, which need not be there; sorted.
 
-    Hidden ones are left out; a link counts as a file.
+    Hidden ones are left out, and what unpacking leaves; a link counts as a file.
     """
     try:
         if is_remote(folder):
@@ -288,7 +288,7 @@ def children(folder: str) -> tuple[list[str], list[str]]:
 
 
 def _visible(names: list[str]) -> list[str]:
-    return sorted(name for name in names if not name.startswith("."))
+    return sorted(name for name in names if not name.startswith(".") and name != paths.LITTER)
 
 
 def tree(folder: str) -> list[ListedFile]:

@@ -1,11 +1,17 @@
 """What a repair is given, found and identified: models, data sets, architecture."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from goodnet.errors import DataRefused, RequestRefused
 from goodnet.files import folders, formats, models, paths, storage
+from goodnet.files.class_names import LONGEST_LIST, listed_names
+from goodnet.files.data_files import DataFile, DataSource
 from goodnet.files.formats import REFUSAL, Kind
+from goodnet.files.reading import WHOLE, Reading, parse_keys, parse_resize
 from goodnet.files.regular import open_regular
 from goodnet.files.storage import StoredFile
 from goodnet.job.suspects import is_suspect, suspects_in
@@ -13,14 +19,17 @@ from goodnet.job.suspects import is_suspect, suspects_in
 CLEAN_VALID, CLEAN_TEST = "clean valid", "clean test"
 POISONED_VALID, POISONED_TEST = "poisoned valid", "poisoned test"
 
-_FILES = {  # each may have any ending of a data set, or be a folder without one
-    CLEAN_VALID: (paths.CLEAN_VALID, paths.OLD_CLEAN_VALID),
-    CLEAN_TEST: (paths.CLEAN_TEST, paths.OLD_CLEAN_TEST),
-    POISONED_VALID: (paths.POISONED_VALID,),
-    POISONED_TEST: (paths.POISONED_TEST,),
+_NAMES = {
+    CLEAN_VALID: paths.VALID_NAMES,
+    CLEAN_TEST: paths.TEST_NAMES,
+    POISONED_VALID: paths.POISONED_VALID_NAMES,
+    POISONED_TEST: paths.POISONED_TEST_NAMES,
 }
-_FOLDERS = {CLEAN_VALID: paths.VALID_FOLDER, CLEAN_TEST: paths.TEST_FOLDER}
-_REQUIRED = (CLEAN_VALID, CLEAN_TEST)
+_PLACES = {  # what a folder of sets may have in it
+    name.partition("/")[0]
+    for name in (*chain(*_NAMES.values()), *paths.TRAINING_NAMES, *paths.POISONED_FOLDERS)
+}
+DEEPEST = 5  # folders in each other that hold nothing else
 
 
 def find_models(uris: Sequence[str]) -> tuple[str, ...]:
@@ -48,58 +57,167 @@ def find_models(uris: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def find_data(folder: str) -> dict[str, StoredFile]:
-    """The data sets of a folder by role, each read for its digest; a poisoned one may be missing.
+def find_data(data: str, poisoned: str = "", reading: Reading = WHOLE) -> dict[str, DataFile]:
+    """The data sets by role, each read for its digest; see `locate_data`.
 
     Raises:
-        DataRefused: there is no clean validation or test set, or one cannot be read.
+        DataRefused: there are no clean images, or some cannot be read.
+        OSError: they could not be read.
     """
-    return {role: folders.identify(uri) for role, uri in locate_data(folder).items()}
+    sources = locate_data(data, poisoned, reading)
+    stored = {uri: folders.identify(uri) for uri, _ in sources.values()}
+    return {role: DataFile(stored[uri], reading) for role, (uri, reading) in sources.items()}
 
 
-def locate_data(folder: str) -> dict[str, str]:
-    """The URIs of a folder's data sets by role, none of them read; a poisoned one may be missing.
+def locate_data(data: str, poisoned: str = "", reading: Reading = WHOLE) -> dict[str, DataSource]:
+    """The data sets by role, none of them read. There are always clean validation images.
+
+    Args:
+        data: a folder with a validation set and, it may be, a test set and poisoned ones; or a
+            single set, to be split in two: a file, a folder of class folders, or a folder that has
+            only a test set or only a training set.
+        poisoned: poisoned test images that lie elsewhere.
+        reading: how the sets are read; a target is that of poisoned ones.
 
     Raises:
-        DataRefused: there is no clean validation or test set.
+        DataRefused: there are no clean images.
     """
-    uris = {role: _present(folder, role) for role in _FILES}
-    for role in _REQUIRED:
-        if uris[role] is None:
-            raise DataRefused(folder, f"has no {_FILES[role][0]}")
-    return {role: uri for role, uri in uris.items() if uri is not None}
+    data = _unpacked(data)
+    clean, found = replace(reading, target=None), dict[str, str]()
+    if not storage.is_folder(data) and storage.exists(data):
+        sources = _split_in_two(data, clean)
+    else:
+        found = {role: uri for role in _NAMES if (uri := _present(data, role, _NAMES[role]))}
+        sources = _clean_sources(data, found, clean)
+    bad = {role: uri for role, uri in found.items() if role in (POISONED_VALID, POISONED_TEST)}
+    if poisoned:
+        bad = {POISONED_TEST: poisoned}
+    elif not bad and sources[CLEAN_VALID].uri != data:
+        bad = _poisoned_folder(data)
+    if isinstance(reading.target, str) and bad:
+        number = _class_number(reading.target, sources[CLEAN_VALID].uri)
+        reading = replace(reading, target=number)
+    return sources | {role: DataSource(uri, reading) for role, uri in bad.items()}
 
 
-def find_clean_valid(folder: str) -> str:
-    """The URI of a folder's clean validation set: all that a verdict needs.
+def _unpacked(data: str) -> str:
+    """The folder, or the only one in it that holds folders, as unpacking an archive leaves it."""
+    for _ in range(DEEPEST):
+        files, inner = storage.children(data)
+        sets = [name for name in files if name.lower().endswith(formats.suffixes("dataset"))]
+        if sets or len(inner) != 1 or inner[0].lower() in _PLACES:
+            break
+        below = storage.join(data, inner[0])
+        if not _has_folders(below):
+            break
+        data = below
+    return data
+
+
+def _class_number(name: str, clean: str) -> int:
+    """The number of a class that is called so among the clean images' class folders.
+
+    Raises:
+        RequestRefused: there is none.
+    """
+    names: list[str] = []
+    if folders.is_set(clean):
+        members = folders.ordered_files(clean)
+        names = [each.rstrip("/") for each in members if each.endswith("/")]
+        for each in members:
+            if each in formats.CLASS_NAMES:
+                place = storage.join(clean, each)
+                text = b"".join(storage.blocks(place, DataRefused, LONGEST_LIST))
+                names = listed_names(text, names)
+    if name not in names:
+        raise RequestRefused("--target", f"{name!r} is no class folder of {clean}; give a number")
+    return names.index(name)
+
+
+def _clean_sources(data: str, found: dict[str, str], reading: Reading) -> dict[str, DataSource]:
+    """The clean sets of a folder, or the halves of its single one; see `locate_data`."""
+    if CLEAN_VALID in found:
+        roles = [role for role in (CLEAN_VALID, CLEAN_TEST) if role in found]
+        return {role: DataSource(found[role], reading) for role in roles}
+    single = found.get(CLEAN_TEST) or _present(data, "training", paths.TRAINING_NAMES)
+    return _split_in_two(single or _only_set(data), reading)
+
+
+def _poisoned_folder(data: str) -> dict[str, str]:
+    """The folder of poisoned images that is itself a set, if there is one: the test set."""
+    _, inner = storage.children(data)
+    places = [storage.join(data, name) for name in paths.POISONED_FOLDERS if name in inner]
+    found = [place for place in places if _holds_pictures(place)]
+    return {POISONED_TEST: found[0]} if found else {}
+
+
+def find_clean_valid(data: str, reading: Reading = WHOLE) -> DataSource:
+    """A folder's clean validation images, or a half of the single set: all that a verdict needs.
+
+    Raises:
+        DataRefused: there are none.
+    """
+    return locate_data(data, reading=reading)[CLEAN_VALID]
+
+
+def _split_in_two(uri: str, reading: Reading) -> dict[str, DataSource]:
+    return {
+        CLEAN_VALID: DataSource(uri, replace(reading, part="validation")),
+        CLEAN_TEST: DataSource(uri, replace(reading, part="test")),
+    }
+
+
+def _only_set(data: str) -> str:
+    """The one data set that there is under no name of its own: the folder itself, or its file.
 
     Raises:
         DataRefused: there is none.
     """
-    present = _present(folder, CLEAN_VALID)
-    if present is None:
-        raise DataRefused(folder, f"has no {paths.CLEAN_VALID}")
-    return present
+    files, inner = storage.children(data)
+    sets = [name for name in files if name.lower().endswith(formats.suffixes("dataset"))]
+    if len(sets) == 1 and not inner:
+        return storage.join(data, sets[0])
+    if not any(_holds_pictures(storage.join(data, name)) for name in inner):
+        raise DataRefused(
+            data, f"has no {paths.CLEAN_VALID}, no valid/ and no class folders with pictures"
+        )
+    return data
 
 
-def _present(folder: str, role: str) -> str | None:
+def _holds_pictures(folder: str) -> bool:
+    """Whether there are pictures in a folder, or it has folders, where some may be."""
+    files, inner = storage.children(folder)
+    return bool(inner) or any(name.lower().endswith(formats.PICTURES) for name in files)
+
+
+def _present(data: str, role: str, names: Sequence[str]) -> str | None:
     """The URI of a data set of the folder, if it is there under one of its names.
 
     Raises:
         DataRefused: it is there under several.
     """
-    names = [
-        f"{name.rpartition('.')[0]}{suffix}"
-        for name in _FILES[role]
-        for suffix in formats.suffixes("dataset")
-    ]
-    present = [name for name in names if storage.exists(storage.join(folder, name))]
-    stems = [name.rpartition(".")[0] for name in _FILES[role]]
-    stems += [_FOLDERS[role]] if role in _FOLDERS else []
-    present += [f"{name}/" for name in stems if folders.is_set(storage.join(folder, name))]
+    present = []
+    for place in dict.fromkeys(name.rpartition("/")[0] for name in names):
+        folder = storage.join(data, place) if place else data
+        files, inner = storage.children(folder)
+        own = [name.rpartition("/")[2] for name in names if name.rpartition("/")[0] == place]
+        wanted = {f"{name}{suffix}" for name in own for suffix in formats.suffixes("dataset")}
+        found = [name for name in files if name.lower() in wanted]
+        holds = _holds_pictures if role in (POISONED_VALID, POISONED_TEST) else _has_folders
+        found += [
+            f"{name}/"
+            for name in inner
+            if name.lower() in own and holds(storage.join(folder, name))
+        ]
+        present += [f"{place}/{name}".lstrip("/") for name in found]
     if len(present) > 1:
-        raise DataRefused(folder, f"has {' and '.join(present)}, both as {role}; keep one")
-    return storage.join(folder, present[0]) if present else None
+        raise DataRefused(data, f"has {' and '.join(present)}, both as {role}; keep one")
+    return storage.join(data, present[0].rstrip("/")) if present else None
+
+
+def _has_folders(folder: str) -> bool:
+    """Whether it can be a set: a folder that has folders in it, and not one class."""
+    return bool(storage.children(folder)[1])
 
 
 def find_output(folder: str) -> None:
@@ -112,8 +230,27 @@ def find_output(folder: str) -> None:
     storage.check_writable(folder)
 
 
-def glance(uri: str, kind: Kind) -> None:
+def parse_reading(*, keys: str = "", resize: str = "bilinear", target: str = "") -> Reading:
+    """How data sets are read, as it is asked for.
+
+    Raises:
+        RequestRefused: that makes no sense.
+    """
+    number = int(target) if re.fullmatch(r"[0-9]{1,9}", target) else None
+    return Reading(
+        keys=parse_keys(keys),
+        resize=parse_resize(resize),
+        target=target or None if number is None else number,
+    )
+
+
+def glance(uri: str, kind: Kind, *, loose: bool = False) -> None:
     """Nothing: there is a file, and one on this machine begins as its kind and its name say.
+
+    Args:
+        uri: a path or an `s3://` URI.
+        kind: what it is to be.
+        loose: whether a folder's pictures need not be in class folders.
 
     Raises:
         ModelRefused, DataRefused: there is none, or it does not.
@@ -121,12 +258,12 @@ def glance(uri: str, kind: Kind) -> None:
     """
     if kind == "model" and models.is_folder_model(uri):
         return
+    if kind == "dataset" and folders.is_set(uri):
+        folders.ordered_members(uri, loose=loose)
+        return
     if storage.is_remote(uri):
         if not storage.exists(uri):
             raise REFUSAL[kind](uri, "no such file")
-        return
-    if kind == "dataset" and folders.is_set(uri):
-        folders.ordered_files(uri)
         return
     with open_regular(Path(uri), REFUSAL[kind]) as file:
         formats.recognise(uri, file.read(formats.telling_bytes()), kind)

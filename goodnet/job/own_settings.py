@@ -12,12 +12,14 @@ from typing import Any, Final
 
 from goodnet.errors import DataRefused, RequestRefused
 from goodnet.files import storage
-from goodnet.job.inputs import locate_data
+from goodnet.files.reading import WHOLE, Reading
+from goodnet.job.inputs import locate_data, parse_reading
 from goodnet.job.suspects import Suspect
 from goodnet.sandbox.process import read_untrusted
 
 OPTIONS: Final = ("architecture", "layer", "preprocessing")  # parameters of a request: texts
-KNOWN: Final = tuple(sorted(("class_names", "data", *OPTIONS)))
+WAYS: Final = ("keys", "resize", "target")  # of reading its own images
+KNOWN: Final = tuple(sorted(("class_names", "data", *OPTIONS, *WAYS)))
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,13 @@ class OwnSettings:
 
     Attributes:
         data: its folder of data sets; empty where it has none of its own.
+        reading: how these are read.
         class_names: of all its classes, by number; empty where it does not say.
         options: parameters of the request, by name.
     """
 
     data: str = ""
+    reading: Reading = WHOLE
     class_names: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
 
@@ -57,7 +61,7 @@ def read_settings(suspect: Suspect, data: str) -> OwnSettings:
         with read_untrusted(suspect.settings, "settings") as content:
             own = _parse(suspect, content.description["settings"], data)
     if own.data:
-        for uri in locate_data(own.data).values():
+        for uri, _ in locate_data(own.data, "", own.reading).values():
             if not _is_allowed(uri, suspect, data):
                 raise DataRefused(uri, "is reached by a link; links are not followed")
     return own
@@ -69,7 +73,8 @@ def _parse(suspect: Suspect, settings: Mapping[str, Any], data: str) -> OwnSetti
     for name, value in settings.items():
         if name not in KNOWN:
             raise RequestRefused(source, f"has the key {name!r}; known are {', '.join(KNOWN)}")
-        if name != "class_names" and not (isinstance(value, str) and value):
+        text = str(value) if name == "target" and isinstance(value, int) else value
+        if name != "class_names" and not (isinstance(text, str) and text):
             raise RequestRefused(source, f"{name} is {value!r} and not a text")
     names = settings.get("class_names", [])
     if not isinstance(names, list) or len(names) != len(set(names)):
@@ -78,7 +83,14 @@ def _parse(suspect: Suspect, settings: Mapping[str, Any], data: str) -> OwnSetti
     if options.get("architecture", "auto") not in ("auto", "deepid"):
         options["architecture"] = _resolve(suspect, settings, "architecture", data)
     folder = _resolve(suspect, settings, "data", data) if "data" in settings else suspect.data
-    return OwnSettings(folder, tuple(names), options)
+    ways = {name: str(settings[name]) for name in WAYS if name in settings}
+    if ways and not folder:
+        raise RequestRefused(source, f"has {', '.join(ways)}, but no images to read by it")
+    try:
+        reading = parse_reading(**ways)
+    except RequestRefused as refused:
+        raise RequestRefused(source, f"{refused.source}: {refused.fault}") from None
+    return OwnSettings(folder, reading, tuple(names), options)
 
 
 def _resolve(suspect: Suspect, settings: Mapping[str, Any], name: str, data: str) -> str:

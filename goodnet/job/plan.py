@@ -7,11 +7,26 @@ from typing import Any, NamedTuple
 
 from goodnet.errors import InputRefused, RequestRefused
 from goodnet.files import models, paths, storage
+from goodnet.files.reading import WHOLE, Reading
 from goodnet.files.storage import ListedFile
-from goodnet.job.inputs import find_data
+from goodnet.job.inputs import find_data, parse_reading
 from goodnet.job.own_settings import read_settings
 from goodnet.job.request import Request, parse_request
 from goodnet.job.suspects import locate, suspects_in
+
+
+class Images(NamedTuple):
+    """Where data sets are, and how they are read: what `find_data` takes.
+
+    Attributes:
+        data: the folder of data sets, or a single set.
+        poisoned: poisoned test images that lie elsewhere; empty where none do.
+        reading: how they are read.
+    """
+
+    data: str
+    poisoned: str = ""
+    reading: Reading = WHOLE
 
 
 class Job(NamedTuple):
@@ -20,25 +35,33 @@ class Job(NamedTuple):
     Attributes:
         uri: what it is called by: its model file, or its folder.
         model: its model file.
-        data: the folder of data sets.
+        images: the data sets.
         request: what is asked for.
         brought: what of all this came with the suspect, in words.
     """
 
     uri: str
     model: str
-    data: str
+    images: Images
     request: Request
     brought: tuple[str, ...] = ()
 
 
-def plan_job(uri: str, options: Mapping[str, Any], data: str) -> Job:
+def plan_job(
+    uri: str,
+    options: Mapping[str, Any],
+    data: str,
+    poisoned: str = "",
+    ways: Mapping[str, str] = {},
+) -> Job:
     """What a suspect is repaired with: what it brings, and else what the run is asked for.
 
     Args:
         uri: of the suspect.
         options: the parameters of `parse_request`, which make sense.
         data: the run's folder of data.
+        poisoned: the run's poisoned images, if they lie elsewhere.
+        ways: the parameters of `parse_reading`, which make sense.
 
     Raises:
         InputRefused: it cannot be.
@@ -52,16 +75,19 @@ def plan_job(uri: str, options: Mapping[str, Any], data: str) -> Job:
         if not own.options:
             raise
         raise RequestRefused(suspect.settings, f"{refused.source}: {refused.fault}") from None
-    return Job(uri, suspect.model, own.data or data, request, own.in_words)
+    images = Images(data, poisoned, parse_reading(**ways))
+    if own.data:
+        images = Images(own.data, "", own.reading)
+    return Job(uri, suspect.model, images, request, own.in_words)
 
 
-def data_of(uri: str, data: str) -> str:
-    """The folder of data sets that a suspect is repaired with: its own, or the run's.
+def own_data(uri: str, data: str) -> str:
+    """The folder of data sets that a suspect brings; empty where it is repaired with the run's.
 
     Raises:
         InputRefused, OSError: as `plan_job`.
     """
-    return read_settings(locate(uri), data).data or data
+    return read_settings(locate(uri), data).data
 
 
 def list_suspects(folder: str, data: str) -> list[ListedFile]:
@@ -119,6 +145,7 @@ def content_of(uri: str, data: str) -> str:
     if not suspect.settings and not own.data:
         return model
     settings = storage.identify(suspect.settings).sha256 if suspect.settings else ""
-    sets = {role: each.sha256 for role, each in find_data(own.data).items()} if own.data else {}
-    content = json.dumps([model, settings, sets], sort_keys=True)
+    sets = find_data(own.data, "", own.reading) if own.data else {}
+    digests = {role: each.stored.sha256 for role, each in sets.items()}
+    content = json.dumps([model, settings, digests], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

@@ -21,6 +21,7 @@ def caveats(findings: RepairResult) -> list[str]:
         "caveats",
         findings.verdict.class_names,
         brought=findings.brought,
+        tested=findings.tested,
         chosen_among=_chosen_among(findings),
         method=mitigation.model.title.lower() if mitigation else "",
         still_triggered=[
@@ -51,14 +52,15 @@ def _chosen_among(findings: RepairResult) -> int:
 
 def _given_twice(findings: RepairResult) -> list[list[str]]:
     """The roles of each file that was given as more than one set: then the test is no test."""
-    roles: dict[str, list[str]] = {}
+    roles: dict[tuple[str, str], list[str]] = {}
     for dataset in findings.sets:
-        roles.setdefault(dataset.sha256, []).append(dataset.role)
+        half = dataset.role if dataset.half_of else ""
+        roles.setdefault((dataset.sha256, half), []).append(dataset.role)
     return [same for same in roles.values() if len(same) > 1]
 
 
 def _widest(findings: RepairResult) -> Proportion | None:
     """The share with the widest interval; None where that is narrow enough."""
     shares = [share for row in findings.evaluation for share in row.shares.values() if share]
-    widest = max(shares, key=lambda share: share.high - share.low)
-    return widest if widest.high - widest.low > WIDE else None
+    widest = max(shares, key=lambda share: share.high - share.low, default=None)
+    return widest if widest and widest.high - widest.low > WIDE else None

@@ -208,15 +208,14 @@ def _draw_drops(axes: Axes, curve: Curve, groups: Mapping[int, str]) -> None:
 
 
 def evaluation_figure(evaluation: Sequence[EvaluationRow], model: str) -> bytes:
-    """Clean accuracy and, where known, ASR of every model on the test sets, as bars.
+    """Clean accuracy and ASR, where each is known, of every model on the test sets, as bars.
 
     Args:
-        evaluation: the networks, the suspect first.
+        evaluation: the networks, the suspect first; on one test set at least.
         model: the suspect's name.
     """
-    panels = [("clean accuracy", "clean_accuracy")]
-    if evaluation[0].attack_success is not None:
-        panels.append(("attack success rate (ASR)", "attack_success"))
+    heads = {"clean_accuracy": "clean accuracy", "attack_success": "attack success rate (ASR)"}
+    panels = [(head, field) for field, head in heads.items() if evaluation[0].shares[field]]
     rows = _bar_rows(evaluation)
     counts = [(getattr(evaluation[0], field).count, field.split("_")[0]) for _, field in panels]
     images = " and ".join(f"{n} {kind.replace('attack', 'poisoned')}" for n, kind in counts)

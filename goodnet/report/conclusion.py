@@ -38,6 +38,7 @@ def recommendation_sentences(findings: RepairResult) -> list[str]:
         verdict=findings.verdict,
         budget=findings.budget,
         chosen=chosen,
+        tested=findings.tested,
         triggered=is_triggered(findings),
         why_inconclusive=why_inconclusive(findings.verdict),
         model_copy=recommended_model(chosen.model) if chosen.model else "",

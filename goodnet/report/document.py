@@ -186,7 +186,10 @@ def _cells(row: EvaluationRow, columns_shown: Sequence[Column]) -> dict[str, Any
 def _compared(findings: RepairResult) -> list[dict[str, Any]]:
     """The pruned models by drop, where both orders have any."""
     columns_shown = [
-        column for column in columns.COLUMNS if column.name in ("clean_accuracy", "attack_success")
+        column
+        for column in columns.COLUMNS
+        if column.name in ("clean_accuracy", "attack_success")
+        and findings.evaluation[0].shares[column.name]
     ]
     pruned = [
         row
@@ -194,7 +197,7 @@ def _compared(findings: RepairResult) -> list[dict[str, Any]]:
         if row.kind == "repaired" and row.repaired and row.repaired.by_pruning
     ]
     rows = [_cells(row, columns_shown) for row in pruned]
-    if len({row["label"] for row in rows}) < 2:
+    if len({row["label"] for row in rows}) < 2 or not columns_shown:
         return []
     return sorted(rows, key=lambda row: float(row["drop"]))
 

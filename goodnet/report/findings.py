@@ -18,6 +18,8 @@ class DatasetInfo:
     Attributes:
         role: "clean valid", "clean test", "poisoned valid", ...
         class_names: what it calls the classes, by label; empty where it says nothing of that.
+        half_of: the images of the single set that was split in two; 0 where none was.
+        together: how many of those are near copies or belong together, so that one half has them.
     """
 
     role: str
@@ -30,6 +32,8 @@ class DatasetInfo:
     highest_label: int
     labels_present: int
     class_names: tuple[str, ...] = ()
+    half_of: int = 0
+    together: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,11 @@ class RepairResult:
     budget: float
     rechecks: tuple[ModelRecheck, ...]
     brought: tuple[str, ...] = ()
+
+    @property
+    def tested(self) -> bool:
+        """Whether there is a clean test set: images that nothing was chosen by."""
+        return self.evaluation[0].shares["clean_accuracy"] is not None
 
     @property
     def baseline_clean(self) -> Proportion:

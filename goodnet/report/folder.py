@@ -13,11 +13,13 @@ from goodnet.report.tables import curves_csv, evaluation_csv
 def report_files(findings: RepairResult, pictures: Sequence[Picture]) -> dict[str, bytes]:
     """The pictures, the tables, and the report as Markdown and as one self-contained page."""
     text, names = report_markdown(findings, pictures), findings.verdict.class_names
-    listed = {paths.CLASS_NAMES: class_names_text(names)} if names else {}
-    return {picture.file: picture.png for picture in pictures} | {
+    files = {picture.file: picture.png for picture in pictures} | {
         paths.CURVES_CSV: curves_csv(findings.curves).encode(),
-        paths.EVALUATION_CSV: evaluation_csv(findings.evaluation).encode(),
         paths.REPORT_MD: text.encode(),
         paths.REPORT_HTML: report_html(text, pictures).encode(),
-        **listed,
     }
+    if any(findings.evaluation[0].shares.values()):
+        files[paths.EVALUATION_CSV] = evaluation_csv(findings.evaluation).encode()
+    if names:
+        files[paths.CLASS_NAMES] = class_names_text(names)
+    return files

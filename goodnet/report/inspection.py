@@ -10,6 +10,7 @@ from goodnet.datasets.dataset import CleanDataset, Dataset, open_clean_dataset
 from goodnet.detection.verdict import Verdict
 from goodnet.errors import RequestRefused
 from goodnet.files.paths import safe_name
+from goodnet.files.reading import WHOLE, Reading
 from goodnet.network.graph import choose_layer, describe_layers
 from goodnet.network.suspect import Suspect, open_suspect
 from goodnet.pruning.channelwise import find_region
@@ -73,6 +74,8 @@ def describe_set(dataset: Dataset, role: str, uri: str | None = None) -> Dataset
         highest_label=int(dataset.labels.max()),
         labels_present=len(np.unique(dataset.labels)),
         class_names=dataset.class_names,
+        half_of=dataset.half.of if dataset.half else 0,
+        together=dataset.half.together if dataset.half else 0,
     )
 
 
@@ -82,6 +85,7 @@ def inspect(
     architecture: str,
     layer: str,
     say: Callable[[str], None],
+    reading: Reading = WHOLE,
 ) -> None:
     """Open a suspect and data sets under every check and say what they are.
 
@@ -98,7 +102,9 @@ def inspect(
 
     split = Split(suspect, info.layer)
     for path in datasets:
-        dataset = open_clean_dataset(path, input_shape=suspect.input_shape, classes=suspect.classes)
+        dataset = open_clean_dataset(
+            path, input_shape=suspect.input_shape, classes=suspect.classes, reading=reading
+        )
         for line in _set_lines(describe_set(dataset, "data set")):
             say(line)
         for line in _preprocessing_lines(split, dataset):
@@ -134,6 +140,14 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
         yield f"  {verdict.references.lack}: a network cannot be cleared"
     if verdict.missing:
         yield f"  {verdict.missing} classes have no clean image in the set"
+
+
+def half_line(count: int, half_of: int, together: int) -> str:
+    """What one half of a set is."""
+    return (
+        f"images           {count} of {half_of}: one set, split in two, class by class; {together} "
+        f"near copies, or of one name, stay together"
+    )
 
 
 def _preprocessing_lines(split: "Split", dataset: CleanDataset) -> Iterator[str]:

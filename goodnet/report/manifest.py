@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from goodnet.evaluation.results import EvaluationRow
+from goodnet.files.data_files import DataFile
 from goodnet.files.storage import StoredFile
 from goodnet.job.request import Request
 from goodnet.metrics import Proportion
@@ -28,9 +29,7 @@ PACKAGES = (
 )
 
 
-def repair_key(
-    model: StoredFile, data: Mapping[str, StoredFile], request: Request, code: str
-) -> str:
+def repair_key(model: StoredFile, data: Mapping[str, DataFile], request: Request, code: str) -> str:
     """A digest of all inputs, parameters and code: the same repair lands in the same place.
 
     Args:
@@ -43,7 +42,7 @@ def repair_key(
     content = {
         "code": code,
         "model": model.sha256,
-        "data": {role: stored.sha256 for role, stored in data.items()},
+        "data": {role: [each.sha256, asdict(each.reading)] for role, each in data.items()},
         "parameters": {
             **asdict(request),
             "architecture": architecture if isinstance(architecture, str) else architecture.sha256,
@@ -55,7 +54,7 @@ def repair_key(
 def manifest(
     folder: str,
     model: StoredFile,
-    data: Mapping[str, StoredFile],
+    data: Mapping[str, DataFile],
     request: Request,
     code: str | None,
     findings: RepairResult,
@@ -73,7 +72,7 @@ def manifest(
         files: everything else in the folder.
     """
     content = {
-        "inputs": {"model": _input(model), **{role: _input(s) for role, s in data.items()}},
+        "inputs": {"model": _input(model), **{role: _set(each) for role, each in data.items()}},
         "parameters": _parameters(request, findings),
         "versions": {"code": code, **_versions()},
         "baseline": {
@@ -141,6 +140,10 @@ def _versions() -> dict[str, str]:
 
 def _input(stored: StoredFile) -> dict[str, Any]:
     return {"uri": stored.uri, "sha256": stored.sha256, "bytes": stored.bytes}
+
+
+def _set(data: DataFile) -> dict[str, Any]:
+    return {**_input(data.stored), **data.reading.told}
 
 
 def _share(share: Proportion | None) -> dict[str, Any] | None:

@@ -24,6 +24,7 @@ def observations(findings: RepairResult) -> list[str]:
         COSTLY=COSTLY,
         facts=facts,
         suspect=findings.evaluation[0],
+        tested=findings.tested,
         mitigation=findings.mitigation,
         triggered=is_triggered(findings),
         classes=findings.model.classes,
@@ -57,6 +58,8 @@ def facts_of(findings: RepairResult) -> dict[str, Any]:
         model = findings.mitigation.model
         facts["method"] = model.title
         facts["mitigated"] = next(row for row in findings.evaluation if row.repaired == model)
+    if not findings.tested:
+        return facts
     if pruned:
         facts["most_accurate"] = max(pruned, key=lambda row: row.clean_accuracy.value)
     if pruned and attack and triggered:

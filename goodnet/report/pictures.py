@@ -147,11 +147,14 @@ def draw_curves(result: RepairResult, samples: Samples) -> Iterator[Picture]:
 
 
 def draw_evaluation(result: RepairResult, samples: Samples) -> Iterator[Picture]:
-    """The evaluation as bars."""
+    """The evaluation as bars, where there is a test set."""
     from goodnet.report.charts import evaluation_figure
 
-    attacked = result.evaluation[0].attack_success is not None
-    shares = "Clean accuracy and ASR" if attacked else "Clean accuracy"
+    measured = {"clean_accuracy": "Clean accuracy", "attack_success": "ASR"}
+    shown = [words for name, words in measured.items() if result.evaluation[0].shares[name]]
+    if not shown:
+        return
+    shares = " and ".join(shown)
     caption = f"{shares} of every model on the test sets"
     figure = evaluation_figure(result.evaluation, result.model.name)
     yield _picture(paths.EVALUATION_FIGURE, "evaluation", caption, figure)

@@ -4,7 +4,8 @@ Candidates are all repaired models and their GoodNets. What speaks for one is of
 never mixed: *measured*, where a poisoned test set triggers the suspect, or else *estimated* from
 clean images, where the verdict named a class and triggers recovered for it can be tried. Without
 either nothing is recommended: that no backdoor was found is no reason to trust a file. Nor is
-anything where the suspect is not accurate enough to be judged.
+anything where the suspect is not accurate enough to be judged, or where there is no clean test set:
+what a repair costs was then measured on no image that it was not chosen by.
 
 Each bound is held against a 95 % interval, not against the share itself:
 
@@ -110,7 +111,7 @@ def recommend(findings: RepairResult) -> Recommendation:
     basis: Basis | None = None
     if measured or verdict.verdict == BACKDOORED:
         basis = "measured" if measured else "estimated"
-    candidates = list(_candidates(findings, bool(measured)))
+    candidates = list(_candidates(findings, bool(measured))) if findings.tested else []
     nearest = max(candidates, key=lambda candidate: candidate.rank, default=None)
     if basis is None:
         return Recommendation(answer, None, None, None, nearest)

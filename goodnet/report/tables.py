@@ -59,11 +59,11 @@ def _names() -> tuple[list[str], list[str]]:
 
 
 def _evaluation_row(row: EvaluationRow) -> tuple[Cell, ...]:
-    (first, later), attack = _names(), row.attack_success
+    (first, later), clean, attack = _names(), row.shares["clean_accuracy"], row.attack_success
     return (
         *(row.kind, *_identity(row), row.repaired.pruned if row.repaired else 0),
         *(_value(row.shares[name]) for name in first),
-        *(row.clean_accuracy.count, attack.count if attack else ""),
+        *(clean.count if clean else "", attack.count if attack else ""),
         *(end for name in first for end in _ends(row.shares[name])),
         *(n for name in later for n in (_value(row.shares[name]), *_ends(row.shares[name]))),
     )
@@ -98,8 +98,9 @@ def results_table(findings: RepairResult) -> str:
 
 def evaluation_table(evaluation: Sequence[EvaluationRow], channels: int) -> str:
     """The evaluation as fixed-width text; `channels` is how many the pruned layer has."""
-    attacked = evaluation[0].attack_success is not None
-    brief = [c for c in columns.COLUMNS if c.brief and (attacked or c.images == "clean")]
+    suspect = evaluation[0].shares
+    tested = {column.images for column in columns.COLUMNS if suspect[column.name]}
+    brief = [column for column in columns.COLUMNS if column.brief and column.images in tested]
     rows = [["model", "order", "drop", "pruned", *(column.title for column in brief)]]
     for row in evaluation:
         pruned = row.repaired.pruned if row.repaired else 0

@@ -8,89 +8,53 @@ from typing import Any
 
 import numpy as np
 
+from goodnet.files.reading import WHOLE, Reading
 from goodnet.sandbox.reader.arrays import MIB, Arrays, Entry, Refused, allowance, product
-from goodnet.sandbox.reader.hdf5 import Hdf5, are_numbers
+from goodnet.sandbox.reader.halves import half, thumbnails
+from goodnet.sandbox.reader.hdf5 import Hdf5
+from goodnet.sandbox.reader.labels import LABELS, class_indices
+from goodnet.sandbox.reader.names import named_arrays
 from goodnet.sandbox.reader.npz import Npz
 
 LARGEST_DATA = 65536 * MIB  # bytes of pixels once decompressed
 BLOCK = 16 * MIB  # bytes of pixels read at a time
-TRAINING = ("x_train", "y_train")  # where a file has another pair, that one is taken
-PAIRS = (
-    ("data", "label"), ("x", "y"), ("images", "labels"), ("x_valid", "y_valid"),
-    ("x_val", "y_val"), ("x_test", "y_test"), TRAINING,
-)  # fmt: skip
 
 
 def read_hdf5(
-    path: Path, folder: Path, input_shape: Sequence[int | None], labelled: bool = True
+    path: Path,
+    folder: Path,
+    input_shape: Sequence[int | None],
+    labelled: bool = True,
+    reading: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The content of an HDF5 file with `data`, `label` and, it may be, `true_label`.
 
     Other names will do where `named_pair` tells which is which. With `labelled=False` there are
     images, and no label is looked at.
     """
+    how = Reading.of(reading)
     hdf5 = Hdf5(path, allowance(path.stat().st_size, LARGEST_DATA))
-    top = hdf5.top_level()
-    numbers = {name: each for name, each in top.items() if are_numbers(each)}
-    names = named_arrays(numbers, tuple(top), labelled)
-    stored = {role: hdf5.numbers(name) for role, name in names.items()}
-    return content(stored.pop("data"), stored, folder, input_shape, names)
+    arrays = hdf5.top_level()
+    names = named_arrays(arrays, labelled, how)
+    stored = {role: hdf5.numbers(name, text=role in LABELS) for role, name in names.items()}
+    return content(stored.pop("data"), stored, folder, input_shape, names, how)
 
 
 def read_npz(
-    path: Path, folder: Path, input_shape: Sequence[int | None], labelled: bool = True
+    path: Path,
+    folder: Path,
+    input_shape: Sequence[int | None],
+    labelled: bool = True,
+    reading: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The content of an `.npz` archive with images and labels: the same names, and `true_label`."""
+    how = Reading.of(reading)
     archive = Npz(path, folder, allowance(path.stat().st_size, LARGEST_DATA))
-    names = named_arrays(archive.plain(), tuple(archive.members), labelled)
-    stored = {role: archive.numbers(name) for role, name in names.items()}
-    said = content(stored.pop("data"), stored, folder, input_shape, names)
+    names = named_arrays(archive.members, labelled, how)
+    stored = {role: archive.numbers(name, text=role in LABELS) for role, name in names.items()}
+    said = content(stored.pop("data"), stored, folder, input_shape, names, how)
     archive.close()
     return said
-
-
-def named_arrays(
-    numbers: Mapping[str, Any], names: Sequence[str], labelled: bool
-) -> dict[str, str]:
-    """What is read: by role, what it is called. See `named_pair`."""
-    if labelled:
-        true = {name: name for name in ("true_label",) if name in names}
-        return named_pair(numbers, names) | true
-    images = [image for image, _ in PAIRS if image in names]
-    images = images or [name for name, each in numbers.items() if len(each.shape) == 4]
-    return {"data": images[0] if images else "data"}
-
-
-def named_pair(numbers: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
-    """What images and labels are called, {"data": ..., "label": ...}.
-
-    By name; else they are the one array of four axes (of three where none has four) and the one of
-    one axis, or two, that is as long. If that does not tell, "data" and "label".
-
-    Args:
-        numbers: the arrays of numbers by name; have a `shape`.
-        names: of all arrays.
-
-    Raises:
-        Refused: there are several pairs.
-    """
-    every = tuple(pair for pair in PAIRS if set(pair) <= set(names))
-    chosen = tuple(pair for pair in every if pair != TRAINING) or every
-    chosen = PAIRS[:1] if PAIRS[0] in every else chosen
-    if len(chosen) > 1:
-        held = ", ".join("/".join(pair) for pair in chosen)
-        raise Refused(f"holds {held}: which of them is meant? Keep one pair in a file")
-    if not chosen:
-        shapes = {name: tuple(each.shape) for name, each in numbers.items()}
-        images = [name for name, shape in shapes.items() if len(shape) == 4]
-        images = images or [name for name, shape in shapes.items() if len(shape) == 3]
-        chosen = tuple(
-            (image, label)
-            for image in images
-            for label, shape in shapes.items()
-            if len(shape) in (1, 2) and shape[0] == shapes[image][0] and label != "true_label"
-        )
-    return dict(zip(("data", "label"), chosen[0] if len(chosen) == 1 else PAIRS[0], strict=True))
 
 
 def content(
@@ -99,6 +63,7 @@ def content(
     folder: Path,
     input_shape: Sequence[int | None],
     names: Mapping[str, str] = MappingProxyType({}),
+    reading: Reading = WHOLE,
 ) -> dict[str, Any]:
     """What is said of a data set, in whatever file it was; pixels and labels are left in files.
 
@@ -109,6 +74,7 @@ def content(
         folder: for the arrays.
         input_shape: height, width, channels of the network's images, None where any will do.
         names: what "data" and "label" are called in the file, if not so.
+        reading: which half is meant, if not the whole.
 
     Raises:
         Refused: it is no such data set, or does not fit.
@@ -119,13 +85,52 @@ def content(
             f"{name!r} has the shape {data.shape}, expected images x 3 axes, at least one"
         )
     arrays, (axes, image) = Arrays(folder), fit(data, input_shape)
-    entries = {
-        role: arrays.save(labels(values, names.get(role, role), len(data)))
-        for role, values in stored_labels.items()
-    }
+    values, classes = class_indices(stored_labels, names, len(data))
+    if reading.target is not None:
+        values["label"] = np.full(len(data), reading.target)
+    said: dict[str, Any] = {"axes": axes, "stored_dtype": data.dtype.name}
+    if classes:
+        said |= {"class_names": classes, "names_from": "labels"}
+    if reading.part != "whole":
+        files = getattr(data, "names", [""] * len(data))
+        found = half(reading.part, values["label"], all_thumbnails(data, axes, name), files)
+        said["half"] = [len(data), found.together]
+        data = Rows(data, found.rows)
+        values = {role: each[found.rows] for role, each in values.items()}
+    entries = {role: arrays.save(each) for role, each in values.items()}
     entry, ends = pixels(data, axes, (len(data), *image), arrays, name)
-    description = {"data": entry, "range": ends, "axes": axes, "stored_dtype": data.dtype.name}
-    return {**description, **entries}
+    return {"data": entry, "range": ends, **said, **entries}
+
+
+class Rows:
+    """Some images of a set, ascending, taken in slices as the set itself is."""
+
+    def __init__(self, data: Any, rows: Any) -> None:
+        self.data, self.rows, self.dtype, self.ndim = data, rows, data.dtype, data.ndim
+        self.shape = (len(rows), *data.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, some: slice) -> Any:
+        rows = self.rows[some]
+        if hasattr(self.data, "take"):
+            return self.data.take(rows)
+        return self.data[int(rows[0]) : int(rows[-1]) + 1][rows - rows[0]]
+
+
+def all_thumbnails(data: Any, axes: str, name: str) -> Any:
+    """The thumbnails of all images, in grey levels 0..255 whatever the array's range."""
+    if hasattr(data, "thumbnails"):
+        return data.thumbnails()
+    found, highest = [], 0.0
+    for block in blocks(data, name):
+        highest = max(highest, float(block.max()))
+        images = block[..., None] if block.ndim == 3 else block
+        last = block.ndim == 4 and axes == "NCHW"
+        found.append(thumbnails(images.transpose(0, 2, 3, 1) if last else images))
+    white = 255 if highest <= 1 and data.dtype.kind == "f" else 1
+    return np.concatenate(found) * np.float32(white)
 
 
 def fit(data: Any, input_shape: Sequence[int | None]) -> tuple[str, tuple[int, ...]]:
@@ -136,29 +141,6 @@ def fit(data: Any, input_shape: Sequence[int | None]) -> tuple[str, tuple[int, .
             return axes, image
     sides = " x ".join("any" if side is None else str(side) for side in input_shape)
     raise Refused(f"images of shape {shape} do not fit the model, which takes {sides}")
-
-
-def labels(data: Any, name: str, count: int) -> Any:
-    """As many class indices as there are images; the rows of a matrix are one-hot."""
-    if data.ndim == 2 and data.shape[0] == count and data.shape[1] > 1:
-        return one_hot(data[()], name)
-    if data.shape not in ((count,), (count, 1)):
-        raise Refused(f"{name!r} has the shape {data.shape} for {count} images")
-    values = data[()].reshape(-1)
-    whole = np.isfinite(values) & (np.floor(values) == values) & (abs(values) < 2**31)
-    if not whole.all():
-        raise Refused(f"{name!r} holds {values[~whole][0]}, which is no class index")
-    return values.astype(np.int64)
-
-
-def one_hot(rows: Any, name: str) -> Any:
-    """The class of each row, which is 1 there and else 0."""
-    odd = ((rows != 0) & (rows != 1)).any(axis=1) | ((rows == 1).sum(axis=1) != 1)
-    if odd.any():
-        raise Refused(
-            f"{name!r} has {rows.shape[1]} columns, and row {odd.argmax()} is not one-hot"
-        )
-    return rows.argmax(axis=1).astype(np.int64)
 
 
 def pixels(

@@ -15,6 +15,7 @@ import numpy as np
 from goodnet.sandbox.reader.arrays import MIB, Arrays, Entry, Refused, product
 
 MOST_GROUPS = 30_000
+MOST_OBJECTS = 30_000  # at the top
 DEEPEST_GROUP = 100
 LARGEST_CHUNK = 256 * MIB
 LARGEST_TEXT = 32 * MIB
@@ -70,16 +71,21 @@ class Hdf5:
             yield name, child
 
     def top_level(self) -> dict[str, Any]:
-        """What is at the top by name, without groups; a link that is not followed is None."""
-        found = {}
-        for name in self.file:
-            try:
-                item = self.child(self.file, name)
-            except Refused:
-                item = None
-            if not isinstance(item, h5py.Group):
-                found[name] = item
-        return found
+        """What is at the top, by name: data sets of numbers or texts, and None for all else."""
+        if len(self.file) > MOST_OBJECTS:
+            raise Refused(f"more than {MOST_OBJECTS} objects")
+        return {name: self._plain_array(name) for name in self.file}
+
+    def _plain_array(self, name: str) -> Any:
+        """The data set of this name at the top; None if it is another thing, or behind a link."""
+        try:
+            item = self.child(self.file, name)
+            known = isinstance(item, h5py.Dataset) and item.shape is not None and item.dtype
+        except (Refused, TypeError, ValueError, KeyError):  # a type that NumPy has not
+            return None
+        if not known or (known.hasobject and h5py.check_string_dtype(known) is None):
+            return None
+        return item
 
     def check_dataset(self, data: Any, path: str) -> None:
         """Refuse storage that reaches outside the file, unusual filters and bombs."""
@@ -105,14 +111,24 @@ class Hdf5:
         if size and not data.id.get_storage_size():
             raise Refused(f"{path} declares {size} bytes and holds none")
 
-    def numbers(self, path: str, *, bfloat16: bool = False) -> Any:
-        """The data set of numbers at the path, given out once lest it fill the disk."""
+    def numbers(self, path: str, *, text: bool = False, bfloat16: bool = False) -> Any:
+        """The data set of numbers at the path, given out once lest it fill the disk.
+
+        Args:
+            path: from the root group.
+            text: whether it may hold texts instead.
+            bfloat16: whether it may hold these.
+        """
         data = self.child(self.file, path)
         if data is None:
             raise Refused(f"has no data set {path!r}")
         if not isinstance(data, h5py.Dataset):
             raise Refused(f"{path!r} is a group, not a data set")
-        if not (are_numbers(data) or (bfloat16 and data.dtype == BFLOAT16)):
+        if text and (data.dtype.kind == "S" or h5py.check_string_dtype(data.dtype)):
+            largest = max(product(data.shape), product(data.chunks or ()))
+            if data.dtype.itemsize * largest > LARGEST_TEXT:
+                raise Refused(f"{path!r} holds more than {LARGEST_TEXT // MIB} MiB of text")
+        elif not (are_numbers(data) or (bfloat16 and data.dtype == BFLOAT16)):
             raise Refused(f"{path!r} holds {data.dtype}, not float, int or uint")
         if identity(data) in self.given_out:
             raise Refused(f"{path!r} is used twice")

@@ -3,8 +3,7 @@
 Keras: `keras.utils.image_dataset_from_directory` for order, labels and size, `load_img` for modes.
 """
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,14 +19,17 @@ from PIL import (
 )
 
 from goodnet.errors import one_line
-from goodnet.files.formats import CLASS_NAMES, FOLDER
+from goodnet.files.class_names import LONGEST_LIST, listed_names
+from goodnet.files.formats import CLASS_NAMES, FOLDER, PICTURES
+from goodnet.files.reading import Reading
 from goodnet.sandbox.reader.arrays import MIB, Refused
 from goodnet.sandbox.reader.datasets import content
+from goodnet.sandbox.reader.halves import SIDE, thumbnails
+from goodnet.sandbox.reader.resizing import resized
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 MOST_PIXELS = 64_000_000
-LONGEST_LIST = MIB
 LONGEST_NAME = 4096
 ORIENTATION = 0x0112
 TURNS = {
@@ -51,13 +53,26 @@ class Piece(NamedTuple):
 
 
 def read_folder(
-    path: Path, folder: Path, input_shape: Sequence[int | None], labelled: bool = True
+    path: Path,
+    folder: Path,
+    input_shape: Sequence[int | None],
+    labelled: bool = True,
+    reading: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The pictures in the stream of a folder, with the class that each one's folder stands for."""
+    how = Reading.of(reading)
     if not labelled:
-        return read_pictures(path, folder, input_shape)
+        return read_pictures(path, folder, input_shape, how)
     with path.open("rb") as file:
         found = list(pieces(file, path.stat().st_size))
+        if how.target is not None:
+            chosen = [each for each in found if each.name.lower().endswith(PICTURES)]
+            if not chosen:
+                raise Refused("has no pictures in it")
+            pictures = Pictures(file, chosen, input_shape, how.resize)
+            return content(pictures, {}, folder, input_shape, reading=how)
+        if not any("/" in each.name for each in found):
+            raise Refused("has no pictures in class folders, one folder for each class")
         lists = [each for each in found if each.name in CLASS_NAMES]
         folders = [each.name.rstrip("/") for each in found if each.name.endswith("/")]
         names = folders
@@ -66,19 +81,21 @@ def read_folder(
         numbers = {name: number for number, name in enumerate(names)}
         chosen = [each for each in found if each not in lists and not each.name.endswith("/")]
         labels = [numbers[each.name.partition("/")[0]] for each in chosen]
-        pictures = Pictures(file, chosen, input_shape)
-        said = content(pictures, {"label": np.array(labels)}, folder, input_shape)
-    return {**said, "class_names": names, "names_listed": bool(lists)}
+        pictures = Pictures(file, chosen, input_shape, how.resize)
+        said = content(pictures, {"label": np.array(labels)}, folder, input_shape, reading=how)
+    return {**said, "class_names": names, "names_from": "list" if lists else "folders"}
 
 
-def read_pictures(path: Path, folder: Path, input_shape: Sequence[int | None]) -> dict[str, Any]:
+def read_pictures(
+    path: Path, folder: Path, input_shape: Sequence[int | None], reading: Reading
+) -> dict[str, Any]:
     """The pictures in a stream, each for itself: what is wrong with one is said beside the others.
 
     A picture that cannot be read is black here, and its row is in "faults", with the reason.
     """
     with path.open("rb") as file:
         found = list(pieces(file, path.stat().st_size))
-        pictures = Pictures(file, found, input_shape, tolerant=True)
+        pictures = Pictures(file, found, input_shape, reading.resize, tolerant=True)
         said = content(pictures, {}, folder, input_shape)
     return {**said, "faults": list(pictures.faults.items())}
 
@@ -114,11 +131,7 @@ def class_names(text: bytes, folders: Sequence[str], source: str) -> list[str]:
     """
     if len(text) > LONGEST_LIST:
         raise Refused(f"{source} is larger than {LONGEST_LIST // MIB} MiB")
-    lines = text.decode("utf-8-sig", "replace").splitlines()
-    names = [line.strip() for line in lines if line.strip()]
-    if not set(folders) <= set(names):
-        numbered = [re.fullmatch(rf"{number}\s+(.+)", name) for number, name in enumerate(names)]
-        names = [match[1] for match in numbered if match] if all(numbered) else names
+    names = listed_names(text, folders)
     if len(names) != len(set(names)):
         raise Refused(f"{source} lists {max(names, key=names.count)!r} twice")
     strange = [name for name in folders if name not in set(names)]
@@ -137,9 +150,10 @@ class Pictures:
         file: Any,
         chosen: Sequence[Piece],
         input_shape: Sequence[int | None],
+        resize: str,
         tolerant: bool = False,
     ) -> None:
-        self.file, self.pieces, self.tolerant = file, chosen, tolerant
+        self.file, self.pieces, self.resize, self.tolerant = file, chosen, resize, tolerant
         self.faults: dict[int, str] = {}
         height, width, channels = input_shape
         self.mode, self.any_size = MODES.get(channels or 3, ""), None in (height, width)
@@ -155,7 +169,22 @@ class Pictures:
         return len(self.pieces)
 
     def __getitem__(self, rows: slice) -> Any:
-        return np.stack([self.image(row) for row in range(*rows.indices(len(self)))])
+        return self.take(range(*rows.indices(len(self))))
+
+    def take(self, rows: Iterable[int]) -> Any:
+        """The images of these rows."""
+        return np.stack([self.image(row) for row in rows])
+
+    @property
+    def names(self) -> list[str]:
+        """What the pictures are called below their class folders."""
+        return [piece.name.partition("/")[2] for piece in self.pieces]
+
+    def thumbnails(self) -> Any:
+        """Thumbnails of all pictures."""
+        return np.concatenate(
+            [thumbnails(self.picture(each, small=True)[None]) for each in self.pieces]
+        )
 
     def image(self, row: int) -> Any:
         """The image of a row; if one may be, a broken one is black."""
@@ -167,9 +196,10 @@ class Pictures:
             self.faults[row] = str(fault)
             return np.zeros(self.shape[1:], np.uint8)
 
-    def picture(self, piece: Piece) -> Any:
+    def picture(self, piece: Piece, *, small: bool = False) -> Any:
+        """A picture's pixels, at least SIDE wide and high if it is to be small."""
         try:
-            return decoded(piece_content(self.file, piece), self.mode)
+            return decoded(piece_content(self.file, piece), self.mode, small=small)
         except Refused as fault:
             if self.tolerant:
                 raise
@@ -185,10 +215,10 @@ class Pictures:
                 f"{one_line(piece.name, 150)} has {held} pixels and the first picture {expected}; "
                 f"the model takes any size, so give it pictures of one"
             )
-        return resized(picture, *self.size)
+        return resized(picture, *self.size, self.resize)
 
 
-def decoded(content: bytes, mode: str) -> Any:
+def decoded(content: bytes, mode: str, *, small: bool = False) -> Any:
     """A picture's pixels, uint8 (H, W, C), upright as its EXIF data say.
 
     Of 16 bits the upper 8 are taken; a palette and CMYK become RGB, alpha is dropped, colours
@@ -198,6 +228,7 @@ def decoded(content: bytes, mode: str) -> Any:
     Args:
         content: the file's bytes.
         mode: Pillow's, "L", "RGB" or "RGBA".
+        small: whether a JPEG may be decoded at an eighth of its size, as long as 4 * SIDE are left.
 
     Raises:
         Refused: it cannot be decoded, or is too large.
@@ -206,6 +237,8 @@ def decoded(content: bytes, mode: str) -> Any:
         with Image.open(BytesIO(content), formats=FORMATS) as picture:
             if picture.width * picture.height > MOST_PIXELS:
                 raise Refused(f"has more than {MOST_PIXELS} pixels")
+            if small:
+                picture.draft(None, (4 * SIDE, 4 * SIDE))
             picture.load()  # before its EXIF data are asked for, which hides a fault
             turn = TURNS.get(orientation(picture))
             upper: Image.Image = picture
@@ -232,32 +265,3 @@ def orientation(picture: Any) -> int:
     except Exception:  # damaged EXIF data are none
         return 1
     return value if isinstance(value, int) else 1
-
-
-def resized(picture: Any, height: int, width: int) -> Any:
-    """The picture at this size as `tf.image.resize` makes it: bilinear, no antialias, float32."""
-    if picture.shape[:2] == (height, width):
-        return picture
-    top, bottom, down = neighbours(picture.shape[0], height)
-    left, right, across = neighbours(picture.shape[1], width)
-    across, down = across[:, None], down[:, None, None]
-
-    def interpolated(rows: Any) -> Any:
-        columns = picture[rows]
-        one, other = columns[:, left].astype(np.float32), columns[:, right].astype(np.float32)
-        return one + (other - one) * across
-
-    upper, lower = interpolated(top), interpolated(bottom)
-    return np.clip(upper + (lower - upper) * down, 0, 255)
-
-
-def neighbours(length: int, new_length: int) -> tuple[Any, Any, Any]:
-    """For each new place the two old ones beside it, and how far it is from the first."""
-    half = np.float32(0.5)
-    places = (np.arange(new_length, dtype=np.float32) + half) * (
-        np.float32(length) / np.float32(new_length)
-    ) - half
-    below = np.floor(places)
-    first = np.maximum(below, 0).astype(np.int64)
-    second = np.minimum(np.ceil(places), length - 1).astype(np.int64)
-    return first, second, (places - below).astype(np.float32)

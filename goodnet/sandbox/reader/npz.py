@@ -22,6 +22,7 @@ HEADER = re.compile(
     r"'shape': \((?P<shape>(?:\d{1,18}L?, ?)*(?:\d{1,18}L?)?)\),? ?\} *\n?"
 )
 NUMBERS = re.compile(r"[<>|=]?[fiu][1248]")
+TEXT = re.compile(r"[<>|=]?[SU][1-9][0-9]{0,3}")
 
 
 class Member:
@@ -83,7 +84,7 @@ class Npz:
         header = HEADER.fullmatch(text) if length <= LONGEST_HEADER else None
         if header is None:
             return "has a header that is not one of a plain array"
-        if not NUMBERS.fullmatch(header["descr"]):
+        if not NUMBERS.fullmatch(header["descr"]) and not TEXT.fullmatch(header["descr"]):
             return f"holds {header['descr']}, not float, int or uint"
         try:
             dtype = np.dtype(header["descr"])
@@ -99,8 +100,12 @@ class Npz:
         """The arrays that can be read, by name."""
         return {name: each for name, each in self.members.items() if isinstance(each, Member)}
 
-    def numbers(self, name: str) -> Member:
+    def numbers(self, name: str, *, text: bool = False) -> Member:
         """The array of this name, unpacked into a file of its own.
+
+        Args:
+            name: without ".npy".
+            text: whether it may hold texts instead of numbers.
 
         Raises:
             Refused: it is not there, not of plain numbers, or not as large as it says.
@@ -111,6 +116,8 @@ class Npz:
         member = self.members[name]
         if isinstance(member, str):
             raise Refused(f"{name!r} {member}")
+        if member.dtype.kind in "SU" and not text:
+            raise Refused(f"{name!r} holds {member.dtype.str}, not float, int or uint")
         self.budget -= member.size
         if self.budget < 0:
             raise Refused(
