@@ -69,7 +69,7 @@ def test_machines_get_an_object_a_line(gate: Path, images: Any, say: Any, tmp_pa
     assert [row["row"] for row in rows] == [0, 1, 2]
     for row in rows:
         known = "ant bee cat dog eel".split()[row["class"]] if not row["backdoored"] else None
-        assert (row["file"], row["name"]) == (str(files[0]), known)
+        assert (row["file"], row["class_name"]) == (str(files[0]), known)
         assert row["image"] == f"{files[0]}[{row['row']}]"
         assert not row["nearly_black"]
     assert broken["file"] == str(files[1]) and broken["fault"].startswith("is not a readable")
@@ -77,10 +77,10 @@ def test_machines_get_an_object_a_line(gate: Path, images: Any, say: Any, tmp_pa
     place = {"image": str(files[2]), "file": str(files[2]), "row": None}
     assert picture == {**rows[0], **place}
     _, text, _ = say(*given)
-    named = f", {rows[0]['name']}" if rows[0]["name"] else ""
+    named = f", {rows[0]["class_name"]}" if rows[0]["class_name"] else ""
     assert text[-1] == f"{files[2]}: {rows[0]['answer']}{named}"
     assert say("screen", gate, *files, "--json")[1][0] == lines[0].replace(
-        json.dumps(rows[0]["name"]), "null"
+        json.dumps(rows[0]["class_name"]), "null"
     )
 
 
