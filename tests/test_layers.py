@@ -18,7 +18,7 @@ from goodnet.backend import keras
 from goodnet.errors import ModelRefused
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.build import build_network
-from goodnet.network.checks import IS_CHANNELS_LAST, IS_SIZES
+from goodnet.network.checks import IS_DATA_FORMAT, IS_SIZES
 from goodnet.network.graph import choose_layer
 from goodnet.network.layers import (
     ACTIVATIONS,
@@ -196,7 +196,7 @@ def test_one_record_is_all_that_a_new_layer_needs(
     record = LayerTraits(
         arguments={
             "output_size": IS_SIZES,
-            "data_format": IS_CHANNELS_LAST,
+            "data_format": IS_DATA_FORMAT,
         },
         role="pooling",
         prunable=True,

@@ -3,7 +3,7 @@
 The configuration comes out of a file nobody trusts, so nothing in it is ever given to Keras'
 deserialisation. It is parsed here, in plain Python, against the allow-list of `layers.py`; what
 comes out holds names, numbers and references only, and `build.py` builds the network from it.
-Compile and training configuration is not looked at.
+Of the compile configuration nothing but the name of the loss is looked at, see `two_scores`.
 """
 
 from collections import Counter
@@ -32,6 +32,7 @@ MOST_LAYERS = 2_000
 MOST_CALLS = 5_000  # of layers, those in nested models counted at each use of the model
 DEEPEST_NESTING = 8
 LONGEST_NAME = 200
+PRECISIONS = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16", "float64")
 
 
 def parse_architecture(config: Any, source: object) -> Architecture:
@@ -45,7 +46,8 @@ def parse_architecture(config: Any, source: object) -> Architecture:
         ModelRefused: a layer or an argument is not on the allow-list, or the plan is broken.
     """
     try:
-        plan = _Parser(source).model(config, depth=0)
+        parser = _Parser(source)
+        plan = parser.model(config, depth=0)
         calls = _count_calls(plan)
     except (
         KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError,
@@ -53,15 +55,17 @@ def parse_architecture(config: Any, source: object) -> Architecture:
         raise ModelRefused(source, f"damaged model configuration ({fault!r})") from None
     if calls > MOST_CALLS:
         raise ModelRefused(source, f"uses layers {calls} times in all, more than {MOST_CALLS}")
-    return plan
+    precision = next(iter(parser.precisions), None)
+    return replace(plan, precision=precision) if precision else plan
 
 
 class _Parser:
-    """Reads one configuration; counts layers over all nesting levels."""
+    """Reads one configuration; counts layers, and notes precisions, over all nesting levels."""
 
     def __init__(self, source: object) -> None:
         self.source = source
         self.count = 0
+        self.precisions: dict[str, None] = {}
 
     def refuse(self, fault: str) -> ModelRefused:
         return ModelRefused(self.source, fault)
@@ -155,7 +159,7 @@ class _Parser:
             return self.input_layer(name, shape)
         if (kind not in LAYERS and kind not in OPERATIONS) or not _is_of_keras(data):
             raise self.refuse(f"layer {name!r} is {_reason(data)}")
-        self.check_precision(name, config.get("dtype"))
+        self.note_precision(name, config.get("dtype"))
         if written in RANDOM:
             return Layer(name, kind, {})
         arguments = self.arguments(name, kind, config)
@@ -187,12 +191,14 @@ class _Parser:
             raise self.refuse(f"input {name!r} has the shape {one_line(shape, 60)}")
         return Layer(name, INPUT, {"batch_shape": (None, *shape[1:])})
 
-    def check_precision(self, name: str, dtype: Any) -> None:
+    def note_precision(self, name: str, dtype: Any) -> None:
         policy = dtype["config"]["name"] if isinstance(dtype, dict) else dtype
-        if policy not in (None, "float32"):
+        if policy in PRECISIONS:
+            self.precisions[policy] = None
+        elif policy not in (None, "float32"):
             raise self.refuse(
-                f"layer {name!r} computes in {one_line(policy, 40)!r}; only float32 is supported: "
-                "rebuild the model with the float32 policy and save it again"
+                f"layer {name!r} computes in {one_line(policy, 40)!r}, which is no floating-point "
+                "precision: rebuild the model with the float32 policy and save it again"
             )
 
     def call_arguments(self, layer: "Layer | Architecture", node: Any) -> tuple[Any, ...]:

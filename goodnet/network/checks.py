@@ -75,4 +75,4 @@ def is_axis(value: Any) -> bool:
 
 IS_SIZES = either(is_size, listed(is_size, 2))
 IS_NUMBERS = either(is_number, listed(is_number, MOST_NUMBERS))
-IS_CHANNELS_LAST = one_of("channels_last", None)
+IS_DATA_FORMAT = one_of("channels_last", "channels_first", None)

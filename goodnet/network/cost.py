@@ -73,7 +73,8 @@ class _Meter:
         size = self.check(layer.name, output.shape)
         weights = sum(math.prod(w.shape) for w in getattr(layer, "weights", ()))
         pooled = math.prod(getattr(layer, "pool_size", ()))
-        self.work += weights * size // (output.shape[-1] or 1) + pooled * size
+        channels = output.shape[1 if getattr(layer, "data_format", "") == "channels_first" else -1]
+        self.work += weights * size // (channels or 1) + pooled * size
         if self.work > MOST_WORK:
             raise ModelRefused(
                 self.source, f"needs more than {MOST_WORK} multiplications for one image"

@@ -65,7 +65,8 @@ class Layer(NamedTuple):
 class Architecture:
     """A model: its layers in the file's order, the calls that join them, its ends.
 
-    `kind` is "Sequential" or "Functional"; a Sequential's calls are its layers' order.
+    `kind` is "Sequential" or "Functional"; a Sequential's calls are its layers' order. `precision`
+    is what its layers say they compute in, if that is not float32; networks of ours are float32.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Architecture:
     inputs: tuple[Ref, ...]
     outputs: tuple[Ref, ...]
     trainable: bool = True
+    precision: str | None = None
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:

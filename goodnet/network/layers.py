@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from goodnet.network.checks import (
-    IS_CHANNELS_LAST,
+    IS_DATA_FORMAT,
     IS_NUMBERS,
     IS_SIZES,
     Check,
@@ -42,11 +42,13 @@ class Activation(NamedTuple):
         keeps_zero: f(0) = 0, so a pruned channel stays at zero.
         order_preserving: it bends the scores and keeps their order: what is below are the logits.
         mixes: it is no function of one number: every channel has a part in each result.
+        probability: what it makes of one number is a probability, a half in the middle.
     """
 
     keeps_zero: bool
     order_preserving: bool = False
     mixes: bool = False
+    probability: bool = False
 
 
 ACTIVATIONS: Mapping[str, Activation] = {
@@ -65,8 +67,8 @@ ACTIVATIONS: Mapping[str, Activation] = {
     "softsign": Activation(keeps_zero=True, order_preserving=True),
     "softmax": Activation(keeps_zero=False, order_preserving=True, mixes=True),
     "log_softmax": Activation(keeps_zero=False, order_preserving=True, mixes=True),
-    "sigmoid": Activation(keeps_zero=False, order_preserving=True),
-    "hard_sigmoid": Activation(keeps_zero=False),
+    "sigmoid": Activation(keeps_zero=False, order_preserving=True, probability=True),
+    "hard_sigmoid": Activation(keeps_zero=False, probability=True),
     "hard_silu": Activation(keeps_zero=True),
     "hard_swish": Activation(keeps_zero=True),
     "tanh": Activation(keeps_zero=True, order_preserving=True),
@@ -117,6 +119,7 @@ class LayerTraits:
         weighted_sums: the kernel as a matrix times rows of its input, plus the bias, is what it
             computes before its activation, unless it has groups: a sweep adds up parts of it.
         normalises: scale, shift, and stored statistics of each channel are its weights.
+        chooses: it takes a condition, and makes one or the other of two tensors.
     """
 
     arguments: Mapping[str, Check] = field(default_factory=dict)
@@ -139,6 +142,7 @@ class LayerTraits:
     output_axes: tuple[Axes, ...] = ()
     weighted_sums: bool = False
     normalises: bool = False
+    chooses: bool = False
 
 
 def _like(base: LayerTraits, arguments: Mapping[str, Check], **changes: Any) -> LayerTraits:
@@ -165,7 +169,7 @@ LAST: Axes = (-1,)
 _ACTIVATION = either(
     lambda value: value is None, lambda value: isinstance(value, str) and value in ACTIVATIONS
 )
-_SPATIAL: Mapping[str, Check] = {"data_format": IS_CHANNELS_LAST}
+_SPATIAL: Mapping[str, Check] = {"data_format": IS_DATA_FORMAT}
 _INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
 _CONVOLUTION = LayerTraits(
     arguments={
@@ -331,7 +335,7 @@ LAYERS: Mapping[str, LayerTraits] = {
 OPERATIONS: Mapping[str, LayerTraits] = {
     "Argmax": LayerTraits(arguments={"axis": is_whole, "keepdims": is_bool}, home="numpy"),
     "Equal": LayerTraits(home="numpy"),
-    "Where": LayerTraits(home="numpy"),
+    "Where": LayerTraits(home="numpy", chooses=True),
     "OneHot": LayerTraits(
         arguments={
             "num_classes": is_size,

@@ -41,7 +41,8 @@ def read_keras(path: Path, folder: Path) -> dict[str, Any]:
                 target.write(block)
     content = hdf5_content(weights, folder, budget)
     weights.unlink()
-    return {**content, "config": config}
+    training = config.get("compile_config") if isinstance(config, dict) else None
+    return {**content, "config": config, "training": training}
 
 
 def unpack(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
@@ -111,9 +112,18 @@ def hdf5_content(path: Path, folder: Path, budget: int) -> dict[str, Any]:
         raise Refused("holds no weights")
     return {
         "config": None if config is None else parse_json(config, "model_config"),
+        "training": _training(hdf5.text(root, "training_config")),
         "layout": layout,
         "layers": layers,
     }
+
+
+def _training(text: str | None) -> Any:
+    """How the model was trained; None if the file does not say it, or makes no sense there."""
+    try:
+        return None if text is None else parse_json(text, "training_config")
+    except Refused:
+        return None
 
 
 def _why_no_model(root: Any) -> str:
