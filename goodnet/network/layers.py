@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from goodnet.network.checks import (
+    IS_CHANNELS_LAST,
     IS_DATA_FORMAT,
     IS_NUMBERS,
     IS_SIZES,
+    IS_TABLE,
     Check,
     either,
     is_axis,
@@ -100,8 +102,7 @@ class LayerTraits:
         converted: arguments that older versions wrote in another form -> what makes it today's.
         aliases: what older versions named the class.
         home: where Keras has it: "layers", or the module of `keras.ops`.
-        role: the last "pooling" layer before the class scores is pruned unless another one is
-            asked for; if there is none, the last "convolution" before them, or "dense" layer.
+        role: what `choose_layer` goes by.
         prunable: its output has channels, on the last axis, that can be pruned.
         activation: of a layer that is an activation and nothing else, the default one.
         merging: it takes a list of tensors. Keras 3 writes `a + b` as a call with two arguments.
@@ -118,7 +119,10 @@ class LayerTraits:
             for a weight without them. Zeroing these makes the output zero, up to the activation.
         weighted_sums: the kernel as a matrix times rows of its input, plus the bias, is what it
             computes before its activation, unless it has groups: a sweep adds up parts of it.
-        normalises: scale, shift, and stored statistics of each channel are its weights.
+        normalises: scale and shift of each channel are its weights, and its statistics if it is
+            "stored" ones that it normalises by, not its input's "own".
+        operands: the tensors that it takes, if they may be given by name.
+        gates: it weighs one tensor with another, number by number.
         chooses: it takes a condition, and makes one or the other of two tensors.
     """
 
@@ -128,7 +132,7 @@ class LayerTraits:
     converted: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     home: Literal["layers", "numpy", "nn"] = "layers"
-    role: Literal["pooling", "convolution", "dense"] | None = None
+    role: Literal["pooling", "convolution", "dense", "normalisation"] | None = None
     prunable: bool = False
     activation: Literal["linear", "softmax"] | None = None
     merging: bool = False
@@ -141,7 +145,9 @@ class LayerTraits:
     input_axis: int = -2
     output_axes: tuple[Axes, ...] = ()
     weighted_sums: bool = False
-    normalises: bool = False
+    normalises: Literal["stored", "own"] | None = None
+    operands: tuple[str, ...] = ()
+    gates: bool = False
     chooses: bool = False
 
 
@@ -162,7 +168,7 @@ def _whole_turns(arguments: Arguments, turn: int) -> bool:
 
 def _alone(value: Any) -> Any:
     """The item of a list of one."""
-    return value[0] if isinstance(value, list | tuple) else value
+    return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
 
 
 LAST: Axes = (-1,)
@@ -199,6 +205,7 @@ _POOLING = _like(
     prunable=True,
 )
 _GLOBAL_POOLING = replace(_POOLING, arguments={"keepdims": is_bool, **_SPATIAL})
+_SEQUENCE_POOLING = _like(_GLOBAL_POOLING, {"data_format": IS_CHANNELS_LAST})
 _DROPOUT = _like(_PASSING, {"rate": is_number})
 _ACTIVATING = LayerTraits(prunable=True, keeps_zero=always, channelwise=always)
 _MERGING = LayerTraits(merging=True, keeps_zero=always, keeps_scale=True)
@@ -250,6 +257,8 @@ LAYERS: Mapping[str, LayerTraits] = {
     "AveragePooling2D": replace(_POOLING, aliases=("AvgPool2D",)),
     "GlobalMaxPooling2D": replace(_GLOBAL_POOLING, aliases=("GlobalMaxPool2D",)),
     "GlobalAveragePooling2D": replace(_GLOBAL_POOLING, aliases=("GlobalAvgPool2D",)),
+    "GlobalMaxPooling1D": replace(_SEQUENCE_POOLING, aliases=("GlobalMaxPool1D",)),
+    "GlobalAveragePooling1D": replace(_SEQUENCE_POOLING, aliases=("GlobalAvgPool1D",)),
     "BatchNormalization": _like(
         _NORMALISATION,
         {"axis": either(is_whole, listed(is_whole, 1)), "momentum": is_share},
@@ -257,10 +266,35 @@ LAYERS: Mapping[str, LayerTraits] = {
         aliases=("BatchNormalizationV1", "BatchNormalizationV2"),
         prunable=True,
         channelwise=always,
-        normalises=True,
+        normalises="stored",
     ),
-    "LayerNormalization": replace(_NORMALISATION, neutral={"rms_scaling": False}),
+    "LayerNormalization": replace(
+        _NORMALISATION,
+        neutral={"rms_scaling": False},
+        converted={"axis": _alone},
+        role="normalisation",
+        prunable=True,
+        normalises="own",
+    ),
     "GroupNormalization": _like(_NORMALISATION, {"groups": is_whole, "axis": is_whole}),
+    "MultiHeadAttention": LayerTraits(
+        arguments={
+            "num_heads": is_size,
+            "key_dim": is_size,
+            "value_dim": optional(is_size),
+            "dropout": is_share,
+            "use_bias": is_bool,
+            "output_shape": optional(listed(is_size, 2)),
+            "attention_axes": optional(is_axis),
+        },
+        converted={"output_shape": _alone},
+        neutral={
+            "use_gate": False,
+            "sliding_window": None,
+            "flash_attention": None,
+        },
+        operands=("query", "value", "key"),
+    ),
     "Activation": _like(_ACTIVATING, {"activation": _ACTIVATION}, activation="linear"),
     "ReLU": _like(
         _ACTIVATING,
@@ -279,7 +313,7 @@ LAYERS: Mapping[str, LayerTraits] = {
     "Softmax": LayerTraits(arguments={"axis": is_axis}, activation="softmax"),
     "Add": replace(_MERGING, prunable=True),
     "Subtract": replace(_MERGING, keeps_scale=False),
-    "Multiply": LayerTraits(merging=True),
+    "Multiply": LayerTraits(merging=True, gates=True),
     "Average": _MERGING,
     "Maximum": _MERGING,
     "Minimum": _MERGING,
@@ -303,9 +337,7 @@ LAYERS: Mapping[str, LayerTraits] = {
     "UpSampling2D": _like(
         _PASSING, {"size": IS_SIZES, "interpolation": one_of(*_INTERPOLATIONS), **_SPATIAL}
     ),
-    "Rescaling": LayerTraits(
-        arguments={"scale": IS_NUMBERS, "offset": IS_NUMBERS}, channelwise=always
-    ),
+    "Rescaling": LayerTraits(arguments={"scale": IS_TABLE, "offset": IS_TABLE}, channelwise=always),
     "Normalization": LayerTraits(
         arguments={
             "axis": optional(is_axis),
@@ -354,7 +386,7 @@ OTHER_DATA = frozenset(
     "TextVectorization StringLookup IntegerLookup Hashing HashedCrossing CategoryEncoding "
     "Discretization SpatialDropout1D SpatialDropout3D "
     "Conv1D Conv1DTranspose SeparableConv1D DepthwiseConv1D MaxPooling1D AveragePooling1D "
-    "GlobalMaxPooling1D ZeroPadding1D Cropping1D UpSampling1D "
+    "ZeroPadding1D Cropping1D UpSampling1D "
     "Conv3D Conv3DTranspose MaxPooling3D AveragePooling3D GlobalMaxPooling3D "
     "GlobalAveragePooling3D ZeroPadding3D Cropping3D UpSampling3D".split()
 )
@@ -384,8 +416,16 @@ ARITHMETIC: Mapping[str, str] = {
     "math.truediv": "Divide",
     "math.divide": "Divide",
 }
-# By TensorFlow's function: the activation that it is.
+# By Keras 3's class or TensorFlow's function: the activation that it is.
 FUNCTIONS: Mapping[str, str] = {
+    "Relu": "relu",
+    "Relu6": "relu6",
+    "Silu": "silu",
+    "HardSilu": "hard_silu",
+    "Sigmoid": "sigmoid",
+    "HardSigmoid": "hard_sigmoid",
+    "Tanh": "tanh",
+    "Softplus": "softplus",
     "nn.relu": "relu",
     "nn.relu6": "relu6",
     "nn.silu": "silu",
@@ -394,6 +434,21 @@ FUNCTIONS: Mapping[str, str] = {
     "math.sigmoid": "sigmoid",
     "math.tanh": "tanh",
 }
+
+# Likewise those that pick a part of a tensor, turn an axis round, stack, cut into patches, and the
+# pooling that a mean, or a maximum, over all places is.
+PICKS = frozenset({"GetItem", "__operators__.getitem"})
+TURNS = frozenset({"Flip", "reverse"})
+STACKS = frozenset({"Stack"})
+SPLITS = frozenset({"ExtractPatches"})
+MEANS: Mapping[str, str] = {
+    "Mean": "GlobalAveragePooling",
+    "Max": "GlobalMaxPooling",
+    "math.reduce_mean": "GlobalAveragePooling",
+    "math.reduce_max": "GlobalMaxPooling",
+}
+# All that moves numbers; some have the name of a layer, and other arguments.
+MOVES = PICKS | TURNS | STACKS | SPLITS | {*MEANS, "Reshape", "Transpose"}
 
 INPUT = "InputLayer"
 MODELS = frozenset({"Sequential", "Functional", "Model"})
@@ -407,7 +462,8 @@ TRAINING_ONLY = frozenset(
     "alpha_regularizer activity_regularizer kernel_constraint bias_constraint beta_constraint "
     "gamma_constraint depthwise_constraint pointwise_constraint alpha_constraint "
     "synchronized renorm renorm_clipping renorm_momentum virtual_batch_size adjustment fused "
-    "trainable seed noise_shape quantization_config lora_rank lora_alpha".split()
+    "trainable seed noise_shape quantization_config lora_rank lora_alpha "
+    "query_shape key_shape value_shape".split()
 )
 
 NOTHING = LayerTraits()
