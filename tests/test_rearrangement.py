@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from networks import IMAGE_SHAPE, random_images
+from networks import CLASSES, IMAGE_SHAPE, random_images, randomise, save
 from test_architecture import layer
 from test_arithmetic import IMAGES, keras_2, tf_function
 from test_layers import legacy_config
@@ -15,7 +16,11 @@ from goodnet.backend import keras
 from goodnet.errors import ModelRefused
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.build import build_network
+from goodnet.network.classifier import LogitModel
+from goodnet.network.graph import choose_layer
 from goodnet.network.layers import LAYERS
+from goodnet.network.suspect import open_suspect
+from goodnet.preprocessing import UNIT
 
 layers, ops = keras.layers, keras.ops
 RNG = np.random.default_rng(0)
@@ -137,3 +142,30 @@ def test_functions_of_keras_2_become_layers(name: str) -> None:
 def test_functions_that_do_something_else_are_refused(entry: dict[str, Any]) -> None:
     with pytest.raises(ModelRefused, match=r"not allowed|damaged"):
         parse_architecture(keras_2(entry), "made")
+
+
+@pytest.mark.parametrize("functional", [False, True])
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_an_activation_that_is_a_layer_is_one_behind_its_layer(
+    functional: bool, suffix: str, tmp_path: Path
+) -> None:
+    """It has the name; weights and answers are as in Keras."""
+    stack = [
+        layers.Conv2D(6, 3, activation=layers.LeakyReLU(negative_slope=0.1), name="conv"),
+        layers.MaxPooling2D(2),
+        layers.Flatten(),
+        layers.Dense(8, activation=layers.ReLU(6.0), name="dense"),
+        layers.Dense(CLASSES, activation=layers.Softmax(), name="scores"),
+    ]
+    x = inputs = keras.Input(IMAGE_SHAPE)
+    for each in stack:
+        x = each(x)
+    model = keras.Model(inputs, x) if functional else keras.Sequential([inputs, *stack])
+    suspect = open_suspect(save(randomise(model), tmp_path / f"model{suffix}"))
+    images = random_images(8)
+    np.testing.assert_array_equal(np.asarray(suspect.network(images)), np.asarray(model(images)))
+    kinds = {each.name: each.kind for each in suspect.plan.layers}
+    assert (kinds["conv_linear"], kinds["conv"]) == ("Conv2D", "LeakyReLU")
+    assert choose_layer(suspect.plan, "conv", "made") == "conv"
+    logits = LogitModel.from_suspect(suspect, UNIT).logits(images)
+    np.testing.assert_allclose(np.asarray(ops.softmax(logits)), model(images), rtol=1e-5)

@@ -16,6 +16,7 @@ from goodnet.network.arithmetic import as_layer
 from goodnet.network.calls import Call, Node, Ref, count_from_zero, topological_order
 from goodnet.network.checks import is_number, is_size
 from goodnet.network.graph import Architecture, Layer
+from goodnet.network.inner_activation import with_activations_apart
 from goodnet.network.layers import (
     INPUT,
     LAYERS,
@@ -85,9 +86,9 @@ class _Parser:
         config = data["config"]
         if isinstance(config, list):  # Keras 2.1 and older: a Sequential is its list of layers
             config = {"name": "sequential", "layers": config}
-        layers_data = config["layers"]
-        if not isinstance(layers_data, list) or not layers_data:
+        if not isinstance(config["layers"], list) or not config["layers"]:
             raise self.refuse("the model has no layers")
+        config = {**config, "layers": with_activations_apart(config["layers"])}
         name = self.name(config.get("name") or kind.lower())
         trainable = config.get("trainable", True) is not False
         read = self.sequential if kind == "Sequential" else self.functional

@@ -75,6 +75,11 @@ ACTIVATIONS: Mapping[str, Activation] = {
     "hard_swish": Activation(keeps_zero=True),
     "tanh": Activation(keeps_zero=True, order_preserving=True),
     "hard_tanh": Activation(keeps_zero=True),
+    "log_sigmoid": Activation(keeps_zero=False, order_preserving=True),
+    "squareplus": Activation(keeps_zero=False, order_preserving=True),
+    "soft_shrink": Activation(keeps_zero=True),
+    "hard_shrink": Activation(keeps_zero=True),
+    "tanh_shrink": Activation(keeps_zero=True),
     "exponential": Activation(keeps_zero=False, order_preserving=True),
 }
 
@@ -378,6 +383,9 @@ OPERATIONS: Mapping[str, LayerTraits] = {
         home="nn",
     ),
 }
+
+# Those without weights that may be the activation of another layer.
+ACTIVATION_LAYERS = frozenset({"ReLU", "LeakyReLU", "ELU", "Softmax"})
 
 # Layers of networks for texts, sequences, tables and volumes.
 OTHER_DATA = frozenset(
