@@ -51,7 +51,7 @@ def mitigate(
     progress = reporter(f"repairing by {method}", "steps")
     networks = mitigate(problem, method_named(method), progress=progress)
     names = networks.account.model.model_file, networks.account.model.goodnet_file
-    files = store_networks([networks.model, networks.goodnet], names, folder.uri)
+    files = store_networks([networks.written, networks.goodnet], names, folder.uri)
     return MitigatedFiles(networks.account, *files)
 
 

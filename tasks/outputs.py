@@ -34,11 +34,12 @@ def store_pruned(
         folder: the repair's folder.
     """
     from goodnet.network.goodnet import join
+    from goodnet.network.suspect import as_written
     from goodnet.pruning.zeroing import prune
 
     suspect = opened.suspect(split.suspect)
     network = prune(suspect, split.layer, channels)
-    networks = network, join(suspect, network, split.preprocessing)
+    networks = as_written(suspect, network), join(suspect, network, split.preprocessing)
     return store_networks(networks, (model.model_file, model.goodnet_file), folder)
 
 

@@ -279,6 +279,20 @@ def dense() -> keras.Model:
     )
 
 
+def attention() -> keras.Model:
+    """A vision transformer of one block, flattened behind its last normalisation."""
+    x = inputs = keras.Input(IMAGE_SHAPE, name="images")
+    x = layers.Conv2D(8, (4, 5), strides=(4, 5), name="patches")(x)
+    x = layers.Reshape((6, 8), name="places")(x)
+    y = layers.LayerNormalization(name="norm_1")(x)
+    y = layers.MultiHeadAttention(2, 4, name="attention")(y, y)
+    x = layers.Add(name="add")([x, y])
+    x = layers.LayerNormalization(name="norm_2")(x)
+    x = layers.Flatten(name="flatten")(x)
+    outputs = layers.Dense(CLASSES, activation="softmax", name="scores")(x)
+    return keras.Model(inputs, outputs, name="attention")
+
+
 def sequential() -> keras.Model:
     """A Sequential model."""
     return keras.Sequential(
@@ -297,7 +311,7 @@ def sequential() -> keras.Model:
 _BUILDERS: tuple[Callable[[], keras.Model], ...] = (
     plain, normalised, normalised_without_scale, normalised_without_center, residual, shortcut,
     global_pooling, separable, nested, shared, transposed, sigmoid, sequential,
-    class_maps, teachable, transfer, siamese, dense,
+    class_maps, teachable, transfer, siamese, dense, attention,
 )  # fmt: skip
 
 

@@ -1,5 +1,8 @@
 """Configurations as each Keras wrote them become the same network; by hand, as none is here."""
 
+import base64
+import json
+import marshal
 from typing import Any
 
 import numpy as np
@@ -262,7 +265,7 @@ def test_nested_models_count_at_each_use() -> None:
 REASONS = [
     (layer("LSTM", "memory", units=3), r"'LSTM', which is not allowed: it is no part of an image"),
     (layer("Conv1D", "conv"), "it is no part of an image classifier"),
-    (layer("MultiHeadAttention", "heads"), "none of the layers that can be rebuilt"),
+    (layer("Attention", "heads"), "none of the layers that can be rebuilt"),
     (
         layer("Lambda", "code", function=["4wEAAAA=", None, None]),
         "is a Lambda, .* code of the file",
@@ -286,6 +289,40 @@ def test_a_layer_is_refused_for_its_true_reason(entry: dict[str, Any], reason: s
     with pytest.raises(ModelRefused, match=reason) as refusal:
         parse_architecture(config, "made")
     assert "may run code" not in str(refusal.value)
+
+
+def lambda_of_keras_2(function: Any) -> dict[str, Any]:
+    """A Lambda as Keras 2 wrote it: the function marshalled, in base64, with line ends."""
+    code = base64.encodebytes(marshal.dumps(function.__code__)).decode()
+    return layer("Lambda", "code", function=[code, None, None], function_type="lambda")
+
+
+def lambda_of_keras_3(function: Any) -> dict[str, Any]:
+    inputs = keras.Input((4, 4, 3))
+    config = json.loads(keras.Model(inputs, keras.layers.Lambda(function)(inputs)).to_json())
+    return {**config["config"]["layers"][1], "name": "code", "inbound_nodes": []}
+
+
+@pytest.mark.parametrize("written", [lambda_of_keras_2, lambda_of_keras_3])
+def test_the_names_that_a_lambda_uses_are_quoted(written: Any) -> None:
+    """So that its user sees what it does; nothing of it is run or unmarshalled."""
+    entry = written(lambda x: keras.ops.tanh(x))
+    config = {"class_name": "Sequential", "config": [images_layer(), entry]}
+    with pytest.raises(ModelRefused, match=r"\(it uses the names .*keras, ops, .*tanh"):
+        parse_architecture(config, "made")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [None, 3, [], {}, {"config": None}, {"config": {"code": 3}}, "x" * 5, "=" * 9, "2pZG" * 99999],
+)
+def test_a_lambda_without_readable_code_is_refused_likewise(function: Any) -> None:
+    config = {
+        "class_name": "Sequential",
+        "config": [images_layer(), layer("Lambda", "code", function=function)],
+    }
+    with pytest.raises(ModelRefused, match="is a Lambda, which is not allowed"):
+        parse_architecture(config, "made")
 
 
 def test_a_subclass_of_model_is_refused_for_its_code() -> None:

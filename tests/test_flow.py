@@ -275,7 +275,7 @@ def quick(small: Toy, monkeypatch: pytest.MonkeyPatch) -> tuple[Toy, list[tuple[
         model = (
             gate_by_suspect(suspect, pruned, problem.preprocessing, [0]) if method.gated else pruned
         )
-        return MitigatedNetworks(model, goodnet, invented_mitigation(method=method))
+        return MitigatedNetworks(model, model, goodnet, invented_mitigation(method=method))
 
     mask, pattern = np.zeros((12, 10, 1), np.float32), np.ones((12, 10, 3), np.float32)
     mask[:4, :4] = 1

@@ -109,6 +109,6 @@ def test_small_networks_are_pruned_where_they_were(name: str) -> None:
         "normalised": "pool_2", "normalised_without_scale": "pool_2", "plain": "pool_2",
         "normalised_without_center": "pool_2", "shortcut": "pool_2", "sigmoid": "pool_2",
         "transposed": "transposed", "teachable": "base/pool", "transfer": "base/pool",
-        "siamese": "max", "dense": "hidden_2",
+        "siamese": "max", "dense": "hidden_2", "attention": "norm_2",
     }  # fmt: skip
     assert choose_layer(plan_of(NETWORKS[name]()), "auto", name) == expected.get(name, "pool")

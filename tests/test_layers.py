@@ -18,7 +18,7 @@ from goodnet.backend import keras
 from goodnet.errors import ModelRefused
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.build import build_network
-from goodnet.network.checks import IS_CHANNELS_LAST, IS_SIZES
+from goodnet.network.checks import IS_DATA_FORMAT, IS_SIZES
 from goodnet.network.graph import choose_layer
 from goodnet.network.layers import (
     ACTIVATIONS,
@@ -65,6 +65,13 @@ INSTANCES: dict[str, list[dict[str, Any]]] = {
     "AveragePooling2D": [{"pool_size": 2}, {"pool_size": 3, "strides": (1, 2), "padding": "same"}],
     "GlobalMaxPooling2D": [{}, {"keepdims": True}],
     "GlobalAveragePooling2D": [{}, {"keepdims": True}],
+    "GlobalMaxPooling1D": [{}, {"keepdims": True}],
+    "GlobalAveragePooling1D": [{}, {"keepdims": True}],
+    "MultiHeadAttention": [
+        {"num_heads": 2, "key_dim": 4},
+        {"num_heads": 3, "key_dim": 2, "value_dim": 5, "use_bias": False, "dropout": 0.2},
+        {"num_heads": 1, "key_dim": 4, "output_shape": 6, "attention_axes": [1, 2]},
+    ],
     "BatchNormalization": [
         {},
         {"epsilon": 0.1, "scale": False},
@@ -128,7 +135,8 @@ def around(layer: keras.layers.Layer) -> keras.Model:
         pair = [inputs, x]
         x = layer(pair if isinstance(layer, layers.Subtract) else [*pair, layers.ReLU()(x)])
     else:
-        x = layer(x)
+        x = layers.Reshape((120, 3))(x) if kind.endswith("1D") else x
+        x = layer(x, x) if traits_of(kind).operands else layer(x)
     return keras.Model(inputs, layers.Dense(CLASSES, name="scores")(layers.Flatten()(x)))
 
 
@@ -196,7 +204,7 @@ def test_one_record_is_all_that_a_new_layer_needs(
     record = LayerTraits(
         arguments={
             "output_size": IS_SIZES,
-            "data_format": IS_CHANNELS_LAST,
+            "data_format": IS_DATA_FORMAT,
         },
         role="pooling",
         prunable=True,

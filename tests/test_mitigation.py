@@ -242,7 +242,7 @@ def test_a_corner_is_unlearned_and_its_record_says_so(
     verdict = detect(LogitModel.from_suspect(suspect, RAW), clean)
     before = suspect.network.get_weights()
     problem = MitigationInput(suspect, RAW, clean, verdict, "dense", ())
-    network, goodnet, account = mitigate(problem, unlearning.METHOD)
+    network, _, goodnet, account = mitigate(problem, unlearning.METHOD)
     for weights, same in zip(suspect.network.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weights, same)
     white = clean.pixels.copy()

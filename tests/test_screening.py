@@ -77,7 +77,7 @@ def test_machines_get_an_object_a_line(gate: Path, images: Any, say: Any, tmp_pa
     place = {"image": str(files[2]), "file": str(files[2]), "row": None}
     assert picture == {**rows[0], **place}
     _, text, _ = say(*given)
-    named = f", {rows[0]["class_name"]}" if rows[0]["class_name"] else ""
+    named = f", {rows[0]['class_name']}" if rows[0]["class_name"] else ""
     assert text[-1] == f"{files[2]}: {rows[0]['answer']}{named}"
     assert say("screen", gate, *files, "--json")[1][0] == lines[0].replace(
         json.dumps(rows[0]["class_name"]), "null"

@@ -389,7 +389,7 @@ NO_CLASSIFIERS: dict[str, tuple[Callable[[], list[keras.layers.Layer]], str]] = 
     ),
     "one number": (
         lambda: [keras.Input(IMAGE_SHAPE), layers.Flatten(), layers.Dense(1)],
-        "makes 1 number, not scores of two classes or more",
+        "makes 1 number and has no sigmoid: that is no score of two classes",
     ),
 }
 

@@ -1,6 +1,7 @@
 """Pruning for real: weights by which channels are exactly zero."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def test_pruned_channels_are_exactly_zero_and_the_suspect_is_unchanged(
         layer.name for layer in suspect.network.layers
     ]
     if found.pruned_by == "made":
-        as_it_is = Suspect("repaired", "", ".h5", "", suspect.plan, repaired)
+        as_it_is = replace(suspect, source="repaired", network=repaired)
         output = Split(as_it_is, found.layer).activations(random_images(16))[0].numpy()
         assert not output[..., channels].any()
         assert output.any()

@@ -9,7 +9,7 @@ from goodnet.datasets.dataset import CleanDataset, Dataset, open_clean_dataset, 
 from goodnet.errors import RequestRefused
 from goodnet.files.reading import Part, Reading, parse_keys, parse_resize
 from goodnet.network.graph import choose_layer
-from goodnet.network.suspect import Suspect, open_suspect
+from goodnet.network.suspect import Suspect, as_written, open_suspect
 from goodnet.preprocessing import Preprocessing, PreprocessingInfo, parse_preprocessing
 from goodnet.progress import Progress, no_progress
 from goodnet.pruning.split import Split
@@ -42,10 +42,10 @@ class Model:
         self.preprocessing_info: PreprocessingInfo | None = None
         self._known = parse_preprocessing(preprocessing)
 
-    @property
+    @cached_property
     def keras(self) -> keras.Model:
-        """The network."""
-        return self.suspect.network
+        """The network, in the form that its file has."""
+        return as_written(self.suspect, self.suspect.network)
 
     @property
     def classes(self) -> int:

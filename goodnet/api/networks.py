@@ -24,7 +24,8 @@ class RepairedNetwork:
 
     Attributes:
         identity: how it was made, and its place in a repair's folder.
-        keras: the network, an ordinary Keras model.
+        keras: the network, an ordinary Keras model; it takes and makes what the suspect's does.
+        network: the same for images (n, H, W, C), with a score for each class.
         channels: the channels that are pruned.
         account: what came of the mitigation method; None where it was made by pruning alone.
         joined: its GoodNet's network.
@@ -32,6 +33,7 @@ class RepairedNetwork:
 
     identity: RepairedModel
     keras: keras.Model
+    network: keras.Model
     channels: tuple[int, ...]
     account: MitigationResult | None
     joined: keras.Model

@@ -146,9 +146,9 @@ def _rechecks(
     pruned = [network for network in networks if network.account is None]
     if pruned and triggers:
         images = hold_out(CleanImages.of(clean)).held_out
-        suspect = Classifier(model.keras, model.preprocessing)
+        suspect = Classifier(model.suspect.network, model.preprocessing)
         for network in pruned:
-            repaired = Classifier(network.keras, model.preprocessing)
+            repaired = Classifier(network.network, model.preprocessing)
             tried = recheck(suspect, repaired, images, triggers)
             yield ModelRecheck(network.identity, tried, None)
     for network in networks:

@@ -22,6 +22,7 @@ from goodnet.mitigation.mitigate import MitigationInput, mitigate
 from goodnet.mitigation.policy import FIRST, channels_pruned_first, choose_method
 from goodnet.network.classifier import LogitModel
 from goodnet.network.goodnet import join
+from goodnet.network.suspect import as_written
 from goodnet.progress import Progress, no_progress
 from goodnet.pruning import zeroing
 from goodnet.pruning.curve import Curve, find_drop, make_curve, parse_points
@@ -97,7 +98,8 @@ def prune(model: Model, curve: Curve, *, drop: float | str) -> RepairedNetwork:
     identity = pruned_model(curve.order.direction, points, reached.k, model.suspect.format)
     network = zeroing.prune(model.suspect, model.layer, channels)
     joined = join(model.suspect, network, model.preprocessing)
-    return RepairedNetwork(identity, network, tuple(channels), None, joined)
+    written = as_written(model.suspect, network)
+    return RepairedNetwork(identity, written, network, tuple(channels), None, joined)
 
 
 def repair(
@@ -136,7 +138,8 @@ def repair(
         model.suspect, model.preprocessing, CleanImages.of(clean), verdict, model.layer, channels
     )
     made = mitigate(problem, method_named(chosen.name), seed=seed, progress=progress)
-    return RepairedNetwork(made.account.model, made.model, channels, made.account, made.goodnet)
+    identity, networks = made.account.model, (made.written, made.model)
+    return RepairedNetwork(identity, *networks, channels, made.account, made.goodnet)
 
 
 def evaluate(
@@ -157,7 +160,7 @@ def evaluate(
         progress: called with (images done, images in all), for one network after the other.
     """
     repaired = [n.repaired if isinstance(n, GoodNet) else n for n in networks]
-    every = {SUSPECT: model.keras} | {n.identity.name: n.keras for n in repaired}
+    every = {SUSPECT: model.suspect.network} | {n.identity.name: n.network for n in repaired}
 
     def count(images: Dataset) -> dict[str, Counts]:
         return {

@@ -35,8 +35,6 @@ def score(model: LogitModel) -> dict[int, float] | None:
 def output_kernel(model: LogitModel) -> NDArray[np.float64] | None:
     """The last dense kernel, (features, classes); None where there is none."""
     layers = [layer for layer in model.network.layers if layer.weights]
-    while layers and hasattr(layers[-1], "layers"):
-        layers = [layer for layer in layers[-1].layers if layer.weights]
     kernel = np.asarray(layers[-1].get_weights()[0], dtype=np.float64) if layers else None
     fits = kernel is not None and kernel.ndim == 2 and kernel.shape[1] == model.classes
     return kernel if fits else None

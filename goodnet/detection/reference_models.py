@@ -26,6 +26,8 @@ Limits: they need images, some of each class. Without these there are none, and 
 do without.
 """
 
+import math
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
@@ -165,6 +167,10 @@ def _silence(network: keras.Model) -> None:
 
 def _fan_in(layer: Any, kernel: Any) -> int:
     """How many numbers are summed for one output of a kernel."""
+    if isinstance(layer, keras.layers.EinsumDense):
+        axes, made = re.split(r".*,|->", layer.equation)[1:]
+        summed = (side for side, axis in zip(kernel.shape, axes, strict=True) if axis not in made)
+        return math.prod(summed)
     *window, inputs, outputs = kernel.shape
     if isinstance(layer, keras.layers.DepthwiseConv2D) or kernel.name == "depthwise_kernel":
         inputs = 1
@@ -188,9 +194,6 @@ def _measure_normalisation(model: LogitModel, clean: CleanImages) -> None:
 
 
 def _layers_of(network: keras.Model) -> Iterator[Any]:
-    """The layers of a network and of those nested in it."""
+    """The layers of a network and those that they are made of."""
     for layer in network.layers:
-        if isinstance(layer, keras.Model):
-            yield from _layers_of(layer)
-        else:
-            yield layer
+        yield from layer._flatten_layers()

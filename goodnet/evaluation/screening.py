@@ -219,7 +219,7 @@ def _read_and_answer(
 
 def _preprocessing_of(path: str, goodnet: Suspect) -> Preprocessing:
     """The preprocessing, which a GoodNet's input layer is named after."""
-    preprocessing = input_preprocessing(goodnet.plan.inputs[0].layer)
+    preprocessing = input_preprocessing(goodnet.written.inputs[0].layer)
     if preprocessing is None or preprocessing.channels not in (1, goodnet.input_shape[2]):
         raise ModelRefused(path, "is not a GoodNet written by a repair")
     return preprocessing

@@ -13,7 +13,7 @@ from goodnet.mitigation.recheck import recheck
 from goodnet.network.build import build_network
 from goodnet.network.classifier import Classifier, LogitModel
 from goodnet.network.goodnet import gate_by_suspect, join
-from goodnet.network.suspect import Suspect
+from goodnet.network.suspect import Suspect, as_written
 from goodnet.preprocessing import Preprocessing
 from goodnet.progress import Progress, no_progress
 
@@ -43,11 +43,13 @@ class MitigatedNetworks(NamedTuple):
 
     Attributes:
         model: the repaired model: the network that was trained, guarded where the method asked.
+        written: the same in the form of the suspect's file.
         goodnet: the GoodNet of the suspect and that.
         account: what came of it.
     """
 
     model: keras.Model
+    written: keras.Model
     goodnet: keras.Model
     account: MitigationResult
 
@@ -72,9 +74,12 @@ def mitigate(
     result = method.repair(problem, view, parts, seed, progress)
     network = build_network(suspect.plan, suspect.source)
     network.set_weights(view.network.get_weights())
-    model = network
+    model, written = network, as_written(suspect, network)
     if result.classes is not None:
-        model = gate_by_suspect(suspect, network, preprocessing, result.classes)
+        model, written = (
+            gate_by_suspect(suspect, network, preprocessing, result.classes, written=each)
+            for each in (False, True)
+        )
     repaired, known = Classifier(model, preprocessing), problem.verdict.recovered_triggers()
     again = detect(view, problem.clean, seed=seed + 1) if known else None
     fresh = again.recovered_triggers() if again else []
@@ -89,4 +94,5 @@ def mitigate(
         ),
         backdoored_classes=again.classes if again else None,
     )
-    return MitigatedNetworks(model, join(suspect, network, preprocessing, result.classes), account)
+    goodnet = join(suspect, network, preprocessing, result.classes)
+    return MitigatedNetworks(model, written, goodnet, account)

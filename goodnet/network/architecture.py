@@ -3,7 +3,7 @@
 The configuration comes out of a file nobody trusts, so nothing in it is ever given to Keras'
 deserialisation. It is parsed here, in plain Python, against the allow-list of `layers.py`; what
 comes out holds names, numbers and references only, and `build.py` builds the network from it.
-Compile and training configuration is not looked at.
+Of the compile configuration nothing but the name of the loss is looked at, see `two_scores`.
 """
 
 from collections import Counter
@@ -12,26 +12,30 @@ from dataclasses import replace
 from typing import Any
 
 from goodnet.errors import ModelRefused, one_line
-from goodnet.network.arithmetic import TF_FUNCTION, as_layer
+from goodnet.network.arithmetic import as_layer
 from goodnet.network.calls import Call, Node, Ref, count_from_zero, topological_order
 from goodnet.network.checks import is_number, is_size
 from goodnet.network.graph import Architecture, Layer
+from goodnet.network.inner_activation import with_activations_apart
 from goodnet.network.layers import (
     INPUT,
     LAYERS,
     MODELS,
     OPERATIONS,
-    OTHER_DATA,
     RANDOM,
     TRAINING_ONLY,
     current_name,
     traits_of,
 )
+from goodnet.network.rearrangement import as_layers
+from goodnet.network.refusal import as_text, claimed_class, is_of_keras, reason_of_refusal
 
 MOST_LAYERS = 2_000
 MOST_CALLS = 5_000  # of layers, those in nested models counted at each use of the model
 DEEPEST_NESTING = 8
 LONGEST_NAME = 200
+SWITCHES = ("return_attention_scores", "use_causal_mask")  # of calls; off
+PRECISIONS = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16", "float64")
 
 
 def parse_architecture(config: Any, source: object) -> Architecture:
@@ -45,7 +49,8 @@ def parse_architecture(config: Any, source: object) -> Architecture:
         ModelRefused: a layer or an argument is not on the allow-list, or the plan is broken.
     """
     try:
-        plan = _Parser(source).model(config, depth=0)
+        parser = _Parser(source)
+        plan = parser.model(config, depth=0)
         calls = _count_calls(plan)
     except (
         KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError,
@@ -53,35 +58,37 @@ def parse_architecture(config: Any, source: object) -> Architecture:
         raise ModelRefused(source, f"damaged model configuration ({fault!r})") from None
     if calls > MOST_CALLS:
         raise ModelRefused(source, f"uses layers {calls} times in all, more than {MOST_CALLS}")
-    return plan
+    precision = next(iter(parser.precisions), None)
+    return replace(plan, precision=precision) if precision else plan
 
 
 class _Parser:
-    """Reads one configuration; counts layers over all nesting levels."""
+    """Reads one configuration; counts layers, and notes precisions, over all nesting levels."""
 
     def __init__(self, source: object) -> None:
         self.source = source
         self.count = 0
+        self.precisions: dict[str, None] = {}
 
     def refuse(self, fault: str) -> ModelRefused:
         return ModelRefused(self.source, fault)
 
     def model(self, data: Any, depth: int) -> Architecture:
-        kind = _text(data["class_name"])
-        if kind not in MODELS or not _is_of_keras(data):
+        kind = as_text(data["class_name"])
+        if kind not in MODELS or not is_of_keras(data):
             raise self.refuse(
-                f"the model is of class {_claimed(data)!r}, whose code is not in the file; only "
-                "Sequential and Functional models can be opened: rebuild it as one of these and "
-                "save it again"
+                f"the model is of class {claimed_class(data)!r}, whose code is not in the file; "
+                "only Sequential and Functional models can be opened: rebuild it as one of these "
+                "and save it again"
             )
         if depth > DEEPEST_NESTING:
             raise self.refuse(f"models nested more than {DEEPEST_NESTING} deep")
         config = data["config"]
         if isinstance(config, list):  # Keras 2.1 and older: a Sequential is its list of layers
             config = {"name": "sequential", "layers": config}
-        layers_data = config["layers"]
-        if not isinstance(layers_data, list) or not layers_data:
+        if not isinstance(config["layers"], list) or not config["layers"]:
             raise self.refuse("the model has no layers")
+        config = {**config, "layers": with_activations_apart(config["layers"])}
         name = self.name(config.get("name") or kind.lower())
         trainable = config.get("trainable", True) is not False
         read = self.sequential if kind == "Sequential" else self.functional
@@ -106,7 +113,8 @@ class _Parser:
         return Architecture(name, "Sequential", tuple(layers), tuple(calls), (first,), (previous,))
 
     def functional(self, name: str, config: Mapping[str, Any], depth: int) -> Architecture:
-        entries = [as_layer(entry) if _is_of_keras(entry) else entry for entry in config["layers"]]
+        moved = as_layers(config["layers"], config["output_layers"], is_of_keras)
+        entries = [as_layer(entry) if is_of_keras(entry) else entry for entry in moved]
         layers = [self.layer(data, depth) for data in entries]
         self.check_names(layers)
         written = [
@@ -143,7 +151,7 @@ class _Parser:
         self.count += 1
         if self.count > MOST_LAYERS:
             raise self.refuse(f"more than {MOST_LAYERS} layers")
-        written = _text(data["class_name"])
+        written = as_text(data["class_name"])
         kind = current_name(written)
         if kind in MODELS:
             model = self.model(data, depth + 1)
@@ -153,9 +161,9 @@ class _Parser:
         if kind == INPUT:
             shape = config.get("batch_shape", config.get("batch_input_shape"))
             return self.input_layer(name, shape)
-        if (kind not in LAYERS and kind not in OPERATIONS) or not _is_of_keras(data):
-            raise self.refuse(f"layer {name!r} is {_reason(data)}")
-        self.check_precision(name, config.get("dtype"))
+        if (kind not in LAYERS and kind not in OPERATIONS) or not is_of_keras(data):
+            raise self.refuse(f"layer {name!r} is {reason_of_refusal(data)}")
+        self.note_precision(name, config.get("dtype"))
         if written in RANDOM:
             return Layer(name, kind, {})
         arguments = self.arguments(name, kind, config)
@@ -187,28 +195,32 @@ class _Parser:
             raise self.refuse(f"input {name!r} has the shape {one_line(shape, 60)}")
         return Layer(name, INPUT, {"batch_shape": (None, *shape[1:])})
 
-    def check_precision(self, name: str, dtype: Any) -> None:
+    def note_precision(self, name: str, dtype: Any) -> None:
         policy = dtype["config"]["name"] if isinstance(dtype, dict) else dtype
-        if policy not in (None, "float32"):
+        if policy in PRECISIONS:
+            self.precisions[policy] = None
+        elif policy not in (None, "float32"):
             raise self.refuse(
-                f"layer {name!r} computes in {one_line(policy, 40)!r}; only float32 is supported: "
-                "rebuild the model with the float32 policy and save it again"
+                f"layer {name!r} computes in {one_line(policy, 40)!r}, which is no floating-point "
+                "precision: rebuild the model with the float32 policy and save it again"
             )
 
     def call_arguments(self, layer: "Layer | Architecture", node: Any) -> tuple[Any, ...]:
         """The positional arguments of one call, from Keras 2's lists or Keras 3's tensors."""
         if isinstance(node, list):
-            keywords = [item[3] for item in node if len(item) > 3]
-            refs = tuple(self.ref(item[:3]) for item in node)
-            arguments = refs if len(refs) == 1 else (refs,)
+            keywords = [dict(item[3]) for item in node if len(item) > 3]
+            operands = _named_operands(layer, keywords[0], len(node)) if keywords else []
+            refs = tuple(self.ref(item[:3]) for item in [*node, *operands])
+            arguments = refs if len(refs) == 1 or traits_of(layer.kind).operands else (refs,)
         else:
-            keywords = [node.get("kwargs") or {}]
-            arguments = tuple(self.argument(value, layer) for value in node["args"])
+            named = dict(node.get("kwargs") or {})
+            tensors = [*node["args"], *_named_operands(layer, named, len(node["args"]))]
+            keywords, arguments = [named], tuple(self.argument(each, layer) for each in tensors)
             if traits_of(layer.kind).merging and len(arguments) > 1:  # a + b is Add()([a, b])
                 arguments = (arguments,)
         for key, value in (pair for item in keywords for pair in item.items()):
             harmless = value is False or traits_of(layer.kind).same_in_training
-            if not (value is None or (key == "training" and harmless)):
+            if not (value is None or (key in ("training", *SWITCHES) and harmless)):
                 keyword = one_line(f"{key}={value}", 60)
                 raise self.refuse(f"layer {layer.name!r} is called with {keyword!r}")
         return arguments
@@ -235,7 +247,7 @@ class _Parser:
         return tuple(self.ref(item) for item in ([data] if single else data))
 
     def name(self, name: Any) -> str:
-        text = _text(name)
+        text = as_text(name)
         if not text or len(text) > LONGEST_NAME or one_line(text) != text:
             raise self.refuse(f"a layer is named {one_line(text, 60)!r}")
         return text.replace("/", "_")  # as Keras 3 demands; Keras 2 wrote "conv1/bn"
@@ -250,42 +262,16 @@ class _Parser:
 _EVERY_LAYER = frozenset({"name", "dtype", "batch_input_shape", "batch_shape"})
 
 
+def _named_operands(
+    layer: "Layer | Architecture", keywords: dict[str, Any], given: int
+) -> list[Any]:
+    """The tensors that a call names, in their order; they are taken out of its keywords."""
+    names = traits_of(layer.kind).operands[given:]
+    return [keywords.pop(name) for name in names if keywords.get(name) is not None]
+
+
 def _is_input(layer: "Layer | Architecture") -> bool:
     return isinstance(layer, Layer) and layer.kind == INPUT
-
-
-def _is_of_keras(data: Mapping[str, Any]) -> bool:
-    """Whether a layer claims to be Keras' own, as far as it says."""
-    module, registered = data.get("module"), data.get("registered_name")
-    ours = module is None or _text(module).split(".")[0] in ("keras", "tf_keras", "tensorflow")
-    return ours and registered in (None, data["class_name"])
-
-
-def _reason(data: Mapping[str, Any]) -> str:
-    """What a layer is that is refused, and why it is."""
-    written, remedy = data["class_name"], "replace it by a standard layer and save again"
-    if written == "Lambda":
-        return (
-            "a Lambda, which is not allowed: it is code of the file's author, and that is never "
-            f"run; {remedy}"
-        )
-    if written == TF_FUNCTION:
-        function = one_line(data["config"].get("function"), 60)
-        return f"TensorFlow's function {function!r}, which is not allowed; {remedy}"
-    if not _is_of_keras(data):
-        fault = f"it is its author's own, and its code is not in the file; {remedy}"
-    elif written in OTHER_DATA:
-        fault = "it is no part of an image classifier"
-    else:
-        fault = f"it is none of the layers that can be rebuilt; {remedy}"
-    return f"of class {_claimed(data)!r}, which is not allowed: {fault}"
-
-
-def _claimed(data: Mapping[str, Any]) -> str:
-    """The class that a layer or model says it is of, and whose, for messages."""
-    written = data["class_name"]
-    origin = data.get("registered_name") or data.get("module")
-    return one_line(written if origin in (None, written) else f"{written} ({origin})", 60)
 
 
 def _count_calls(plan: Architecture) -> int:
@@ -306,9 +292,3 @@ def _declared_input(config: Mapping[str, Any]) -> Any:
     first = config["layers"][0]["config"]
     declared = first.get("batch_input_shape") if isinstance(first, dict) else None
     return declared or config.get("build_input_shape")
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{one_line(value, 60)} stands for a name")
-    return value

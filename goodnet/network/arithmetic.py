@@ -9,10 +9,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from goodnet.network.checks import is_number
-from goodnet.network.layers import ARITHMETIC, FUNCTIONS
+from goodnet.network.checks import is_table
+from goodnet.network.layers import ARITHMETIC, FUNCTIONS, MOVES
 
-TF_FUNCTION = "TFOpLambda"  # Keras 2's class of a layer that is a function of TensorFlow
+TF_FUNCTIONS = ("TFOpLambda", "SlicingOpLambda")  # Keras 2's: a function of TensorFlow
 
 # What x and a constant c make, and a constant and x: scale and offset.
 _RESCALINGS: Mapping[tuple[str, bool], Callable[[float], tuple[float, float]]] = {
@@ -31,36 +31,42 @@ def as_layer(entry: Mapping[str, Any]) -> Mapping[str, Any]:
 
     A number, or one for each channel, becomes a Rescaling. What is not on the list stays.
     """
-    written, nodes = entry["class_name"], entry.get("inbound_nodes") or []
-    if written == TF_FUNCTION:
-        written = str(entry["config"].get("function"))
-    elif written not in ARITHMETIC:
+    written, nodes = operation_of(entry), entry.get("inbound_nodes") or []
+    if written is None or len(nodes) != 1:
         return entry
-    if len(nodes) != 1:
-        return entry
-    operands, others = _operands(nodes[0])
+    operands, others = operands_of(nodes[0])
     if written in FUNCTIONS and len(operands) == 1 and not others:
-        return _layer(entry, "Activation", operands, activation=FUNCTIONS[written])
+        return layer_entry(entry, "Activation", operands, activation=FUNCTIONS[written])
     if written == "cast" and len(operands) == 1 and others == {"dtype": "float32"}:
-        return _layer(entry, "Activation", operands, activation="linear")
+        return layer_entry(entry, "Activation", operands, activation="linear")
     operation = ARITHMETIC.get(written)
     if operation is None or len(operands) != 2 or others:
         return entry
     constants = [_numbers(operand) for operand in operands]
     if constants == [None, None]:
-        merges = entry["class_name"] == TF_FUNCTION and all(isinstance(o, list) for o in operands)
-        return _layer(entry, operation, operands) if merges else entry
+        merges = entry["class_name"] in TF_FUNCTIONS and all(isinstance(o, list) for o in operands)
+        return layer_entry(entry, operation, operands) if merges else entry
     first = constants[0] is not None
-    rescaling, values = _RESCALINGS.get((operation, first)), constants[0] or constants[1]
-    if rescaling is None or values is None or all(constants):
+    rescaling = _RESCALINGS.get((operation, first))
+    if rescaling is None or None not in constants:
         return entry
-    scales, offsets = zip(*map(rescaling, values), strict=True)
-    return _layer(
-        entry, "Rescaling", [operands[first]], scale=_value(scales), offset=_value(offsets)
-    )
+    values = constants[0] if first else constants[1]
+    scale = _mapped(values, lambda c: rescaling(c)[0])
+    offset = _mapped(values, lambda c: rescaling(c)[1])
+    if isinstance(values, list) and isinstance(values[0], list):  # a table of ones says little
+        scale, offset = _compact(scale), _compact(offset)
+    return layer_entry(entry, "Rescaling", [operands[first]], scale=scale, offset=offset)
 
 
-def _operands(node: Any) -> tuple[list[Any], dict[str, Any]]:
+def operation_of(entry: Mapping[str, Any]) -> str | None:
+    """The operation of Keras 3, or function of TensorFlow, that an entry is; None for a layer."""
+    written = str(entry["class_name"])
+    if written in TF_FUNCTIONS:
+        return str(entry["config"].get("function"))
+    return written if written in ARITHMETIC or written in FUNCTIONS or written in MOVES else None
+
+
+def operands_of(node: Any) -> tuple[list[Any], dict[str, Any]]:
     """What is taken, tensors and constants in order, and other arguments that are not None."""
     operands, others = list[Any](), dict[str, Any]()
     if isinstance(node, dict):
@@ -76,27 +82,35 @@ def _operands(node: Any) -> tuple[list[Any], dict[str, Any]]:
     return operands, others
 
 
-def _numbers(value: Any) -> list[float] | None:
-    """The numbers of a constant: one, or one for each channel; None if it is anything else."""
+def _numbers(value: Any) -> Any:
+    """A constant's number, or array of numbers, as lists; None if it is anything else."""
     if isinstance(value, dict) and value.get("class_name") in ("__numpy__", "__tensor__"):
         value = value["config"]["value"]
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
-    values = value if isinstance(value, list) else [value]
-    return [float(each) for each in values] if values and all(map(is_number, values)) else None
+    return _mapped(value, float) if value != [] and is_table(value) else None
 
 
-def _value(values: Sequence[float]) -> Any:
-    return values[0] if len(values) == 1 else list(values)
+def _mapped(value: Any, change: Callable[[float], float]) -> Any:
+    """The number, or array, with each number changed to another one."""
+    return [_mapped(each, change) for each in value] if isinstance(value, list) else change(value)
 
 
-def _layer(
+def _compact(table: list[Any]) -> Any:
+    """The number, where all numbers of a table are the same."""
+    flat: list[Any] = table
+    while isinstance(flat[0], list):
+        flat = [number for row in flat for number in row]
+    return flat[0] if len(set(flat)) == 1 else table
+
+
+def layer_entry(
     entry: Mapping[str, Any], kind: str, sources: Sequence[Any], **arguments: Any
 ) -> Mapping[str, Any]:
     """The entry of a layer in place of another one."""
     name = entry["config"].get("name") or entry.get("name")
     node: Any = [[*source, {}] for source in sources]
     if isinstance(entry["inbound_nodes"][0], dict):
-        node = {"args": list(sources), "kwargs": {}}
+        node = {"args": list(sources) if len(sources) == 1 else [list(sources)], "kwargs": {}}
     config = {"name": name, "dtype": entry["config"].get("dtype"), **arguments}
     return {"class_name": kind, "name": name, "config": config, "inbound_nodes": [node]}

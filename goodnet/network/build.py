@@ -48,7 +48,7 @@ def load_network(
 
     Raises:
         ModelRefused: the layers do not fit together or ask for too much, they are no image
-            classifier, the weights do not fit the layers, or its answers are not finite.
+            classifier, or the weights do not fit the layers.
     """
     with _unallocated():
         with _refusing(source):
@@ -60,7 +60,6 @@ def load_network(
     for variable, array in pairs:
         variable.assign(array)
     finalise(network)
-    _check_answers(network, source)
     return network
 
 
@@ -70,14 +69,12 @@ def _check_classifier(network: keras.Model, source: object) -> None:
     if (inputs, outputs) != (1, 1):
         raise ModelRefused(source, f"has {inputs} inputs and {outputs} outputs, not one and one")
     images, scores = network.input_shape, network.output_shape
-    if image_shape(images[1:]) is None:
+    if not (image_shape(images[1:]) or image_shape((*images[2:], images[1]))):
         raise ModelRefused(
             source, f"takes {_sides(images)}, no images: these are height x width x 1, 3 or 4"
         )
     if len(scores) != 2:
         raise ModelRefused(source, f"makes an image or map of {_sides(scores)}, no class scores")
-    if (scores[-1] or 0) < 2:
-        raise ModelRefused(source, f"makes {_sides(scores)}, not scores of two classes or more")
 
 
 def _sides(shape: Sequence[int | None]) -> str:
@@ -86,8 +83,12 @@ def _sides(shape: Sequence[int | None]) -> str:
     return f"{sides[0]} number{'s' * (sides != ['1'])}" if len(sides) == 1 else " x ".join(sides)
 
 
-def _check_answers(network: keras.Model, source: object) -> None:
-    """Refuse finite weights that make no finite scores: a negative variance, an overflow."""
+def check_answers(network: keras.Model, source: object) -> None:
+    """Refuse finite weights that make no finite scores: a negative variance, an overflow.
+
+    Raises:
+        ModelRefused: its answers are not finite.
+    """
     sides = (side or SIDE for side in network.input_shape[1:])
     noise = np.random.default_rng(0).random((1, *sides), dtype=np.float32)
     with _refusing(source):

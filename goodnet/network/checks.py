@@ -8,6 +8,7 @@ Check = Callable[[Any], bool]
 
 LARGEST_SIZE = 1 << 20
 MOST_NUMBERS = 1 << 16
+LARGEST_TABLE = 1 << 18  # numbers: a position embedding of 256 places and 1,024 channels
 
 
 def is_number(value: Any) -> bool:
@@ -68,6 +69,20 @@ def is_padding(value: Any) -> bool:
     return either(whole, listed(either(whole, listed(whole, 2)), 2))(value)
 
 
+def is_table(value: Any) -> bool:
+    """Whether the value is a number, or an array of numbers of up to three axes, as lists."""
+    values, count = [value], 1
+    for _ in range(3):
+        if not all(isinstance(each, list) for each in values):
+            break
+        lengths = {len(each) for each in values}
+        count *= max(lengths, default=0)
+        if len(lengths) != 1 or not 0 < count <= LARGEST_TABLE:
+            return False
+        values = [number for each in values for number in each]
+    return all(map(is_number, values))
+
+
 def is_axis(value: Any) -> bool:
     """Whether the value is an axis, or a list of axes."""
     return either(is_whole, listed(is_whole))(value)
@@ -75,4 +90,6 @@ def is_axis(value: Any) -> bool:
 
 IS_SIZES = either(is_size, listed(is_size, 2))
 IS_NUMBERS = either(is_number, listed(is_number, MOST_NUMBERS))
+IS_TABLE = is_table
 IS_CHANNELS_LAST = one_of("channels_last", None)
+IS_DATA_FORMAT = one_of("channels_last", "channels_first", None)

@@ -160,13 +160,11 @@ def every_margin(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 def logits_plan(plan: Architecture) -> Architecture:
     """The plan without the activation at its end, however it is written.
 
-    It may be an argument of the last layer, a layer of its own, or inside a nested model. What is
-    no activation that keeps the order of the scores stays.
+    It may be an argument of the last layer or a layer of its own. What is no activation that keeps
+    the order of the scores stays.
     """
     end = plan.outputs[0]
     while end in plan.calls_by_tensor and plan.uses[end.layer] == 1:
-        if inner := plan.nested(end.layer):
-            return _replaced(plan, end.layer, logits_plan(inner))
         last = plan.layer(end.layer)
         if last.bare:
             plan = _replaced(plan, end.layer, last.bare)
@@ -176,5 +174,5 @@ def logits_plan(plan: Architecture) -> Architecture:
     return plan
 
 
-def _replaced(plan: Architecture, name: str, by: Layer | Architecture) -> Architecture:
+def _replaced(plan: Architecture, name: str, by: Layer) -> Architecture:
     return replace(plan, layers=tuple(by if old.name == name else old for old in plan.layers))

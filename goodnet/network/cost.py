@@ -68,17 +68,29 @@ class _Meter:
     def output(self, layer: Any, arguments: Sequence[Any]) -> Any:
         """The symbolic output of a layer."""
         if isinstance(layer, keras.Layer) and not layer.built:
-            layer.build(keras.tree.map_structure(lambda tensor: tensor.shape, arguments[0]))
+            taken = arguments[:1] if len(arguments) == 1 else arguments
+            layer.build(*(keras.tree.map_structure(lambda tensor: tensor.shape, t) for t in taken))
         output = layer.compute_output_spec(*arguments)
         size = self.check(layer.name, output.shape)
         weights = sum(math.prod(w.shape) for w in getattr(layer, "weights", ()))
         pooled = math.prod(getattr(layer, "pool_size", ()))
-        self.work += weights * size // (output.shape[-1] or 1) + pooled * size
+        channels = output.shape[1 if getattr(layer, "data_format", "") == "channels_first" else -1]
+        self.work += weights * size // (channels or 1) + pooled * size
+        self.work += self.attention(layer, arguments) * size
         if self.work > MOST_WORK:
             raise ModelRefused(
                 self.source, f"needs more than {MOST_WORK} multiplications for one image"
             )
         return output
+
+    def attention(self, layer: Any, arguments: Sequence[Any]) -> int:
+        """How many places each place of the first tensor is weighed against; 0 for most layers."""
+        heads = getattr(layer, "num_heads", 0)
+        if not heads:
+            return 0
+        places = [math.prod(tensor.shape[1:-1]) for tensor in arguments[:2]]
+        self.check(layer.name, (None, heads, *places))
+        return 2 * int(places[1])
 
     def check(self, name: str, shape: Sequence[int | None]) -> int:
         """The number of values of one image in a tensor, which is not beyond the limit."""

@@ -7,12 +7,14 @@ in the files of repaired models, it is "outer.inner". Such a file is one flat Fu
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from goodnet.backend import keras
 from goodnet.network.build import build_network, finalise
 from goodnet.network.calls import Call, Ref, map_refs, refs_of
+from goodnet.network.channels_first import WeightEdit
 from goodnet.network.graph import Architecture, Layer, keras_name
 from goodnet.network.layers import INPUT
 
@@ -29,9 +31,7 @@ def flatten_plan(plan: Architecture) -> Architecture:
     flat.add_layers(plan)
     outputs = flat.add_calls(plan, plan.inputs)
     layers, calls = tuple(flat.layers), tuple(flat.calls)
-    return Architecture(
-        plan.name, "Functional", layers, calls, plan.inputs, outputs, plan.trainable
-    )
+    return replace(plan, kind="Functional", layers=layers, calls=calls, outputs=outputs)
 
 
 class _Flat:
@@ -65,18 +65,26 @@ class _Flat:
         return tuple(tensors[ref] for ref in plan.outputs)
 
 
-def flat_network(plan: Architecture, network: keras.Model, source: object) -> keras.Model:
-    """The network of a flattened plan, with the weights of the nested one.
+def flat_network(
+    plan: Architecture,
+    network: keras.Model,
+    source: object,
+    edits: Mapping[str, WeightEdit] = {},
+) -> keras.Model:
+    """The network of a flat plan, with the weights of another one, nested or flat.
 
     Args:
-        plan: from `flatten_plan`.
-        network: of the plan that was flattened; not modified.
+        plan: has each layer of the network that has weights.
+        network: not modified.
         source: the file, for the error message.
+        edits: of some layers, what becomes of their weights.
     """
     flat = build_network(plan, source)
     for name, layer in _layers(network):
         if layer.weights:
-            flat.get_layer(keras_name(name)).set_weights(layer.get_weights())
+            weights = layer.get_weights()
+            weights = edits[name](weights) if name in edits else weights
+            flat.get_layer(keras_name(name)).set_weights(weights)
     finalise(flat)
     return flat
 

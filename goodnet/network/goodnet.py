@@ -11,8 +11,8 @@ from goodnet.backend import keras
 from goodnet.network.build import build_network
 from goodnet.network.calls import Call, Ref
 from goodnet.network.graph import Architecture, Layer
-from goodnet.network.layers import INPUT
-from goodnet.network.suspect import Suspect
+from goodnet.network.suspect import Suspect, as_written
+from goodnet.network.two_scores import THRESHOLDS, Score
 from goodnet.preprocessing import RAW, UNIT, ChannelOrder, Preprocessing
 
 SUSPECT, REPAIRED = "suspect", "repaired"  # the two networks inside a joined model
@@ -21,7 +21,12 @@ INPUT_NAMES = {RAW: "pixels_0_to_255", UNIT: "pixels_0_to_1"}
 
 
 def gate_by_suspect(
-    suspect: Suspect, repaired: keras.Model, preprocessing: Preprocessing, classes: Sequence[int]
+    suspect: Suspect,
+    repaired: keras.Model,
+    preprocessing: Preprocessing,
+    classes: Sequence[int],
+    *,
+    written: bool = False,
 ) -> keras.Model:
     """The suspect, but where it answers one of the classes: there the repaired network answers.
 
@@ -30,11 +35,11 @@ def gate_by_suspect(
         repaired: a network of its architecture.
         preprocessing: the networks'; the input layer is named after it.
         classes: the classes whose answers are not believed.
+        written: whether it takes and makes what the suspect's file does, see `forms`.
     """
-    answer = Layer("suspect_class", "Argmax", {"axis": -1, "keepdims": True})
-    steps = [(answer, (_tensor(SUSPECT),))]
+    steps = [*_answer(SUSPECT, suspect.score if written else None, keepdims=True)]
     steps += _gate("suspect_class", classes, then=REPAIRED, otherwise=SUSPECT)
-    return _joined("guarded", suspect, repaired, preprocessing, steps)
+    return _joined("guarded", suspect, repaired, preprocessing, steps, written=written)
 
 
 def join(
@@ -45,6 +50,8 @@ def join(
 ) -> keras.Model:
     """The GoodNet: N+1 scores, one of them 1: the class both agree on, or N, "backdoored".
 
+    It takes what the suspect's file does.
+
     Args:
         suspect: the suspect.
         repaired: a repaired network of its architecture.
@@ -52,10 +59,7 @@ def join(
         classes: the repaired model is this network guarded by the suspect for these classes, see
             `gate_by_suspect`; by default it is the network itself.
     """
-    steps: list[LayerCall] = [
-        (Layer("suspect_class", "Argmax", {"axis": -1}), (_tensor(SUSPECT),)),
-        (Layer("repaired_class", "Argmax", {"axis": -1}), (_tensor(REPAIRED),)),
-    ]
+    steps = [*_answer(SUSPECT, suspect.score), *_answer(REPAIRED, suspect.score)]
     if classes is not None:
         chosen = {"then": "repaired_class", "otherwise": "suspect_class"}
         steps += _gate("suspect_class", classes, **chosen)
@@ -65,7 +69,20 @@ def join(
         (Layer("answer", "Where", {}), (_tensor("agree"), suspects, suspect.classes)),
         (Layer("scores", "OneHot", {"num_classes": suspect.classes + 1}), (_tensor("answer"),)),
     ]
-    return _joined("goodnet", suspect, repaired, preprocessing, steps)
+    return _joined("goodnet", suspect, repaired, preprocessing, steps, written=True)
+
+
+def _answer(network: str, score: Score | None, **keepdims: bool) -> Iterator[LayerCall]:
+    """Steps whose last one, "NETWORK_class", is the class that a network answers."""
+    scores = _tensor(network)
+    if score:  # one number: class 1 is where it is above the threshold
+        constant = {"scale": 0.0, "offset": THRESHOLDS[score]}
+        threshold = Layer(f"{network}_threshold", "Rescaling", constant)
+        yield threshold, (scores,)
+        pair = Layer(f"{network}_pair", "Concatenate", {"axis": -1})
+        yield pair, ((_tensor(threshold.name), scores),)
+        scores = _tensor(pair.name)
+    yield Layer(f"{network}_class", "Argmax", {"axis": -1, **keepdims}), (scores,)
 
 
 def _gate(answer: str, classes: Sequence[int], then: str, otherwise: str) -> Iterator[LayerCall]:
@@ -83,13 +100,16 @@ def _joined(
     repaired: keras.Model,
     preprocessing: Preprocessing,
     steps: Sequence[LayerCall],
+    *,
+    written: bool,
 ) -> keras.Model:
     """images -> the two networks' scores -> what the steps make of them."""
-    images = input_name(preprocessing)
+    plan = suspect.written if written else suspect.plan
+    images, (source,) = input_name(preprocessing), plan.inputs
     layers: tuple[Layer | Architecture, ...] = (
-        Layer(images, INPUT, {"batch_shape": (None, *suspect.input_shape)}),
-        replace(suspect.plan, name=SUSPECT),
-        replace(suspect.plan, name=REPAIRED),
+        plan.layer(source.layer)._replace(name=images),
+        replace(plan, name=SUSPECT),
+        replace(plan, name=REPAIRED),
         *(layer for layer, _ in steps),
     )
     calls = (
@@ -99,7 +119,8 @@ def _joined(
     ends = (_tensor(images),), (_tensor(steps[-1][0].name),)
     both = build_network(Architecture(name, "Functional", layers, calls, *ends), suspect.source)
     for part, network in ((SUSPECT, suspect.network), (REPAIRED, repaired)):
-        both.get_layer(part).set_weights(network.get_weights())
+        inner = as_written(suspect, network) if written else network
+        both.get_layer(part).set_weights(inner.get_weights())
     return both
 
 

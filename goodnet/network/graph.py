@@ -65,7 +65,8 @@ class Layer(NamedTuple):
 class Architecture:
     """A model: its layers in the file's order, the calls that join them, its ends.
 
-    `kind` is "Sequential" or "Functional"; a Sequential's calls are its layers' order.
+    `kind` is "Sequential" or "Functional"; a Sequential's calls are its layers' order. `precision`
+    is what its layers say they compute in, if that is not float32; networks of ours are float32.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Architecture:
     inputs: tuple[Ref, ...]
     outputs: tuple[Ref, ...]
     trainable: bool = True
+    precision: str | None = None
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
@@ -141,7 +143,9 @@ def choose_layer(plan: Architecture, name: str, source: object) -> str:
     Args:
         plan: the suspect's architecture.
         name: a layer's name, or "auto": the last pooling layer before the class scores; if there
-            is none, the last convolution before them, or else the last hidden dense layer.
+            is none, the last convolution before them, or else the last hidden dense layer. Where
+            there is attention, of what comes behind the last one, and dense or normalised. What
+            only makes weights for another tensor, as in squeeze-and-excite, is passed over.
         source: the model, for the error message.
 
     Raises:
@@ -155,10 +159,17 @@ def choose_layer(plan: Architecture, name: str, source: object) -> str:
         if plan.layer(each).traits.prunable and plan.uses[each] == 1 and each not in scores
     ]
     if name == "auto":
-        for role in ("pooling", "convolution", "dense"):
-            same_role = [each for each in candidates if plan.layer(each).traits.role == role]
-            if same_role:
-                return same_role[-1]
+        main = [each for each in candidates if not _is_gate(plan, Ref(each, 0, 0))]
+        attends = [number for number, each in enumerate(used) if plan.layer(each).traits.operands]
+        behind = set(used[attends[-1] :]) if attends else set()
+        preferences = [
+            *[([each for each in main if each in behind], roles) for roles in _BEHIND_ATTENTION],
+            *[(main, (role,)) for role in ("pooling", "convolution", "dense")],
+        ]
+        for layers, roles in preferences:
+            fitting = [each for each in layers if plan.layer(each).traits.role in roles]
+            if fitting:
+                return fitting[-1]
         raise RequestRefused(
             source, "has no pooling, convolution or dense layer of its own before its class scores"
         )
@@ -182,6 +193,22 @@ def choose_layer(plan: Architecture, name: str, source: object) -> str:
             f"that can be: {prunable}",
         )
     return name
+
+
+_BEHIND_ATTENTION = (("pooling",), ("convolution",), ("dense", "normalisation"))
+
+
+def _is_gate(plan: Architecture, ref: Ref) -> bool:
+    """Whether a tensor comes to nothing but weights for one that it is made from."""
+    end = ref
+    while len(consumers := plan.consumers(end)) == 1:
+        (node,) = consumers
+        others = {source for source in refs_of(node.call) if source != end}
+        if others:
+            before = {each.tensor for each in plan.ancestors({ref}, set())} | set(plan.inputs)
+            return plan.layer(node.call.layer).traits.gates and others <= before
+        end = node.tensor
+    return False
 
 
 def score_layers(plan: Architecture) -> set[str]:

@@ -1,9 +1,8 @@
 """Networks of dense layers take images in other forms; a suspect takes all in one.
 
 Grey images often come without their axis of one channel, (28, 28), or as numbers in a row, (784,).
-In front of such a network an image, (28, 28, 1), is brought into its form by a Reshape. Repaired
-models keep it. Keras itself adds the axis to images that lack it, so the first kind can still be
-fed as before; the second then takes images.
+In front of such a network an image, (28, 28, 1), is brought into its form by a Reshape. Files of
+repaired models and GoodNets have none: they take what the suspect took.
 """
 
 import math

@@ -15,8 +15,10 @@ from typing import Any, Literal, NamedTuple
 
 from goodnet.network.checks import (
     IS_CHANNELS_LAST,
+    IS_DATA_FORMAT,
     IS_NUMBERS,
     IS_SIZES,
+    IS_TABLE,
     Check,
     either,
     is_axis,
@@ -42,11 +44,13 @@ class Activation(NamedTuple):
         keeps_zero: f(0) = 0, so a pruned channel stays at zero.
         order_preserving: it bends the scores and keeps their order: what is below are the logits.
         mixes: it is no function of one number: every channel has a part in each result.
+        probability: what it makes of one number is a probability, a half in the middle.
     """
 
     keeps_zero: bool
     order_preserving: bool = False
     mixes: bool = False
+    probability: bool = False
 
 
 ACTIVATIONS: Mapping[str, Activation] = {
@@ -65,12 +69,17 @@ ACTIVATIONS: Mapping[str, Activation] = {
     "softsign": Activation(keeps_zero=True, order_preserving=True),
     "softmax": Activation(keeps_zero=False, order_preserving=True, mixes=True),
     "log_softmax": Activation(keeps_zero=False, order_preserving=True, mixes=True),
-    "sigmoid": Activation(keeps_zero=False, order_preserving=True),
-    "hard_sigmoid": Activation(keeps_zero=False),
+    "sigmoid": Activation(keeps_zero=False, order_preserving=True, probability=True),
+    "hard_sigmoid": Activation(keeps_zero=False, probability=True),
     "hard_silu": Activation(keeps_zero=True),
     "hard_swish": Activation(keeps_zero=True),
     "tanh": Activation(keeps_zero=True, order_preserving=True),
     "hard_tanh": Activation(keeps_zero=True),
+    "log_sigmoid": Activation(keeps_zero=False, order_preserving=True),
+    "squareplus": Activation(keeps_zero=False, order_preserving=True),
+    "soft_shrink": Activation(keeps_zero=True),
+    "hard_shrink": Activation(keeps_zero=True),
+    "tanh_shrink": Activation(keeps_zero=True),
     "exponential": Activation(keeps_zero=False, order_preserving=True),
 }
 
@@ -98,8 +107,7 @@ class LayerTraits:
         converted: arguments that older versions wrote in another form -> what makes it today's.
         aliases: what older versions named the class.
         home: where Keras has it: "layers", or the module of `keras.ops`.
-        role: the last "pooling" layer before the class scores is pruned unless another one is
-            asked for; if there is none, the last "convolution" before them, or "dense" layer.
+        role: what `choose_layer` goes by.
         prunable: its output has channels, on the last axis, that can be pruned.
         activation: of a layer that is an activation and nothing else, the default one.
         merging: it takes a list of tensors. Keras 3 writes `a + b` as a call with two arguments.
@@ -116,7 +124,11 @@ class LayerTraits:
             for a weight without them. Zeroing these makes the output zero, up to the activation.
         weighted_sums: the kernel as a matrix times rows of its input, plus the bias, is what it
             computes before its activation, unless it has groups: a sweep adds up parts of it.
-        normalises: scale, shift, and stored statistics of each channel are its weights.
+        normalises: scale and shift of each channel are its weights, and its statistics if it is
+            "stored" ones that it normalises by, not its input's "own".
+        operands: the tensors that it takes, if they may be given by name.
+        gates: it weighs one tensor with another, number by number.
+        chooses: it takes a condition, and makes one or the other of two tensors.
     """
 
     arguments: Mapping[str, Check] = field(default_factory=dict)
@@ -125,7 +137,7 @@ class LayerTraits:
     converted: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     home: Literal["layers", "numpy", "nn"] = "layers"
-    role: Literal["pooling", "convolution", "dense"] | None = None
+    role: Literal["pooling", "convolution", "dense", "normalisation"] | None = None
     prunable: bool = False
     activation: Literal["linear", "softmax"] | None = None
     merging: bool = False
@@ -138,7 +150,10 @@ class LayerTraits:
     input_axis: int = -2
     output_axes: tuple[Axes, ...] = ()
     weighted_sums: bool = False
-    normalises: bool = False
+    normalises: Literal["stored", "own"] | None = None
+    operands: tuple[str, ...] = ()
+    gates: bool = False
+    chooses: bool = False
 
 
 def _like(base: LayerTraits, arguments: Mapping[str, Check], **changes: Any) -> LayerTraits:
@@ -158,14 +173,14 @@ def _whole_turns(arguments: Arguments, turn: int) -> bool:
 
 def _alone(value: Any) -> Any:
     """The item of a list of one."""
-    return value[0] if isinstance(value, list | tuple) else value
+    return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
 
 
 LAST: Axes = (-1,)
 _ACTIVATION = either(
     lambda value: value is None, lambda value: isinstance(value, str) and value in ACTIVATIONS
 )
-_SPATIAL: Mapping[str, Check] = {"data_format": IS_CHANNELS_LAST}
+_SPATIAL: Mapping[str, Check] = {"data_format": IS_DATA_FORMAT}
 _INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
 _CONVOLUTION = LayerTraits(
     arguments={
@@ -195,6 +210,7 @@ _POOLING = _like(
     prunable=True,
 )
 _GLOBAL_POOLING = replace(_POOLING, arguments={"keepdims": is_bool, **_SPATIAL})
+_SEQUENCE_POOLING = _like(_GLOBAL_POOLING, {"data_format": IS_CHANNELS_LAST})
 _DROPOUT = _like(_PASSING, {"rate": is_number})
 _ACTIVATING = LayerTraits(prunable=True, keeps_zero=always, channelwise=always)
 _MERGING = LayerTraits(merging=True, keeps_zero=always, keeps_scale=True)
@@ -246,6 +262,8 @@ LAYERS: Mapping[str, LayerTraits] = {
     "AveragePooling2D": replace(_POOLING, aliases=("AvgPool2D",)),
     "GlobalMaxPooling2D": replace(_GLOBAL_POOLING, aliases=("GlobalMaxPool2D",)),
     "GlobalAveragePooling2D": replace(_GLOBAL_POOLING, aliases=("GlobalAvgPool2D",)),
+    "GlobalMaxPooling1D": replace(_SEQUENCE_POOLING, aliases=("GlobalMaxPool1D",)),
+    "GlobalAveragePooling1D": replace(_SEQUENCE_POOLING, aliases=("GlobalAvgPool1D",)),
     "BatchNormalization": _like(
         _NORMALISATION,
         {"axis": either(is_whole, listed(is_whole, 1)), "momentum": is_share},
@@ -253,10 +271,35 @@ LAYERS: Mapping[str, LayerTraits] = {
         aliases=("BatchNormalizationV1", "BatchNormalizationV2"),
         prunable=True,
         channelwise=always,
-        normalises=True,
+        normalises="stored",
     ),
-    "LayerNormalization": replace(_NORMALISATION, neutral={"rms_scaling": False}),
+    "LayerNormalization": replace(
+        _NORMALISATION,
+        neutral={"rms_scaling": False},
+        converted={"axis": _alone},
+        role="normalisation",
+        prunable=True,
+        normalises="own",
+    ),
     "GroupNormalization": _like(_NORMALISATION, {"groups": is_whole, "axis": is_whole}),
+    "MultiHeadAttention": LayerTraits(
+        arguments={
+            "num_heads": is_size,
+            "key_dim": is_size,
+            "value_dim": optional(is_size),
+            "dropout": is_share,
+            "use_bias": is_bool,
+            "output_shape": optional(listed(is_size, 2)),
+            "attention_axes": optional(is_axis),
+        },
+        converted={"output_shape": _alone},
+        neutral={
+            "use_gate": False,
+            "sliding_window": None,
+            "flash_attention": None,
+        },
+        operands=("query", "value", "key"),
+    ),
     "Activation": _like(_ACTIVATING, {"activation": _ACTIVATION}, activation="linear"),
     "ReLU": _like(
         _ACTIVATING,
@@ -275,7 +318,7 @@ LAYERS: Mapping[str, LayerTraits] = {
     "Softmax": LayerTraits(arguments={"axis": is_axis}, activation="softmax"),
     "Add": replace(_MERGING, prunable=True),
     "Subtract": replace(_MERGING, keeps_scale=False),
-    "Multiply": LayerTraits(merging=True),
+    "Multiply": LayerTraits(merging=True, gates=True),
     "Average": _MERGING,
     "Maximum": _MERGING,
     "Minimum": _MERGING,
@@ -299,9 +342,7 @@ LAYERS: Mapping[str, LayerTraits] = {
     "UpSampling2D": _like(
         _PASSING, {"size": IS_SIZES, "interpolation": one_of(*_INTERPOLATIONS), **_SPATIAL}
     ),
-    "Rescaling": LayerTraits(
-        arguments={"scale": IS_NUMBERS, "offset": IS_NUMBERS}, channelwise=always
-    ),
+    "Rescaling": LayerTraits(arguments={"scale": IS_TABLE, "offset": IS_TABLE}, channelwise=always),
     "Normalization": LayerTraits(
         arguments={
             "axis": optional(is_axis),
@@ -331,7 +372,7 @@ LAYERS: Mapping[str, LayerTraits] = {
 OPERATIONS: Mapping[str, LayerTraits] = {
     "Argmax": LayerTraits(arguments={"axis": is_whole, "keepdims": is_bool}, home="numpy"),
     "Equal": LayerTraits(home="numpy"),
-    "Where": LayerTraits(home="numpy"),
+    "Where": LayerTraits(home="numpy", chooses=True),
     "OneHot": LayerTraits(
         arguments={
             "num_classes": is_size,
@@ -343,6 +384,9 @@ OPERATIONS: Mapping[str, LayerTraits] = {
     ),
 }
 
+# Those without weights that may be the activation of another layer.
+ACTIVATION_LAYERS = frozenset({"ReLU", "LeakyReLU", "ELU", "Softmax"})
+
 # Layers of networks for texts, sequences, tables and volumes.
 OTHER_DATA = frozenset(
     "LSTM GRU SimpleRNN RNN CuDNNLSTM CuDNNGRU LSTMCell GRUCell SimpleRNNCell StackedRNNCells "
@@ -350,7 +394,7 @@ OTHER_DATA = frozenset(
     "TextVectorization StringLookup IntegerLookup Hashing HashedCrossing CategoryEncoding "
     "Discretization SpatialDropout1D SpatialDropout3D "
     "Conv1D Conv1DTranspose SeparableConv1D DepthwiseConv1D MaxPooling1D AveragePooling1D "
-    "GlobalMaxPooling1D ZeroPadding1D Cropping1D UpSampling1D "
+    "ZeroPadding1D Cropping1D UpSampling1D "
     "Conv3D Conv3DTranspose MaxPooling3D AveragePooling3D GlobalMaxPooling3D "
     "GlobalAveragePooling3D ZeroPadding3D Cropping3D UpSampling3D".split()
 )
@@ -380,8 +424,16 @@ ARITHMETIC: Mapping[str, str] = {
     "math.truediv": "Divide",
     "math.divide": "Divide",
 }
-# By TensorFlow's function: the activation that it is.
+# By Keras 3's class or TensorFlow's function: the activation that it is.
 FUNCTIONS: Mapping[str, str] = {
+    "Relu": "relu",
+    "Relu6": "relu6",
+    "Silu": "silu",
+    "HardSilu": "hard_silu",
+    "Sigmoid": "sigmoid",
+    "HardSigmoid": "hard_sigmoid",
+    "Tanh": "tanh",
+    "Softplus": "softplus",
     "nn.relu": "relu",
     "nn.relu6": "relu6",
     "nn.silu": "silu",
@@ -390,6 +442,21 @@ FUNCTIONS: Mapping[str, str] = {
     "math.sigmoid": "sigmoid",
     "math.tanh": "tanh",
 }
+
+# Likewise those that pick a part of a tensor, turn an axis round, stack, cut into patches, and the
+# pooling that a mean, or a maximum, over all places is.
+PICKS = frozenset({"GetItem", "__operators__.getitem"})
+TURNS = frozenset({"Flip", "reverse"})
+STACKS = frozenset({"Stack"})
+SPLITS = frozenset({"ExtractPatches"})
+MEANS: Mapping[str, str] = {
+    "Mean": "GlobalAveragePooling",
+    "Max": "GlobalMaxPooling",
+    "math.reduce_mean": "GlobalAveragePooling",
+    "math.reduce_max": "GlobalMaxPooling",
+}
+# All that moves numbers; some have the name of a layer, and other arguments.
+MOVES = PICKS | TURNS | STACKS | SPLITS | {*MEANS, "Reshape", "Transpose"}
 
 INPUT = "InputLayer"
 MODELS = frozenset({"Sequential", "Functional", "Model"})
@@ -403,7 +470,8 @@ TRAINING_ONLY = frozenset(
     "alpha_regularizer activity_regularizer kernel_constraint bias_constraint beta_constraint "
     "gamma_constraint depthwise_constraint pointwise_constraint alpha_constraint "
     "synchronized renorm renorm_clipping renorm_momentum virtual_batch_size adjustment fused "
-    "trainable seed noise_shape quantization_config lora_rank lora_alpha".split()
+    "trainable seed noise_shape quantization_config lora_rank lora_alpha "
+    "query_shape key_shape value_shape".split()
 )
 
 NOTHING = LayerTraits()

@@ -11,7 +11,7 @@ from goodnet.network.applications import Recognised, recognise, with_imagenet_re
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.deepid import deepid_classes, deepid_config
 from goodnet.network.graph import Architecture, keras_name
-from goodnet.network.image_input import with_images
+from goodnet.network.two_scores import Score
 from goodnet.sandbox.process import Content, read_untrusted
 
 if TYPE_CHECKING:
@@ -27,9 +27,14 @@ class Suspect:
         sha256: the digest of the file's content: the model's identity.
         format: ".h5" or ".keras", the format its repaired models are written in.
         described_by: "its own configuration", "the built-in DeepID", a network of
-            `keras.applications` or the architecture file.
+            `keras.applications` or the architecture file, and what of it was read otherwise than it
+            stands there.
         plan: the architecture that the network was built from: one flat network.
         network: the uncompiled Keras model: images (N, H, W, C) float32 -> scores (N, classes).
+        written: the architecture in the form of the file, see `forms`: what is written takes and
+            makes what the file's network does. The same object where the form is the same.
+        score: what the one number is that the file's network makes of an image; None where it makes
+            a score for each class.
     """
 
     source: str
@@ -38,6 +43,8 @@ class Suspect:
     described_by: str
     plan: Architecture
     network: "keras.Model"
+    written: Architecture
+    score: Score | None = None
 
     @property
     def input_shape(self) -> tuple[int | None, int | None, int]:
@@ -74,18 +81,33 @@ def open_suspect(path: str | Path, *, architecture: str = "auto") -> Suspect:
     with read_untrusted(uri, "model") as content:
         plan, described_by = _plan(uri, content, architecture)
         from goodnet.network.build import load_network  # TensorFlow, when there is a plan to build
-        from goodnet.network.flatten import flat_network, flatten_plan
+        from goodnet.network.forms import find_forms
 
         stored = [
             (entry["name"], [content.array(weight) for weight in entry["weights"]])
             for entry in content.description["layers"]
         ]
         network = load_network(plan, content.description["layout"], stored, uri)
-    flat = with_images(flatten_plan(plan))
-    if flat is not plan:
-        network = flat_network(flat, network, uri)
-    suffix = content.format.saved_as
-    return Suspect(one_line(uri), content.sha256, suffix, described_by, flat, network)
+    forms = find_forms(plan, network, content.description.get("training"), uri)
+    return Suspect(
+        source=one_line(uri),
+        sha256=content.sha256,
+        format=content.format.saved_as,
+        described_by=", ".join((described_by, *forms.notes)),
+        plan=forms.plan,
+        network=forms.network,
+        written=forms.written,
+        score=forms.score,
+    )
+
+
+def as_written(suspect: Suspect, network: "keras.Model") -> "keras.Model":
+    """A network of the suspect's plan in the form of the suspect's file; itself if it has it."""
+    if suspect.written is suspect.plan:
+        return network
+    from goodnet.network.flatten import flat_network
+
+    return flat_network(suspect.written, network, suspect.source)
 
 
 def _plan(uri: str, content: Content, architecture: str) -> tuple[Architecture, str]:

@@ -134,7 +134,17 @@ def _by_path(
         if isinstance(layer, keras.Model):
             yield from _by_path(layer, f"{path}/", seen)
         elif layer.weights:
-            yield path, layer.name, layer.weights
+            yield from _by_sublayer(layer, path)
+
+
+def _by_sublayer(layer: Any, path: str) -> Iterator[tuple[str, str, list[Any]]]:
+    """A layer with weights, or those in it that have them: query, key, value of an attention."""
+    inner = [each for each in layer._flatten_layers(include_self=False) if each.weights]
+    if not inner:
+        yield path, layer.name, layer.weights
+    for each in inner:
+        (name,) = (key for key, value in vars(layer).items() if value is each)
+        yield f"{path}/{name.lstrip('_')}", layer.name, each.weights
 
 
 def _snake_case(name: str) -> str:

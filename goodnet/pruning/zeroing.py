@@ -102,12 +102,15 @@ def _edits_upstream(plan: Architecture, ref: Ref, cut: bool = False) -> Edits | 
 
 def _edits_of_normalisation(plan: Architecture, layer: Layer, source: Ref) -> Edits | None:
     """Edits for a normalisation over the last axis: y = scale (x - mean) / sd + shift."""
-    if layer.arguments.get("axis", -1) not in (-1, 3):
+    own = layer.traits.normalises == "own"
+    if layer.arguments.get("axis", -1) not in ((-1,) if own else (-1, 3)):
         return None
     scale, center = layer.arguments.get("scale", True), layer.arguments.get("center", True)
     edit = _zero_outputs([LAST] * (1 + center))  # scale and shift, or shift and mean
     if scale:
         return {layer.name: edit}
+    if own:  # where all are moved by the mean of all, none stays at zero
+        return None
     upstream = _edits_upstream(plan, source)  # no scale to zero: then x and the mean have to be
     return None if upstream is None else {**upstream, layer.name: edit}
 

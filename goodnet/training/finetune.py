@@ -192,9 +192,7 @@ def pixel_kernels(plan: Architecture, network: keras.Model) -> Iterator[Any]:
         if not all(source in scaled for source in refs_of(call)):
             continue
         traits, layer = plan.layer(call.layer).traits, network.get_layer(keras_name(call.layer))
-        if inner := plan.nested(call.layer):
-            yield from pixel_kernels(inner, layer)
-        elif traits.kernel:
+        if traits.kernel:
             yield getattr(layer, traits.kernel)
         elif traits.keeps_scale:
             scaled.add(ref)

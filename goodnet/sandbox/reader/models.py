@@ -38,7 +38,13 @@ def read_keras(path: Path, folder: Path) -> dict[str, Any]:
                 target.write(block)
     content = hdf5_content(weights, folder, budget)
     weights.unlink()
-    return {**content, "config": config}
+    return with_config(content, config)
+
+
+def with_config(content: dict[str, Any], config: Any) -> dict[str, Any]:
+    """The weights' content with the configuration that lies beside them."""
+    training = config.get("compile_config") if isinstance(config, dict) else None
+    return {**content, "config": config, "training": training}
 
 
 def keras_members(names: Sequence[str]) -> tuple[str, str]:
@@ -128,9 +134,19 @@ def hdf5_content(path: Path, folder: Path, budget: int) -> dict[str, Any]:
         raise Refused("holds no weights")
     return {
         "config": None if config is None else parse_json(config, "model_config"),
+        "training": _training(hdf5),
         "layout": layout,
         "layers": layers,
     }
+
+
+def _training(hdf5: Hdf5) -> Any:
+    """How the model was trained; None if the file does not say it, or makes no sense there."""
+    try:
+        text = hdf5.text(hdf5.file, "training_config")
+        return None if text is None else parse_json(text, "training_config")
+    except Refused:
+        return None
 
 
 def _why_no_model(hdf5: Hdf5) -> str:

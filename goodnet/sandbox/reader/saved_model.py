@@ -19,6 +19,7 @@ from goodnet.sandbox.reader.models import (
     UNPACKED,
     hdf5_content,
     parse_json,
+    with_config,
 )
 from goodnet.sandbox.reader.protobuf import Message
 
@@ -102,7 +103,7 @@ def read_folder(path: Path, folder: Path) -> dict[str, Any]:
         stream.copy(UNPACKED, folder / UNPACKED)
     content = hdf5_content(folder / UNPACKED, folder, allowance(stream.size, LARGEST_MODEL))
     (folder / UNPACKED).unlink()
-    return {**content, "config": config}
+    return with_config(content, config)
 
 
 def read_saved_model(stream: Stream, folder: Path) -> dict[str, Any]:

@@ -1,0 +1,171 @@
+"""Operations that move numbers become layers that answer as Keras' operations do."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from networks import CLASSES, IMAGE_SHAPE, random_images, randomise, save
+from test_architecture import layer
+from test_arithmetic import IMAGES, keras_2, tf_function
+from test_layers import legacy_config
+
+from goodnet.backend import keras
+from goodnet.errors import ModelRefused
+from goodnet.network.architecture import parse_architecture
+from goodnet.network.build import build_network
+from goodnet.network.classifier import LogitModel
+from goodnet.network.graph import choose_layer
+from goodnet.network.layers import LAYERS
+from goodnet.network.suspect import open_suspect
+from goodnet.preprocessing import UNIT
+
+layers, ops = keras.layers, keras.ops
+RNG = np.random.default_rng(0)
+TABLE = RNG.random(IMAGE_SHAPE).astype(np.float32)
+
+MOVES: dict[str, Callable[[Any], Any]] = {
+    "caffe": lambda x: keras.applications.vgg16.preprocess_input(255 * x),
+    "turned": lambda x: x[..., ::-1],
+    "turned, in full": lambda x: x[:, :, :, ::-1],
+    "flipped": lambda x: ops.flip(x, axis=-1),
+    "some channels": lambda x: ops.stack([x[..., 2], x[:, :, :, 0]], axis=-1),
+    "transposed": lambda x: ops.transpose(x, (0, 2, 1, 3)),
+    "reshaped": lambda x: ops.reshape(x, (-1, 10, 12, 3)),
+    "patches": lambda x: ops.image.extract_patches(x, (4, 5)),
+    "patches and a rest": lambda x: ops.image.extract_patches(x, 4, strides=4),
+    "mean": lambda x: ops.mean(x, axis=(1, 2)),
+    "mean, kept": lambda x: ops.mean(x, axis=(1, 2), keepdims=True),
+    "maximum": lambda x: ops.max(x, axis=[1, 2]),
+    "mean of places": lambda x: ops.mean(layers.Reshape((120, 3))(x), axis=1),
+    "mean image": lambda x: x - TABLE,
+    "places": lambda x: layers.Reshape((120, 3))(x) + RNG.random((1, 120, 3)).astype(np.float32),
+    "activations": lambda x: ops.relu(ops.tanh(ops.sigmoid(x - 0.5) - 0.5)),
+    "hard swish": lambda x: x * layers.ReLU(6.0)(x + 3.0) * (1 / 6),
+}
+
+
+@pytest.mark.parametrize("name", sorted(MOVES))
+def test_operations_become_layers(name: str, tmp_path: Any) -> None:
+    """From the configuration in `.keras` files and from that in `.h5` files, which has no names of
+    modules."""
+    inputs = keras.Input(IMAGE_SHAPE)
+    model = keras.Model(inputs, layers.Flatten()(MOVES[name](inputs)))
+    images = random_images(4)
+    expected = np.asarray(model(images))
+    for config in (json.loads(model.to_json()), legacy_config(model, tmp_path)):
+        plan = parse_architecture(config, "made")
+        assert {each.kind for each in plan.layers} <= {"InputLayer", *LAYERS}
+        found = np.asarray(build_network(plan, "made")(images))
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+NO_MOVES: dict[str, Callable[[Any], Any]] = {
+    "a part": lambda x: x[:, 1:],
+    "one channel": lambda x: x[..., 1],
+    "upside down": lambda x: x[:, ::-1],
+    "every other": lambda x: x[..., ::2],
+    "flipped along": lambda x: ops.flip(x, axis=1),
+    "stacked elsewhere": lambda x: ops.stack([x[..., 2], x[..., 0]], axis=1),
+    "of two tensors": lambda x: ops.stack([x[..., 2], (x + 1)[..., 0]], axis=-1),
+    "patches over each other": lambda x: ops.image.extract_patches(x, 4, strides=2),
+    "padded patches": lambda x: ops.image.extract_patches(x, 5, padding="same"),
+    "mean of channels": lambda x: ops.mean(x, axis=-1),
+    "exact neither": lambda x: ops.gelu(x),
+    "mixed images": lambda x: ops.transpose(x, (1, 0, 2, 3)),
+}
+
+
+@pytest.mark.parametrize("name", sorted(NO_MOVES))
+def test_other_operations_are_refused(name: str) -> None:
+    inputs = keras.Input(IMAGE_SHAPE)
+    model = keras.Model(inputs, NO_MOVES[name](inputs))
+    with pytest.raises(ModelRefused, match=r"not allowed|is called with"):
+        parse_architecture(json.loads(model.to_json()), "made")
+
+
+def slicing(*items: Any) -> dict[str, Any]:
+    key = {"class_name": "__tuple__", "items": list(items)}
+    entry = tf_function("a", IMAGES, "__operators__.getitem", slice_spec=key)
+    return {**entry, "class_name": "SlicingOpLambda"}
+
+
+ALL = {"start": None, "stop": None, "step": None}
+TURNED = {**ALL, "step": -1}
+DOTS = {"class_name": "__ellipsis__"}
+FUNCTIONS: dict[str, tuple[list[dict[str, Any]], Callable[[Any], Any]]] = {
+    "turned": ([slicing(DOTS, TURNED)], lambda x: x[..., ::-1]),
+    "turned, in full": ([slicing(ALL, ALL, ALL, TURNED)], lambda x: x[..., ::-1]),
+    "reversed": ([tf_function("a", IMAGES, "reverse", axis=[-1])], lambda x: x[..., ::-1]),
+    "caffe": (
+        [slicing(DOTS, TURNED), tf_function("b", ("a", 0, 0), "nn.bias_add", bias=[-1.0, 2, 3])],
+        lambda x: x[..., ::-1] + np.array([-1, 2, 3], np.float32),
+    ),
+    "mean": (
+        [tf_function("a", IMAGES, "math.reduce_mean", axis=[1, 2], keepdims=True)],
+        lambda x: x.mean(axis=(1, 2)),
+    ),
+    "reshaped": (
+        [tf_function("a", IMAGES, "reshape", shape=[-1, 10, 36])],
+        lambda x: x.reshape(-1, 10, 36),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_functions_of_keras_2_become_layers(name: str) -> None:
+    entries, expected = FUNCTIONS[name]
+    built = build_network(parse_architecture(keras_2(*entries), "made"), "made")
+    images = random_images(4)
+    found = np.asarray(built(images))
+    np.testing.assert_allclose(found, expected(images).reshape(found.shape), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        slicing(DOTS, {**ALL, "step": 2}),
+        slicing(DOTS, 1),
+        slicing(TURNED, DOTS),
+        slicing(),
+        slicing(*[DOTS] * 9),
+        tf_function("a", IMAGES, "__operators__.getitem", slice_spec="evil"),
+        tf_function("a", IMAGES, "reverse", axis=[1]),
+        tf_function("a", IMAGES, "reshape", shape=[10, 36]),
+        tf_function("a", IMAGES, "math.reduce_mean", axis=[3]),
+        layer("GetItem", "a", [("images", 0)]),
+        layer("ExtractPatches", "a", [("images", 0)], size={"evil": 1}),
+    ],
+)
+def test_functions_that_do_something_else_are_refused(entry: dict[str, Any]) -> None:
+    with pytest.raises(ModelRefused, match=r"not allowed|damaged"):
+        parse_architecture(keras_2(entry), "made")
+
+
+@pytest.mark.parametrize("functional", [False, True])
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_an_activation_that_is_a_layer_is_one_behind_its_layer(
+    functional: bool, suffix: str, tmp_path: Path
+) -> None:
+    """It has the name; weights and answers are as in Keras."""
+    stack = [
+        layers.Conv2D(6, 3, activation=layers.LeakyReLU(negative_slope=0.1), name="conv"),
+        layers.MaxPooling2D(2),
+        layers.Flatten(),
+        layers.Dense(8, activation=layers.ReLU(6.0), name="dense"),
+        layers.Dense(CLASSES, activation=layers.Softmax(), name="scores"),
+    ]
+    x = inputs = keras.Input(IMAGE_SHAPE)
+    for each in stack:
+        x = each(x)
+    model = keras.Model(inputs, x) if functional else keras.Sequential([inputs, *stack])
+    suspect = open_suspect(save(randomise(model), tmp_path / f"model{suffix}"))
+    images = random_images(8)
+    np.testing.assert_array_equal(np.asarray(suspect.network(images)), np.asarray(model(images)))
+    kinds = {each.name: each.kind for each in suspect.plan.layers}
+    assert (kinds["conv_linear"], kinds["conv"]) == ("Conv2D", "LeakyReLU")
+    assert choose_layer(suspect.plan, "conv", "made") == "conv"
+    logits = LogitModel.from_suspect(suspect, UNIT).logits(images)
+    np.testing.assert_allclose(np.asarray(ops.softmax(logits)), model(images), rtol=1e-5)
