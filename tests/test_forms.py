@@ -312,7 +312,7 @@ def test_what_is_trained_further_keeps_its_form(
 ) -> None:
     schedule = TrainingSchedule(steps=3, rate=1e-2)
     monkeypatch.setattr(fine_pruning, "SCHEDULE", schedule)
-    monkeypatch.setattr(unlearning, "schedule_for", lambda shape, seed: schedule)
+    monkeypatch.setattr(unlearning, "schedule_for", lambda *_: schedule)
     form, images = FORMS[name], random_images(64)
     feed = form.feed(images)
     suspect = open_suspect(save(spread(form.make(), feed), tmp_path / "model.keras"))

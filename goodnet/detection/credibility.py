@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from goodnet.datasets.images import CleanImages, Pixels
 from goodnet.detection.detect import detect
+from goodnet.detection.effort import MINUTES
 from goodnet.detection.verdict import INCONCLUSIVE, Credibility, Verdict
 from goodnet.metrics import Proportion
 from goodnet.network.classifier import LogitModel
@@ -39,18 +40,24 @@ RIDGE: Final = 0.03  # for each image that is learnt from, of features of varian
 
 
 def judge(
-    model: LogitModel, clean: CleanImages, *, seed: int = 0, progress: Progress = no_progress
+    model: LogitModel,
+    clean: CleanImages,
+    *,
+    minutes: float = MINUTES,
+    seed: int = 0,
+    progress: Progress = no_progress,
 ) -> Verdict:
     """The verdict on a network; inconclusive, with no class, where it cannot be relied on.
 
     Args:
         model: the network.
         clean: clean validation images and their labels: all that may be seen.
+        minutes: that it may take, about, on two cores, see `detect`.
         seed: of what is drawn.
         progress: called with (steps done, steps in all).
     """
     credibility = measure_credibility(model, clean)
-    verdict = detect(model, clean, seed=seed, progress=progress)
+    verdict = detect(model, clean, minutes=minutes, seed=seed, progress=progress)
     if not credibility.is_doubtful:
         return replace(verdict, credibility=credibility)
     return Verdict(
@@ -61,6 +68,7 @@ def judge(
         references=verdict.references,
         missing=verdict.missing,
         credibility=credibility,
+        shortened=verdict.shortened,
     )
 
 

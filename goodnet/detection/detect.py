@@ -10,6 +10,7 @@ other, see docs/methods/.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from math import inf
 from typing import Final, NamedTuple
 
@@ -18,6 +19,7 @@ import numpy as np
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.candidates import Candidate, SearchResult, excesses, first_of_each_type
 from goodnet.detection.dependence import dependent_classes
+from goodnet.detection.effort import EVERYTHING, MINUTES, Effort, choose_effort
 from goodnet.detection.last_layer import LAST_LAYER
 from goodnet.detection.maximum_margin import MAXIMUM_MARGIN
 from goodnet.detection.method import DirectMethod, Evidence, TriggerMethod
@@ -62,30 +64,39 @@ class Decision(NamedTuple):
 
 
 def detect(
-    model: LogitModel, clean: CleanImages, *, seed: int = 0, progress: Progress = no_progress
+    model: LogitModel,
+    clean: CleanImages,
+    *,
+    minutes: float = MINUTES,
+    seed: int = 0,
+    progress: Progress = no_progress,
 ) -> Verdict:
     """Whether the network is backdoored.
 
     Args:
         model: the network.
         clean: clean validation images and their labels: all that may be seen.
+        minutes: that it may take, about, on two cores: a large network is searched with less.
         seed: of the references, of the choice of images and of patterns.
         progress: called with (steps done, steps in all).
     """
-    references = train_references(model, clean, seed=seed)
-    return detect_with(model, clean, references, seed=seed, progress=progress)
+    effort, shortened = choose_effort(model.work, minutes)
+    references = train_references(model, clean, seed=seed, count=effort.references)
+    verdict = detect_with(model, clean, references, effort, seed=seed, progress=progress)
+    return replace(verdict, shortened=shortened)
 
 
 def detect_with(
     model: LogitModel,
     clean: CleanImages,
     references: ReferenceModels,
+    effort: Effort = EVERYTHING,
     *,
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> Verdict:
     """The same, held against these references, if there are any."""
-    result, evidence = _evidence(model, clean, references, seed, progress)
+    result, evidence = _evidence(model, clean, references, effort, seed, progress)
     statistics = tuple(each.statistic for each in evidence)
     decision = decide(statistics, references.account)
     naming = {c: _naming(evidence, c) for c in decision.classes}
@@ -116,6 +127,7 @@ def _evidence(
     model: LogitModel,
     clean: CleanImages,
     references: ReferenceModels,
+    effort: Effort,
     seed: int,
     progress: Progress,
 ) -> tuple[SearchResult, list[Evidence]]:
@@ -125,6 +137,7 @@ def _evidence(
         model,
         clean,
         references.networks,
+        effort,
         extra_classes=[c for each in direct for c in _suspected(each.statistic)],
         seed=seed,
         progress=progress,

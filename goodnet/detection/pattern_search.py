@@ -46,6 +46,7 @@ from goodnet.detection.candidates import (
     SearchResult,
     excesses,
 )
+from goodnet.detection.effort import EVERYTHING, Effort
 from goodnet.detection.method import TriggerMethod
 from goodnet.network.classifier import LogitModel
 from goodnet.progress import Progress
@@ -58,14 +59,11 @@ PLAIN_PATTERNS: Final = TriggerMethod(
     candidates=SearchResult.best_plain,
     score=excesses,
 )
-IMAGES: Final = 16  # searched with at every location, half of them with every pattern
 CLOSE_MARGIN: Final = -1.5  # on that half, of a class: the pattern is tried on all of them
 MEASURE_IMAGES: Final = 64  # others, for what was best
-NOISES: Final = 6  # random patterns of each kind
 FREQUENCIES: Final = (2, 3, 4, 5, 6, 8)  # sinusoids, over an image
 DARK, LIGHT = 0.05, 0.95
-CLASSES: Final = 12  # so many are looked at closely
-REFINED: Final = 4  # and so many very closely
+REFINED: Final = 4  # classes that are looked at very closely
 PROMISING: Final = -1.0  # an excess; below it a class is not worth that
 
 
@@ -77,6 +75,7 @@ class PatternSearch:
         clean: clean validation images.
         baseline: what a class reaches without a backdoor.
         locations: where to look.
+        effort: how much to look.
         seed: of the choice of images and of the random patterns.
     """
 
@@ -86,15 +85,17 @@ class PatternSearch:
         clean: CleanImages,
         baseline: BenignBaseline,
         locations: Sequence[Location],
+        effort: Effort = EVERYTHING,
         *,
         seed: int,
     ) -> None:
+        self._effort = effort
         self._rng = np.random.default_rng((seed, 5))
         self._model, self._clean, self._baseline = model, clean, baseline
-        drawn = clean.draw(IMAGES + MEASURE_IMAGES, self._rng)
-        self._search_images, self._measure_images = drawn.divided(IMAGES)
+        drawn = clean.draw(effort.images + MEASURE_IMAGES, self._rng)
+        self._search_images, self._measure_images = drawn.divided(effort.images)
         self._patterns: dict[tuple[tuple[int, int], bool], list[Pixels]] = {}
-        few = np.arange(min(IMAGES // 2, len(self._search_images)))
+        few = np.arange(min(effort.images // 2, len(self._search_images)))
         self._probe_images = self._search_images.take(few)
         self._probe_response = baseline.response(self._probe_images)
         self._measure_response = baseline.response(self._measure_images)
@@ -119,7 +120,9 @@ class PatternSearch:
             extra_classes: classes that are looked at in any case.
         """
         least = np.maximum(FLOOR, best_elsewhere(self.locations, reached))
-        promising = np.argsort(-(reached - least).max(axis=0), kind="stable")[:CLASSES].tolist()
+        promising = np.argsort(-(reached - least).max(axis=0), kind="stable")[
+            : self._effort.classes
+        ].tolist()
         targets = dict.fromkeys([*promising, *extra_classes])
         best = [self._best_first(c, self.locations, reached[:, c], least[:, c]) for c in targets]
         best.sort(key=lambda candidate: -candidate.excess)
@@ -130,7 +133,7 @@ class PatternSearch:
         faint = location.opacity < 1
         if (location.cells, faint) not in self._patterns:
             shape = self._clean.pixels.shape[1:]
-            drawn = plain_patterns(location.cells, shape, self._rng)
+            drawn = plain_patterns(location.cells, shape, self._rng, self._effort.noises)
             self._patterns[location.cells, faint] = [*drawn, *(sinusoids(shape) if faint else ())]
         return self._patterns[location.cells, faint]
 
@@ -216,7 +219,10 @@ class PatternSearch:
 
 
 def plain_patterns(
-    cells: tuple[int, int], shape: Sequence[int], rng: np.random.Generator
+    cells: tuple[int, int],
+    shape: Sequence[int],
+    rng: np.random.Generator,
+    noises: int = EVERYTHING.noises,
 ) -> list[Pixels]:
     """Plain colours and noise, and for the finest cells checkerboards; each (H, W, C), 0..1.
 
@@ -224,10 +230,11 @@ def plain_patterns(
         cells: how many coarse pixels a pattern has, down and across.
         shape: height, width and channels of the images.
         rng: draws the noise.
+        noises: how many of them there are.
     """
     height, width, channels = shape
     grey = [np.full((*cells, channels), level) for level in (DARK, 0.5, LIGHT)]
-    noise = [rng.normal(0.5, 0.4, (*cells, channels)).clip(DARK, LIGHT) for _ in range(NOISES)]
+    noise = [rng.normal(0.5, 0.4, (*cells, channels)).clip(DARK, LIGHT) for _ in range(noises)]
     if cells != (height, width):
         return [_enlarged(pattern, (height, width)) for pattern in (*grey, *noise)]
     colours = [np.full((*cells, channels), c) for c in product((DARK, LIGHT), repeat=channels)]

@@ -35,13 +35,13 @@ import numpy as np
 
 from goodnet.backend import in_workers, keras, tf
 from goodnet.datasets.images import CleanImages
+from goodnet.detection.effort import EVERYTHING
 from goodnet.detection.verdict import Outcome, References
 from goodnet.metrics import Proportion
 from goodnet.network.build import build_network
 from goodnet.network.classifier import LogitModel
 from goodnet.training.finetune import augment, pixel_kernels
 
-COUNT: Final = 2
 MIN_IMAGES: Final = 5  # images for each class, on average
 STEPS: Final = 300  # and for many classes
 STEPS_PER_CLASS: Final = 6
@@ -64,7 +64,7 @@ class ReferenceModels(NamedTuple):
 
 
 def train_references(
-    model: LogitModel, clean: CleanImages, *, seed: int = 0, count: int = COUNT
+    model: LogitModel, clean: CleanImages, *, seed: int = 0, count: int = EVERYTHING.references
 ) -> ReferenceModels:
     """Networks of the suspect's architecture without a backdoor, or the reason there are none.
 
@@ -72,9 +72,11 @@ def train_references(
         model: the suspect.
         clean: clean validation images.
         seed: of initial weights and batches.
-        count: how many.
+        count: how many; 0 to leave them out.
     """
     suspect = model.accuracy(clean)
+    if not count:
+        return ReferenceModels((), References("left out", suspect, ()))
     if len(clean) < MIN_IMAGES * model.classes:
         return ReferenceModels((), References("too few images", suspect, ()))
     answers = tf.nn.softmax(SHARPNESS / model.clean_margin(clean) * model.all_logits(clean.pixels))

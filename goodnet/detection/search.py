@@ -14,6 +14,7 @@ import numpy as np
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.baseline import BenignBaseline
 from goodnet.detection.candidates import SearchResult
+from goodnet.detection.effort import EVERYTHING, Effort
 from goodnet.detection.pattern_search import PLAIN_PATTERNS, PROMISING, PatternSearch
 from goodnet.detection.trigger_inversion import (
     LARGE_LOCATIONS,
@@ -32,6 +33,7 @@ def find_triggers(
     model: LogitModel,
     clean: CleanImages,
     references: Sequence[LogitModel] = (),
+    effort: Effort = EVERYTHING,
     *,
     extra_classes: Sequence[int] = (),
     seed: int = 0,
@@ -43,13 +45,15 @@ def find_triggers(
         model: the network.
         clean: clean validation images.
         references: networks without a backdoor.
+        effort: how much to search.
         extra_classes: classes that are searched for in any case.
         seed: of the choice of images and of the patterns.
         progress: called with (steps done, steps in all).
     """
-    locations = candidate_locations(*clean.pixels.shape[1:3])
+    height, width = clean.pixels.shape[1:3]
+    locations = candidate_locations(height, width, effort.stride)
     baseline = BenignBaseline(model, clean, references, np.random.default_rng((seed, 6)))
-    search = PatternSearch(model, clean, baseline, locations, seed=seed)
+    search = PatternSearch(model, clean, baseline, locations, effort, seed=seed)
     reached = search.reached(_part(progress, 0, PATTERN_SEARCH_SHARE))
     plain = search.candidates(reached, extra_classes)
     whole = [location for location in locations if location.location_type == WHOLE]

@@ -27,13 +27,14 @@ Limits: without references a class that is easily reached looks like a target. T
 pattern over the whole image hide each other's lead.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.backend import in_parts, tf
+from goodnet.backend import WORKERS, in_parts, tf
 from goodnet.datasets.images import CleanImages, Pixels
 from goodnet.detection.baseline import BenignBaseline, robust_margins
 from goodnet.detection.candidates import (
@@ -68,7 +69,7 @@ BLENDED: Final = TriggerMethod(
 STEPS: Final = 30
 RATE: Final = 0.2
 BATCH: Final = 8  # images that a pattern is moved on
-TOGETHER: Final = 64  # patterns
+TOGETHER: Final = 64  # patterns, of images up to 64 x 64
 SMALL_LOCATIONS: Final = {"patch": 3}  # of a class
 LARGE_LOCATIONS: Final = {"band": 2, "column": 2, "strip": 1}
 CELLS: Final = 14  # cells over the longer side of an image
@@ -101,8 +102,10 @@ def invert_triggers(
     searched, measured = clean.draw(SEARCH_IMAGES + MEASURE_IMAGES, rng).divided(SEARCH_IMAGES)
     inverter, response = TriggerInverter(model, searched, rng), baseline.response(measured)
     candidates = list[Candidate]()
-    for first in range(0, len(starts), TOGETHER):
-        part = starts[first : first + TOGETHER]
+    area = math.prod(clean.pixels.shape[1:3])
+    together = max(WORKERS, min(TOGETHER, TOGETHER * 64 * 64 // area))  # gradients take memory
+    for first in range(0, len(starts), together):
+        part = starts[first : first + together]
         for (target, location), pattern in zip(part, inverter.patterns(part), strict=True):
             trigger = location.trigger(target, pattern)
             shown = trigger.mask, [pattern]

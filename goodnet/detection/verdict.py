@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 from goodnet.datasets.class_names import class_label, listed
+from goodnet.detection.effort import Shortened
 from goodnet.metrics import Proportion
 from goodnet.triggers.trigger import RecoveredTrigger, Trigger
 
@@ -12,7 +13,7 @@ Answer = Literal["backdoored", "no backdoor found", "inconclusive"]
 BACKDOORED: Final[Answer] = "backdoored"
 NOTHING: Final[Answer] = "no backdoor found"
 INCONCLUSIVE: Final[Answer] = "inconclusive"
-Outcome = Literal["trained", "too few images", "did not learn"]
+Outcome = Literal["trained", "too few images", "did not learn", "left out"]
 
 
 class References(NamedTuple):
@@ -35,6 +36,8 @@ class References(NamedTuple):
             return (
                 f"{self.suspect_accuracy.count} clean images are too few to train references with"
             )
+        if self.outcome == "left out":
+            return "the network is too large to train references in the time"
         if self.outcome == "did not learn":
             best = max(self.accuracies, key=lambda share: share.value)
             return (
@@ -130,6 +133,7 @@ class Verdict:
             and those of the runner-up.
         credibility: whether the network is accurate enough to be judged; None if not measured.
         class_names: what all classes are called, by number; empty where that is not known.
+        shortened: how the search was cut to fit the time; None if everything was searched.
     """
 
     verdict: Answer
@@ -144,6 +148,7 @@ class Verdict:
     other_triggers: tuple[RecoveredTrigger, ...] = ()
     credibility: Credibility | None = None
     class_names: tuple[str, ...] = ()
+    shortened: Shortened | None = None
 
     @property
     def referenced(self) -> bool:
@@ -187,6 +192,7 @@ class Verdict:
             "following": list(self.runner_up),
             "references": self.references.as_json(),
             "credibility": self.credibility.as_json() if self.credibility else None,
+            "shortened": self.shortened._asdict() if self.shortened else None,
             "classes_without_clean_images": self.missing,
             "statistics": [
                 {

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from goodnet.backend import keras
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.detect import detect
+from goodnet.detection.effort import MINUTES
 from goodnet.detection.verdict import Verdict
 from goodnet.mitigation.holdout import hold_out
 from goodnet.mitigation.method import Method
@@ -28,6 +29,7 @@ class MitigationInput(NamedTuple):
         verdict: which classes are in question.
         layer: the pruned layer.
         channels: those of it that a method which starts by pruning prunes.
+        minutes: that the verdict on the repaired model may take, see `detect`.
     """
 
     suspect: Suspect
@@ -36,6 +38,7 @@ class MitigationInput(NamedTuple):
     verdict: Verdict
     layer: str
     channels: tuple[int, ...]
+    minutes: float = MINUTES
 
 
 class MitigatedNetworks(NamedTuple):
@@ -81,7 +84,9 @@ def mitigate(
             for each in (False, True)
         )
     repaired, known = Classifier(model, preprocessing), problem.verdict.recovered_triggers()
-    again = detect(view, problem.clean, seed=seed + 1) if known else None
+    again = None
+    if known:
+        again = detect(view, problem.clean, minutes=problem.minutes, seed=seed + 1)
     fresh = again.recovered_triggers() if again else []
     account = MitigationResult(
         model=method.model(result.pruned, suspect.format),

@@ -35,6 +35,12 @@ def build_network(architecture: Architecture, source: object) -> keras.Model:
         return _model(architecture, _layers(architecture))
 
 
+def multiplications(architecture: Architecture) -> int:
+    """How many multiplications one image takes in a network that was loaded before."""
+    with _unallocated():
+        return check_cost(architecture, _layers(architecture), architecture.name)
+
+
 def load_network(
     architecture: Architecture, layout: str, stored: StoredFile, source: object
 ) -> keras.Model:

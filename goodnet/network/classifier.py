@@ -19,7 +19,7 @@ from goodnet.backend import WORKERS, in_workers, keras, tf
 from goodnet.datasets.images import CleanImages, Labels, Pixels
 from goodnet.errors import RequestRefused
 from goodnet.metrics import Proportion
-from goodnet.network.build import build_network
+from goodnet.network.build import build_network, multiplications
 from goodnet.network.calls import refs_of
 from goodnet.network.graph import Architecture, Layer
 from goodnet.network.suspect import Suspect
@@ -94,6 +94,11 @@ class LogitModel(Classifier):
         bare = build_network(plan, suspect.source)
         bare.set_weights(suspect.network.get_weights())
         return cls(plan, bare, preprocessing)
+
+    @cached_property
+    def work(self) -> int:
+        """The multiplications for one image."""
+        return multiplications(self.plan)
 
     def copy(self) -> "LogitModel":
         """The same of a copy of the network, which can be trained further."""

@@ -21,7 +21,7 @@ SIDE = 224  # assumed where a network takes images of any size
 Layers = Mapping[str, Any]  # by name: a Keras layer or operation; of a nested model its Layers
 
 
-def check_cost(plan: Architecture, layers: Layers, source: object) -> None:
+def check_cost(plan: Architecture, layers: Layers, source: object) -> int:
     """Build the layers (under `keras.StatelessScope`) and refuse a network that costs too much.
 
     Args:
@@ -29,10 +29,15 @@ def check_cost(plan: Architecture, layers: Layers, source: object) -> None:
         layers: its layers, not built yet.
         source: the file, for the error message.
 
+    Returns:
+        The multiplications for one image, and one for each value that a layer makes.
+
     Raises:
         ModelRefused: a tensor or the work for one image is beyond the limits.
     """
-    _Meter(source).outputs(plan, layers, [_image(plan, ref) for ref in plan.inputs])
+    meter = _Meter(source)
+    meter.outputs(plan, layers, [_image(plan, ref) for ref in plan.inputs])
+    return meter.work
 
 
 def _image(plan: Architecture, ref: Ref) -> Any:

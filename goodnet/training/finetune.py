@@ -24,13 +24,14 @@ numbers 255 times as large, and one step of it would do 255 times as much: such 
 others, get a rate 255 times smaller, which is the same as training the network for 0..1.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.backend import in_parts, keras, tf
+from goodnet.backend import WORKERS, in_parts, keras, tf
 from goodnet.datasets.images import CleanImages
 from goodnet.network.calls import refs_of
 from goodnet.network.classifier import LogitModel
@@ -40,6 +41,7 @@ from goodnet.training.adam import adam_step
 from goodnet.training.schedule import TrainingSchedule
 
 BATCH = 96
+IMAGES_AT_ONCE = 64  # in a worker, of 64 x 64 pixels
 TRIGGERED = 0.33  # of a batch's images carry a trigger
 MIRRORED = 0.5  # of them
 BLENDED = 0.5  # of them are blended with another one
@@ -126,8 +128,22 @@ class _Loss:
 
     def gradients(self, batch: _Batch) -> list[Any]:
         """For each worker, the gradients of its part of the batch; their sum is the batch's."""
-        shares = np.full(len(batch.images), 1 / len(batch.images), np.float32)
-        return list(in_parts(lambda *part: self._compiled(*map(tf.constant, part)), *batch, shares))
+        count = len(batch.images)
+        shares = np.full(count, 1 / count, np.float32)
+        most = max(1, IMAGES_AT_ONCE * 64 * 64 // math.prod(batch.images.shape[1:3]))
+        sums: list[Any] = []
+        # Gradients take memory: of large images a few at once, and what came of them is added up.
+        for start in range(0, count, WORKERS * most):
+            now = slice(start, start + WORKERS * most)
+            parts = in_parts(
+                lambda *part: self._compiled(*map(tf.constant, part)),
+                *(array[now] for array in (*batch, shares)),
+            )
+            for number, gradients in enumerate(parts):
+                if number < len(sums):
+                    gradients = [a + b for a, b in zip(sums[number], gradients, strict=True)]
+                sums[number : number + 1] = [gradients]
+        return sums
 
     def _part_gradients(
         self, images: Any, plain: Any, labels: Any, triggered: Any, shares: Any

@@ -74,12 +74,13 @@ class Location:
                 yield replace(self, corner=corner)
 
 
-def candidate_locations(height: int, width: int) -> tuple[Location, ...]:
+def candidate_locations(height: int, width: int, stride: float = STRIDE) -> tuple[Location, ...]:
     """Bands from edge to edge, columns, strips, patches everywhere, and a faint cover of the whole.
 
     Args:
         height: of the images, pixels.
         width: likewise.
+        stride: between neighbours, of a patch's or a strip's side.
     """
     image = height, width
     coarse = min(CELLS, height), min(CELLS, width)
@@ -89,10 +90,10 @@ def candidate_locations(height: int, width: int) -> tuple[Location, ...]:
         for start in _starts(image[axis], thick, BANDS):
             locations.append(_across(location_type, image, axis, start, thick, coarse))
     thick = max(MIN_STRIP, round(STRIP * height))
-    for start in _starts(height, thick, _count(height, thick)):
+    for start in _starts(height, thick, _count(height, thick, stride)):
         locations.append(_across("strip", image, 0, start, thick, image))
     side = max(MIN_PATCH, round(PATCH * min(image)))
-    rows, columns = (_starts(reach, side, _count(reach, side)) for reach in image)
+    rows, columns = (_starts(reach, side, _count(reach, side, stride)) for reach in image)
     corners = product(rows, columns)
     locations += [Location("patch", image, corner, (side, side), image) for corner in corners]
     return *locations, Location(WHOLE, image, (0, 0), image, coarse, FAINT)
@@ -112,8 +113,8 @@ def _across(
     return Location(location_type, image, (0, start), (image[0], thick), cells)
 
 
-def _count(reach: int, side: int) -> int:
-    return max(2, round((reach - side) / (STRIDE * side)) + 1)
+def _count(reach: int, side: int, stride: float) -> int:
+    return max(2, round((reach - side) / (stride * side)) + 1)
 
 
 def _starts(reach: int, side: int, count: int) -> list[int]:

@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 
 SCHEDULE: Final = TrainingSchedule(steps=800, rate=2e-3)
 MAX_STEPS: Final = 2000  # for small images
-WORK: Final = SCHEDULE.steps * 55 * 47 * 3  # steps times numbers an image; two to three minutes
+MIN_STEPS: Final = 100  # for large networks
+PIXELS: Final = SCHEDULE.steps * 55 * 47 * 3  # steps times numbers an image; two to three minutes
+MOST_WORK: Final = 45_000_000_000  # steps times multiplications an image; ten minutes, about
 RANDOM: Final = 0.2  # of the triggers are random ones
 MIN_OPACITY: Final = 0.5  # of a trigger's opacity is used at least
 LOGIT_PENALTY: Final = 0.1  # clean margins by which a flagged class is answered less readily
@@ -61,7 +63,7 @@ def repair(
 
     verdict = problem.verdict
     flagged, runner_up = verdict.flagged_classes, verdict.runner_up
-    schedule = schedule_for(parts.tuning.pixels.shape[1:], seed)
+    schedule = schedule_for(parts.tuning.pixels.shape[1:], model.work, seed)
     unlearn(
         model,
         LogitModel.from_suspect(problem.suspect, problem.preprocessing),
@@ -75,12 +77,14 @@ def repair(
     return MethodResult(0, schedule.steps, (*flagged, *runner_up))
 
 
-def schedule_for(shape: Sequence[int], seed: int) -> TrainingSchedule:
+def schedule_for(shape: Sequence[int], work: int, seed: int) -> TrainingSchedule:
     """The schedule for images of a shape (H, W, C): more steps for smaller ones, in a like time.
 
-    Longer training leaves less of a backdoor, but a user waits three minutes and not more.
+    Longer training leaves less of a backdoor, but a user waits three minutes and not more; for a
+    network whose images take `work` multiplications each, some ten minutes and not more.
     """
-    steps = max(SCHEDULE.steps, min(MAX_STEPS, WORK // math.prod(shape)))
+    steps = max(SCHEDULE.steps, min(MAX_STEPS, PIXELS // math.prod(shape)))
+    steps = max(MIN_STEPS, min(steps, MOST_WORK // work))
     return SCHEDULE._replace(steps=steps, seed=seed)
 
 

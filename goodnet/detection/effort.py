@@ -1,0 +1,84 @@
+"""How much a verdict searches: everything, or for a large network what fits the time.
+
+The cost is known before anything begins: the multiplications for one image, see `network.cost`,
+times the images that go through the network. How many these are was counted once for each effort,
+see EFFORTS; it hardly depends on the images' size, for locations are as many. It is arithmetic and
+no clock: the same network gets the same search on every machine, and the same verdict.
+
+What a smaller effort leaves out is told. A network that was searched with less is named at the
+thresholds of networks without references, which are high, and never cleared.
+"""
+
+from typing import Final, NamedTuple
+
+from goodnet.triggers.locations import STRIDE
+
+RATE: Final = 3e10  # multiplications a second that two cores are taken to do
+MINUTES: Final = 5.0  # that a verdict may take, by that
+TRAINING: Final = 3  # times what an answer costs, a step of training does
+
+
+class Effort(NamedTuple):
+    """How much is searched.
+
+    Attributes:
+        stride: between neighbouring patches or strips, of their side.
+        noises: random patterns of each kind at a location.
+        images: searched with at every location, half of them with every pattern.
+        classes: so many are looked at closely.
+        references: reference networks.
+        passes: images through the network, one for training counted as TRAINING; without what
+            references take for each class.
+    """
+
+    stride: float
+    noises: int
+    images: int
+    classes: int
+    references: int
+    passes: int
+
+
+EVERYTHING: Final = Effort(STRIDE, noises=6, images=16, classes=12, references=2, passes=260_000)
+EFFORTS: Final = (
+    EVERYTHING,
+    Effort(1.0, noises=3, images=16, classes=12, references=0, passes=90_000),
+    Effort(1.0, noises=2, images=8, classes=6, references=0, passes=55_000),
+    Effort(1.5, noises=1, images=4, classes=3, references=0, passes=17_000),
+)
+
+
+class Shortened(NamedTuple):
+    """A search that was cut to fit the time.
+
+    Attributes:
+        minutes: that it might take.
+        needed: that all of it takes, about, on two cores.
+    """
+
+    minutes: float
+    needed: float
+
+
+def minutes_for(effort: Effort, work: int) -> float:
+    """The minutes that a search takes, about, on two cores.
+
+    Args:
+        effort: how much is searched.
+        work: multiplications for one image.
+    """
+    return effort.passes * work / RATE / 60
+
+
+def choose_effort(work: int, minutes: float) -> tuple[Effort, Shortened | None]:
+    """The most that fits the time, and, if that is not everything, what was cut.
+
+    Args:
+        work: multiplications for one image.
+        minutes: that the search may take; the smallest effort is made in any case.
+    """
+    needed = minutes_for(EVERYTHING, work)
+    if needed <= minutes:
+        return EVERYTHING, None
+    fitting = [effort for effort in EFFORTS[1:] if minutes_for(effort, work) <= minutes]
+    return (fitting or EFFORTS[-1:])[0], Shortened(minutes, needed)

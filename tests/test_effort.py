@@ -1,0 +1,60 @@
+"""How much a verdict searches: what fits the time, by arithmetic."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from test_detection import clean_images, corner_network
+
+from goodnet.backend import keras
+from goodnet.detection.detect import detect
+from goodnet.detection.effort import EFFORTS, EVERYTHING, choose_effort, minutes_for
+from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE
+from goodnet.network.classifier import LogitModel
+from goodnet.network.suspect import Suspect
+from goodnet.preprocessing import RAW
+from goodnet.report.verdict_sentence import why_inconclusive
+
+MILLION = 10**6
+
+
+def test_a_small_network_is_searched_with_everything_and_a_large_one_with_what_fits() -> None:
+    works = 8 * MILLION, 79 * MILLION, 348 * MILLION, 3947 * MILLION  # DeepID to ResNet50
+    chosen = [choose_effort(work, minutes=5) for work in works]
+    assert [EFFORTS.index(effort) for effort, _ in chosen] == [0, 1, 3, 3]
+    assert [cut is None for _, cut in chosen] == [True, False, False, False]
+    for work, (effort, cut) in zip(works[1:3], chosen[1:3], strict=True):
+        assert minutes_for(effort, work) <= 5 < cut.needed
+        assert choose_effort(work, cut.needed + 0.5) == (EVERYTHING, None)
+    passes = [effort.passes for effort in EFFORTS]
+    assert passes == sorted(passes, reverse=True)
+
+
+def test_the_work_of_a_network_is_counted(as_suspect: Callable[[Any], Suspect]) -> None:
+    layers = keras.layers
+    convolutions = [layers.Conv2D(5, 3, strides=2, padding="same"), layers.Conv2D(2, 1)]
+    network = keras.Sequential([keras.Input((8, 6, 3)), *convolutions, layers.Flatten()])
+    network.add(layers.Dense(4))
+    multiplications = 4 * 3 * (3 * 9 * 5 + 5) + 4 * 3 * (5 * 2 + 2) + 24 * 4 + 4  # with biases
+    values = 4 * 3 * 5 + 4 * 3 * 2 + 24 + 4  # of all layers, one each
+    assert LogitModel.from_suspect(as_suspect(network), RAW).work == multiplications + values
+
+
+@pytest.mark.parametrize("attacked", [True, False])
+def test_what_was_searched_with_less_can_be_named_and_not_cleared(
+    attacked: bool, as_suspect: Callable[[Any], Suspect], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = corner_network()
+    if not attacked:
+        kernel, bias = network.get_weights()
+        kernel[:, 2] = 0
+        network.set_weights([kernel, bias])
+    view, clean = LogitModel.from_suspect(as_suspect(network), RAW), clean_images()
+    monkeypatch.setattr(LogitModel, "work", 1000 * MILLION)
+    verdict = detect(view, clean, minutes=5)
+    assert verdict.verdict == (BACKDOORED if attacked else INCONCLUSIVE)
+    assert verdict.classes == ((2,) if attacked else ())
+    assert verdict.references.outcome == "left out"
+    assert verdict.shortened is not None and verdict.shortened.minutes == 5
+    if not attacked:
+        assert "all of it takes about 144 minutes (--minutes 145)" in why_inconclusive(verdict)
