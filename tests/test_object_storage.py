@@ -170,9 +170,9 @@ def test_suspects_on_s3_bring_their_own_and_are_new_when_any_of_it_is(bucket: st
     options = {"order": "both", "drop": (2,), "architecture": "auto", "method": "auto"}
     options |= {"layer": "auto", "preprocessing": "auto", "budget": 2}
     net, plain, stop = (plan_job(uri, options, data) for uri in found)
-    assert (net.data, net.request.layer) == (f"{data}/cars", "conv")
-    assert (plain.data, plain.brought) == (data, ())
-    assert (stop.model, stop.data) == (f"{models}/stop/model.h5", f"{models}/stop/data")
+    assert (net.images.data, net.request.layer) == (f"{data}/cars", "conv")
+    assert (plain.images.data, plain.brought) == (data, ())
+    assert (stop.model, stop.images.data) == (f"{models}/stop/model.h5", f"{models}/stop/data")
 
 
 def test_a_model_may_be_a_folder_or_have_no_ending(bucket: str, tmp_path: Path) -> None:

@@ -111,10 +111,12 @@ def private_copy(uri: str, copy: Path, kind: Kind) -> tuple[Format, str]:
         OSError: it could not be read.
     """
     refused = REFUSAL[kind]
-    if kind == "architecture":
-        blocks = storage.blocks(uri, refused, formats.largest(kind))
+    if kind == "model":
+        blocks = models.blocks(uri)
+    elif kind == "dataset":
+        blocks = folders.blocks(uri)
     else:
-        blocks = folders.blocks(uri) if kind == "dataset" else models.blocks(uri)
+        blocks = storage.blocks(uri, refused, formats.largest(kind))
     first = next(blocks, b"")
     form = formats.recognise(uri, first, kind)
     digest, count = hashlib.sha256(), 0
