@@ -20,7 +20,7 @@ from goodnet.network.save import save_network
 from goodnet.network.suspect import open_suspect
 from goodnet.preprocessing import UNIT
 from goodnet.pruning.split import Split
-from goodnet.pruning.zeroing import prune
+from goodnet.pruning.zeroing import plan_zeroing, prune
 
 layers = keras.layers
 
@@ -146,3 +146,14 @@ def test_kernels_of_an_attention_sum_over_their_inputs() -> None:
     attention(inputs, inputs)
     parts = attention._query_dense, attention._value_dense, attention._output_dense
     assert [_fan_in(part, part.kernel) for part in parts] == [10, 10, 8]
+
+
+@pytest.mark.parametrize(("scale", "side"), [(True, "made"), (False, "read")])
+def test_normalised_channels_are_zeroed_by_their_scale(scale: bool, side: str) -> None:
+    """Without one they are moved by the mean of all, and only what reads them can leave them."""
+    x = inputs = keras.Input(IMAGE_SHAPE)
+    x = layers.Dense(8)(layers.Reshape((12, 30))(x))
+    x = layers.LayerNormalization(scale=scale, name="normalised")(x)
+    x = layers.Dense(CLASSES)(layers.Flatten()(x))
+    plan = parse_architecture(json.loads(keras.Model(inputs, x).to_json()), "made")
+    assert plan_zeroing(plan, "normalised", "made").side == side
