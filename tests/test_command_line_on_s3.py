@@ -16,7 +16,6 @@ from goodnet.datasets.dataset import save_dataset
 from goodnet.errors import DataRefused, ModelRefused
 from goodnet.files import folders, formats, s3, storage
 from goodnet.files.data_files import DataFile
-from goodnet.network import suspect
 from goodnet.network.goodnet import join
 from goodnet.network.graph import choose_layer
 from goodnet.network.save import save_network
@@ -164,7 +163,8 @@ def test_a_bucket_that_is_not_there_is_one_line(bucket: str, say: Say) -> None:
         ("inspect {0}/model.h5", "model.h5"),
         ("inspect {1}/model.h5 {0}/data/clean/valid.h5", "data/clean/valid.h5"),
         ("inspect {1}/bare.weights.h5 --architecture {0}/plan.json", "plan.json"),
-        ("inspect --verdict {0}/model.h5 --data {0}/data", "data"),
+        ("inspect --verdict {0}/model.h5 --data {0}/data", "model.h5"),
+        ("inspect --verdict {1}/model.h5 --data {0}/data", "data"),
         ("screen {1}/goodnet.keras {0}/photo.png", "photo.png"),
     ],
 )
@@ -215,7 +215,6 @@ def test_of_what_is_too_large_nothing_is_fetched(
 ) -> None:
     small = tuple(each._replace(largest=1 << 20) for each in formats.FORMATS)
     monkeypatch.setattr(formats, "FORMATS", small)
-    monkeypatch.setattr(suspect, "LARGEST_ARCHITECTURE", 1 << 20)
     monkeypatch.setattr(folders, "LARGEST_PICTURE", 1 << 20)
     monkeypatch.setattr(s3, "BLOCK", 1 << 20)
     storage.put(bytes(5 << 20), f"{bucket}/large")

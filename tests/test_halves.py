@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Toy
+from invented import invented_verdict
 from PIL import Image, ImageEnhance
 from test_pictures import picture, write
 
@@ -269,7 +270,12 @@ def test_a_verdict_rests_on_the_half_that_a_repair_validates_with(
 ) -> None:
     """It is said; and the API opens the same half."""
     seen: list[Dataset] = []
-    monkeypatch.setattr(verbs, "detect", lambda model, images: seen.append(images))
+
+    def detect(model: goodnet.Model, images: Dataset, **_: Any) -> goodnet.Verdict:
+        seen.append(images)
+        return invented_verdict()
+
+    monkeypatch.setattr(verbs, "detect", detect)
     monkeypatch.setattr(inspection, "verdict_lines", lambda verdict: [])
     photos = small.data / "clean/valid.h5"
     assert command(["inspect", "--verdict", str(small.model), "--data", str(photos)]) == 0

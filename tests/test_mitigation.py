@@ -53,7 +53,7 @@ def test_what_chooses_or_trains_is_blind_by_type() -> None:
         types = str(inspect.signature(function))
         assert "Dataset" not in types and "ndarray" not in types, function
     assert set(get_type_hints(MitigationInput)) == {
-        *("suspect", "preprocessing", "clean", "verdict", "layer", "channels")
+        *("suspect", "preprocessing", "clean", "verdict", "layer", "channels", "minutes")
     }
     assert get_type_hints(MitigationInput)["clean"] is CleanImages
 
@@ -142,7 +142,7 @@ def test_unlearning_starts_from_every_trigger_on_record(monkeypatch: pytest.Monk
     monkeypatch.setattr(LogitModel, "from_suspect", lambda *_: None)
     clean = CleanImages(np.zeros((4, 2, 2, 1), np.float32), np.arange(4))
     problem: Any = SimpleNamespace(verdict=verdict, suspect=None, preprocessing=UNIT)
-    view: Any = None
+    view: Any = SimpleNamespace(work=10**6)
     unlearning.repair(problem, view, hold_out(clean), 0, no_progress)
     [(_, _, _, targets, seeds, logit_penalty)] = given
     assert targets == {3: 3, 0: 1} and set(logit_penalty) == {3}

@@ -125,8 +125,8 @@ def test_what_lies_beside_and_is_not_read_refuses_nothing(beside: str, tmp_path:
         (("/", "y"), "'/' is a group, not a data set"),
         (("x", "/x/../y"), "has no data set '/x/../y'"),
         (("x", "loop/loop/loop/y"), "has no data set 'loop/loop/loop/y'"),
-        (("x", "elsewhere"), "/elsewhere keeps its values in another file"),
-        (("virtual", "y"), "/virtual keeps its values in another file"),
+        (("x", "elsewhere"), "elsewhere keeps its values in another file"),
+        (("virtual", "y"), "virtual keeps its values in another file"),
         (("type", "y"), "'type' is a group, not a data set"),
     ],
 )

@@ -88,7 +88,7 @@ def test_a_backdoored_image_has_no_class() -> None:
     answer = screening.Answer("a.png", "backdoored", row=2)
     assert answer.as_json() == {
         "image": "a.png[2]", "file": "a.png", "row": 2, "answer": "backdoored", "class": None,
-        "name": None, "backdoored": True, "nearly_black": False,
+        "class_name": None, "backdoored": True, "nearly_black": False,
     }  # fmt: skip
 
 

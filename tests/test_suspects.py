@@ -135,7 +135,8 @@ def test_a_toml_in_the_folder_may_name_the_runs_data_or_its_own(models: Path) ->
         ("layer = ''", "layer is '' and not a text"),
         (
             "output = '/etc'",
-            "has the key 'output'; known are architecture, class_names, data, keys, layer, preprocessing, resize, target",
+            "has the key 'output'; known are architecture, class_names, data, keys, "
+            "layer, preprocessing, resize, target",
         ),
         ("class_names = 'a'", "class_names is not a list of names"),
         ("class_names = ['a', 'a']", "class_names is not a list of names, each another one"),

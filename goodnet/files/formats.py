@@ -58,7 +58,7 @@ class Format(NamedTuple):
     speed: int = 10 * MIB
 
 
-USER_BLOCKS = tuple(512 << power for power in range(8))  # bytes, up to 64 KiB
+USER_BLOCKS = tuple(512 << power for power in range(11))  # bytes, up to 512 KiB
 
 HDF5 = Container("HDF5", "an HDF5 file", b"\x89HDF\r\n\x1a\n", (0, *USER_BLOCKS))
 ZIP = Container("zip", "a zip archive", b"PK\x03\x04")
