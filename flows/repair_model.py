@@ -104,8 +104,9 @@ def investigate(
 ) -> tuple[RepairResult, list[StoredFile]]:
     """What there is to know of a suspect, and the networks made from it.
 
-    What does not depend on each other runs side by side: a task that is started is waited for
-    where its result is needed.
+    What pruning asks for comes first; then the verdict has the machine, and what follows from it.
+    What does not depend on each other runs side by side: a task that is started is waited for where
+    its result is needed.
     """
     valid, tests = data[CLEAN_VALID], {role: data[role] for role in TESTS if role in data}
     request = job.request
@@ -115,19 +116,20 @@ def investigate(
     folders = sets[CLEAN_VALID].result().class_names
     names = known_names(request.class_names, folders, model.classes, model.uri)
     split = SplitSuspect(suspect, preprocessing.preprocessing, model.layer)
-    judging = judge.start(suspect, preprocessing.preprocessing, valid)
 
     curves = draw_curves(split, data, request.directions, request.points)
     models = pruned_models(curves, model.format)
     counting = start_evaluation(split, curves, models, tests)
     pruning = start_pruning(model.name, split, curves, models, folder)
 
-    verdict = replace(judging.result(), class_names=names)
+    counts = {role: task.result() for role, task in counting.items()}
+    networks = [file for task in pruning for file in task.result()]
+
+    verdict = judge(suspect, preprocessing.preprocessing, valid, request.minutes)
+    verdict = replace(verdict, class_names=names)
     rechecks = recheck_pruned(split, curves, models, verdict, valid)
     mitigation = mitigate_where_needed(split, curves, verdict, request, valid, folder)
 
-    counts = {role: task.result() for role, task in counting.items()}
-    networks = [file for task in pruning for file in task.result()]
     if mitigation:
         account = mitigation.account
         for role, count in evaluate_again(split, mitigation, tests).items():

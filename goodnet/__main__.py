@@ -119,7 +119,7 @@ def _print_verdict(options: argparse.Namespace) -> None:
     part, keys = valid.reading.part, ",".join(reading.keys)
     images = load_images(valid.uri, model, part=part, keys=keys, resize=reading.resize)
     names = known_names(own.class_names, images.class_names, model.classes, suspect.model)
-    verdict = replace(detect(model, images), class_names=names)
+    verdict = replace(detect(model, images, minutes=options.minutes), class_names=names)
     if options.json:
         print(json.dumps(verdict.as_json()))
     else:
@@ -149,6 +149,8 @@ def _parser() -> argparse.ArgumentParser:
     names = f"auto, {', '.join(NAMES)}, or mean=...,std=..."
     inspect.add_argument("--preprocessing", default="auto", help=names)
     inspect.add_argument("--scale", choices=("auto", "raw", "unit"), dest="preprocessing")
+    minutes = "that the verdict may take, about; a large network is searched with less"
+    inspect.add_argument("--minutes", type=float, default=5, metavar="M", help=minutes)
     _add_reading(inspect)
     inspect.add_argument("--json", action="store_true", help="the verdict as one JSON object")
 

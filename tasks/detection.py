@@ -10,8 +10,10 @@ from tasks.references import SuspectFile
 
 
 @cached_task(name="judge", run_name="judge")
-def judge(suspect: SuspectFile, preprocessing: Preprocessing, valid: DataFile) -> Verdict:
-    """Whether the suspect is backdoored, and for which classes."""
+def judge(
+    suspect: SuspectFile, preprocessing: Preprocessing, valid: DataFile, minutes: float
+) -> Verdict:
+    """Whether the suspect is backdoored, and for which classes, in about so many minutes."""
     from goodnet.datasets.images import CleanImages
     from goodnet.detection import credibility
     from goodnet.network.classifier import LogitModel
@@ -19,4 +21,6 @@ def judge(suspect: SuspectFile, preprocessing: Preprocessing, valid: DataFile) -
     network = opened.suspect(suspect)
     clean = CleanImages.of(opened.clean_valid(valid, network))
     view = LogitModel.from_suspect(network, preprocessing)
-    return credibility.judge(view, clean, progress=reporter("looking for triggers", "steps"))
+    return credibility.judge(
+        view, clean, minutes=minutes, progress=reporter("looking for triggers", "steps")
+    )

@@ -53,7 +53,7 @@ def test_what_chooses_or_trains_is_blind_by_type() -> None:
         types = str(inspect.signature(function))
         assert "Dataset" not in types and "ndarray" not in types, function
     assert set(get_type_hints(MitigationInput)) == {
-        *("suspect", "preprocessing", "clean", "verdict", "layer", "channels", "minutes")
+        *("suspect", "preprocessing", "clean", "verdict", "layer", "channels")
     }
     assert get_type_hints(MitigationInput)["clean"] is CleanImages
 

@@ -168,7 +168,7 @@ def test_suspects_on_s3_bring_their_own_and_are_new_when_any_of_it_is(bucket: st
     found = (f"{models}/net.h5", f"{models}/plain.h5", f"{models}/stop")
     assert find_models([models]) == found and find_models([f"{models}/stop/"]) == found[2:]
     options = {"order": "both", "drop": (2,), "architecture": "auto", "method": "auto"}
-    options |= {"layer": "auto", "preprocessing": "auto", "budget": 2}
+    options |= {"layer": "auto", "preprocessing": "auto", "budget": 2, "minutes": 5}
     net, plain, stop = (plan_job(uri, options, data) for uri in found)
     assert (net.images.data, net.request.layer) == (f"{data}/cars", "conv")
     assert (plain.images.data, plain.brought) == (data, ())

@@ -136,7 +136,7 @@ def test_a_models_name_becomes_one_safe_part_of_a_path(name: str, safe: str) -> 
 
 def test_parameters_are_checked_before_anything_starts() -> None:
     good = {"order": "both", "drop": [2], "layer": "auto", "preprocessing": "auto"}
-    good |= {"method": "auto", "budget": 2}
+    good |= {"method": "auto", "budget": 2, "minutes": 5}
     assert parse_request(**good, architecture="auto").directions == ("ascending", "descending")
     for name, value in (
         ("order", "sideways"),
@@ -144,6 +144,7 @@ def test_parameters_are_checked_before_anything_starts() -> None:
         ("drop", [0]),
         ("method", "prayer"),
         ("budget", -1),
+        ("minutes", 0),
     ):
         with pytest.raises(RequestRefused, match=f"--{name}"):
             parse_request(**{**good, name: value}, architecture="auto")

@@ -29,6 +29,7 @@ OPTIONS: dict[str, Any] = {
     "architecture": "auto",
     "method": "auto",
     "budget": 2,
+    "minutes": 5,
 }
 
 

@@ -43,7 +43,7 @@ def test_a_keras_json_beside_weights_is_found(name: str, beside: str, tmp_path: 
 def _request(path: Path, architecture: str = "auto") -> Any:
     asked: Request = parse_request(
         order="both", drop=[2], layer="auto", preprocessing="auto", architecture=architecture,
-        method="auto", budget=2,
+        method="auto", budget=2, minutes=5,
     )  # fmt: skip
     return with_architecture_beside(asked, str(path))
 

@@ -135,6 +135,7 @@ def _request(model: Model, findings: RepairResult) -> Request:
         architecture="auto",
         method=mitigation.model.method if mitigation else "pruning",
         budget=findings.budget,
+        minutes=findings.verdict.minutes,
     )
 
 

@@ -8,6 +8,7 @@ from goodnet.api.networks import Evaluation, GoodNet, RepairedNetwork
 from goodnet.datasets.dataset import CleanDataset, Dataset
 from goodnet.datasets.images import CleanImages
 from goodnet.detection import credibility
+from goodnet.detection.effort import MINUTES
 from goodnet.detection.verdict import Verdict
 from goodnet.errors import RequestRefused
 from goodnet.evaluation.compare import compare
@@ -33,18 +34,27 @@ DROPS = (2, 4, 10)  # points
 
 
 def detect(
-    model: Model, clean: CleanDataset, *, seed: int = 0, progress: Progress = no_progress
+    model: Model,
+    clean: CleanDataset,
+    *,
+    minutes: float = MINUTES,
+    seed: int = 0,
+    progress: Progress = no_progress,
 ) -> Verdict:
     """Whether a model is backdoored, and for which classes, from clean images alone.
 
     Args:
         model: the suspect.
         clean: clean validation images, a few hundred of them.
+        minutes: that it may take, about, on two cores: a large network is searched with less, and
+            then it is never cleared.
         seed: of searches and reference networks.
         progress: called with (steps done, steps in all).
     """
     view = LogitModel.from_suspect(model.suspect, model.preprocessing)
-    verdict = credibility.judge(view, CleanImages.of(clean), seed=seed, progress=progress)
+    verdict = credibility.judge(
+        view, CleanImages.of(clean), minutes=minutes, seed=seed, progress=progress
+    )
     return replace(verdict, class_names=clean.class_names)
 
 

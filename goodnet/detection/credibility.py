@@ -69,6 +69,7 @@ def judge(
         missing=verdict.missing,
         credibility=credibility,
         shortened=verdict.shortened,
+        minutes=minutes,
     )
 
 

@@ -83,7 +83,7 @@ def detect(
     effort, shortened = choose_effort(model.work, minutes)
     references = train_references(model, clean, seed=seed, count=effort.references)
     verdict = detect_with(model, clean, references, effort, seed=seed, progress=progress)
-    return replace(verdict, shortened=shortened)
+    return replace(verdict, shortened=shortened, minutes=minutes)
 
 
 def detect_with(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 from goodnet.datasets.class_names import class_label, listed
-from goodnet.detection.effort import Shortened
+from goodnet.detection.effort import MINUTES, Shortened
 from goodnet.metrics import Proportion
 from goodnet.triggers.trigger import RecoveredTrigger, Trigger
 
@@ -134,6 +134,7 @@ class Verdict:
         credibility: whether the network is accurate enough to be judged; None if not measured.
         class_names: what all classes are called, by number; empty where that is not known.
         shortened: how the search was cut to fit the time; None if everything was searched.
+        minutes: that the search might take.
     """
 
     verdict: Answer
@@ -149,6 +150,7 @@ class Verdict:
     credibility: Credibility | None = None
     class_names: tuple[str, ...] = ()
     shortened: Shortened | None = None
+    minutes: float = MINUTES
 
     @property
     def referenced(self) -> bool:

@@ -13,6 +13,7 @@ from goodnet.preprocessing import parse_preprocessing
 from goodnet.pruning.curve import parse_points
 from goodnet.pruning.order import DIRECTIONS, Direction
 
+MOST_MINUTES = 7 * 24 * 60
 ORDERS = (*DIRECTIONS, "both")
 METHOD_CHOICES: tuple[str, ...] = ("auto", "pruning", *(method.name for method in METHODS))
 
@@ -35,6 +36,7 @@ class Request:
         architecture: "auto", "deepid" or a file, for suspects that are weights only.
         method: what is done beside pruning, or "auto": what the verdict calls for.
         budget: how much clean test accuracy a model that is recommended may lose, in points.
+        minutes: that a verdict may take, about, on two cores.
         class_names: what the classes are called, by number; empty to take what the images say.
     """
 
@@ -45,6 +47,7 @@ class Request:
     architecture: StoredFile | str
     method: str
     budget: float
+    minutes: float
     class_names: tuple[str, ...] = ()
 
 
@@ -67,6 +70,7 @@ def parse_request(
     architecture: str,
     method: str,
     budget: float,
+    minutes: float,
     class_names: Sequence[str] = (),
 ) -> Request:
     """The checked parameters.
@@ -81,7 +85,10 @@ def parse_request(
         raise RequestRefused("--method", f"{method!r} is not one of {', '.join(METHOD_CHOICES)}")
     if not 0 <= budget <= 100:
         raise RequestRefused("--budget", f"{budget!r} is not 0 to 100 points")
+    if not 0 < minutes <= MOST_MINUTES:
+        raise RequestRefused("--minutes", f"{minutes!r} is not more than 0 and at most a week")
     directions = DIRECTIONS if order == "both" else tuple(d for d in DIRECTIONS if d == order)
     plan = identify_architecture(architecture)
+    limits = float(budget), float(minutes)
     points, names = parse_points(drop), tuple(class_names)
-    return Request(directions, points, layer, preprocessing, plan, method, float(budget), names)
+    return Request(directions, points, layer, preprocessing, plan, method, *limits, names)

@@ -5,7 +5,6 @@ from typing import NamedTuple
 from goodnet.backend import keras
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.detect import detect
-from goodnet.detection.effort import MINUTES
 from goodnet.detection.verdict import Verdict
 from goodnet.mitigation.holdout import hold_out
 from goodnet.mitigation.method import Method
@@ -29,7 +28,6 @@ class MitigationInput(NamedTuple):
         verdict: which classes are in question.
         layer: the pruned layer.
         channels: those of it that a method which starts by pruning prunes.
-        minutes: that the verdict on the repaired model may take, see `detect`.
     """
 
     suspect: Suspect
@@ -38,7 +36,6 @@ class MitigationInput(NamedTuple):
     verdict: Verdict
     layer: str
     channels: tuple[int, ...]
-    minutes: float = MINUTES
 
 
 class MitigatedNetworks(NamedTuple):
@@ -86,7 +83,7 @@ def mitigate(
     repaired, known = Classifier(model, preprocessing), problem.verdict.recovered_triggers()
     again = None
     if known:
-        again = detect(view, problem.clean, minutes=problem.minutes, seed=seed + 1)
+        again = detect(view, problem.clean, minutes=problem.verdict.minutes, seed=seed + 1)
     fresh = again.recovered_triggers() if again else []
     account = MitigationResult(
         model=method.model(result.pruned, suspect.format),

@@ -93,9 +93,8 @@ def manifest(
 
 def _parameters(request: Request, findings: RepairResult) -> dict[str, Any]:
     """All parameters, each as it was asked for and, where that was "auto", what it became."""
-    architecture = request.architecture
-    if not isinstance(architecture, str):
-        architecture = json.dumps(_input(architecture))
+    asked = request.architecture
+    architecture = asked if isinstance(asked, str) else _input(asked)
     return {
         "order": list(request.directions),
         "drop": list(request.points),
@@ -103,6 +102,7 @@ def _parameters(request: Request, findings: RepairResult) -> dict[str, Any]:
         "preprocessing": _preprocessing(request.preprocessing, findings.preprocessing),
         "sweep": findings.model.swept_by,
         "method": {"asked": request.method, "budget_points": request.budget},
+        "minutes": {"asked": request.minutes},
         "architecture": {"asked": architecture, "used": findings.model.described_by},
         "channels_pruned": {
             curve.order.direction: {drop.points: drop.k for drop in curve.drops}
