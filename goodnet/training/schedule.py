@@ -4,6 +4,8 @@ import math
 from typing import Final, NamedTuple
 
 WARM_UP: Final = 0.3  # of the steps, in which the rate rises
+FEWEST: Final = 60  # steps, for large networks
+MOST_WORK: Final = 15_000_000_000  # steps times multiplications an image; some twelve minutes
 
 
 class TrainingSchedule(NamedTuple):
@@ -26,3 +28,13 @@ class TrainingSchedule(NamedTuple):
             return self.rate * (step + 1) / rising
         done = (step - rising) / max(1, self.steps - rising)
         return self.rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def steps_that_fit(steps: int, work: int) -> int:
+    """So many steps, or for a large network as many as take a bearable time; FEWEST at least.
+
+    Args:
+        steps: what is best.
+        work: multiplications for one image.
+    """
+    return max(min(FEWEST, steps), min(steps, MOST_WORK // work))

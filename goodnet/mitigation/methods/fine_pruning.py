@@ -17,7 +17,7 @@ from goodnet.mitigation.holdout import HoldoutSplit
 from goodnet.mitigation.method import Method
 from goodnet.mitigation.outcome import MethodResult
 from goodnet.progress import Progress
-from goodnet.training.schedule import TrainingSchedule
+from goodnet.training.schedule import TrainingSchedule, steps_that_fit
 from goodnet.triggers.trigger import Floats
 
 if TYPE_CHECKING:
@@ -44,16 +44,17 @@ def repair(
     after = pruned.get_weights()
     masks = [(old == new).astype(np.float32) for old, new in zip(before, after, strict=True)]
     model.load(pruned)
+    schedule = SCHEDULE._replace(steps=steps_that_fit(SCHEDULE.steps, model.work), seed=seed)
     train_further(
         model,
         LogitModel.from_suspect(problem.suspect, problem.preprocessing),
         parts.tuning,
-        SCHEDULE._replace(seed=seed),
+        schedule,
         _apply_random_trigger,
         weight_masks=masks,
         progress=progress,
     )
-    return MethodResult(len(problem.channels), SCHEDULE.steps)
+    return MethodResult(len(problem.channels), schedule.steps)
 
 
 def _apply_random_trigger(image: Floats, rng: np.random.Generator) -> Floats:

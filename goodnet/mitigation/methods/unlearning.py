@@ -33,7 +33,7 @@ from goodnet.mitigation.holdout import HoldoutSplit
 from goodnet.mitigation.method import Method
 from goodnet.mitigation.outcome import MethodResult
 from goodnet.progress import Progress, no_progress
-from goodnet.training.schedule import TrainingSchedule
+from goodnet.training.schedule import TrainingSchedule, steps_that_fit
 from goodnet.triggers.trigger import Floats, Trigger
 
 if TYPE_CHECKING:
@@ -42,9 +42,7 @@ if TYPE_CHECKING:
 
 SCHEDULE: Final = TrainingSchedule(steps=800, rate=2e-3)
 MAX_STEPS: Final = 2000  # for small images
-MIN_STEPS: Final = 100  # for large networks
 PIXELS: Final = SCHEDULE.steps * 55 * 47 * 3  # steps times numbers an image; two to three minutes
-MOST_WORK: Final = 45_000_000_000  # steps times multiplications an image; ten minutes, about
 RANDOM: Final = 0.2  # of the triggers are random ones
 MIN_OPACITY: Final = 0.5  # of a trigger's opacity is used at least
 LOGIT_PENALTY: Final = 0.1  # clean margins by which a flagged class is answered less readily
@@ -81,11 +79,10 @@ def schedule_for(shape: Sequence[int], work: int, seed: int) -> TrainingSchedule
     """The schedule for images of a shape (H, W, C): more steps for smaller ones, in a like time.
 
     Longer training leaves less of a backdoor, but a user waits three minutes and not more; for a
-    network whose images take `work` multiplications each, some ten minutes and not more.
+    network whose images take `work` multiplications each, see `steps_that_fit`.
     """
     steps = max(SCHEDULE.steps, min(MAX_STEPS, PIXELS // math.prod(shape)))
-    steps = max(MIN_STEPS, min(steps, MOST_WORK // work))
-    return SCHEDULE._replace(steps=steps, seed=seed)
+    return SCHEDULE._replace(steps=steps_that_fit(steps, work), seed=seed)
 
 
 def unlearn(
