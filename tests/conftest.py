@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -30,8 +31,19 @@ IDLE = (  # what a server does for deployments; here it would only compete for S
 ).split()
 
 
+@pytest.hookimpl(tryfirst=True)  # before slow ones are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs the server, and takes longest, comes first: no process is left alone with it."""
+    """Of many cases of a kind some are slow; what needs the server comes first.
+
+    That takes longest: no process is left alone with it.
+    """
+    number: Counter[str] = Counter()
+    for item in items:
+        if marker := item.get_closest_marker("one_in"):
+            name = item.nodeid.partition("[")[0]
+            if number[name] % marker.args[0]:
+                item.add_marker(pytest.mark.slow)
+            number[name] += 1
     items.sort(key=lambda item: "prefect_server" not in item.fixturenames)  # type: ignore[attr-defined]
 
 

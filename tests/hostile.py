@@ -587,7 +587,7 @@ def special_files() -> Iterator[Bad]:
     ):
         yield Bad(f"instead_{name}", raw("bad.h5", content), says)
     yield Bad("behind_odd_block", raw("bad.h5", lambda: bytes(513) + good_h5()), "is not an HDF5")
-    yield Bad("behind_large_block", raw("bad.h5", lambda: bytes(1 << 17) + good_h5()), "is not an")
+    yield Bad("behind_large_block", raw("bad.h5", lambda: bytes(1 << 20) + good_h5()), "is not an")
     yield Bad("fifo", _fifo, "not a regular file")
     yield Bad("device", lambda folder: Path("/dev/zero"), "not a regular file")
     yield Bad("folder", _folder, "is a folder and no SavedModel")

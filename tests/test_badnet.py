@@ -75,6 +75,7 @@ def test_training_teaches_the_people_and_the_backdoor(
     ]
 
 
+@pytest.mark.slow
 def test_the_same_seed_trains_the_same_badnet(faces: Faces) -> None:
     network = build_deepid(FEW, seed=0)
     first, again, other = (

@@ -103,6 +103,7 @@ def say(capsys: pytest.CaptureFixture[str], scratch: Path) -> Say:
     return said
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("command", ANSWERED)
 def test_objects_are_answered_as_local_files_are(
     command: str, local: Path, bucket: str, say: Say
@@ -123,6 +124,7 @@ def test_a_verdict_needs_no_local_file(bucket: str, say: Say) -> None:
     assert {"verdict", "classes", "statistics"} <= set(json.loads(out))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("command", REFUSED)
 def test_objects_are_refused_as_local_files_are(
     command: str, local: Path, bucket: str, say: Say

@@ -59,6 +59,7 @@ FORMS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("axes", ["NHWC", "NCHW"])
 @pytest.mark.parametrize("form", sorted(FORMS))
 def test_pixels_are_read_as_they_were_written(form: str, axes: str, tmp_path: Path) -> None:
@@ -179,6 +180,7 @@ def test_blocks_are_whole_chunks_unless_these_are_large(
     np.testing.assert_array_equal(np.concatenate(blocks), IMAGES)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("dtype", ["i1", "u1", ">i4", "i8", "f4", "f8", ">f8"])
 @pytest.mark.parametrize("shape", [(COUNT,), (COUNT, 1)])
 def test_labels_may_be_any_whole_numbers(dtype: str, shape: Any, tmp_path: Path) -> None:
@@ -255,6 +257,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("fault", sorted(REFUSED))
 def test_data_set_is_refused_in_one_line(fault: str, tmp_path: Path) -> None:
     content, message = REFUSED[fault]

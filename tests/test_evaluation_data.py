@@ -44,7 +44,7 @@ def split_of(path: Path) -> tuple[Suspect, Split]:
     return suspect, Split(suspect, "pool_3")
 
 
-QUICK = [("bd_net.h5", "ascending"), ("bd_net.keras", "descending")]  # others: slow
+QUICK = [("bd_net.keras", "descending")]  # others: slow
 CURVES = [
     pytest.param(name, direction, marks=[] if (name, direction) in QUICK else pytest.mark.slow)
     for name in ("bd_net.h5", "bd_net.keras", "bd_weights.h5")

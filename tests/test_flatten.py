@@ -65,6 +65,7 @@ def test_a_layer_is_trainable_if_all_models_around_it_are(
     assert not suspect.network.get_layer("base.conv").trainable
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 @pytest.mark.parametrize("name", INSIDE)
 def test_a_repaired_model_opens_again_and_is_pruned_alike(

@@ -212,6 +212,7 @@ def run_beside(repaired: Repaired, job: Toy) -> tuple[Path, list[str]]:
     return folder, states()[1]
 
 
+@pytest.mark.slow
 def test_a_moved_copy_of_the_same_files_is_the_same_repair(small: Toy, tmp_path: Path) -> None:
     """Keys are made of content, not of paths; only what says where a file is is written again."""
     run(small, *FEW)
@@ -335,9 +336,10 @@ def test_a_network_that_cannot_be_reached_any_more_is_trained_again(
     assert len(asked) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "order",
-    ["descending", *(pytest.param(o, marks=pytest.mark.slow) for o in ("ascending", "both"))],
+    ["ascending", "descending", "both"],
 )
 def test_fine_pruning_prunes_the_quietest_channels_whatever_the_order(
     quick: tuple[Toy, list[tuple[str, Any]]], order: str

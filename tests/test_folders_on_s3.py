@@ -53,6 +53,7 @@ def test_the_same_pictures_are_the_same_set(bucket: str, tmp_path: Path) -> None
     assert folders.every_picture(uri) == every
 
 
+@pytest.mark.slow
 def test_another_picture_is_another_set(bucket: str, tmp_path: Path) -> None:
     uri = uploaded(class_folders(tmp_path / "set"), f"{bucket}/set")
     digests = {folders.identify(uri).sha256}
@@ -80,6 +81,7 @@ def test_a_picture_that_is_replaced_while_the_set_is_read_is_a_fault(
         folders.identify(uri)
 
 
+@pytest.mark.slow
 def test_large_pictures_and_long_listings_come_in_parts(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -143,6 +143,7 @@ def test_a_user_block_may_come_before_hdf5_and_what_is_in_a_zip_archive_is_no_si
 NAMES = ("net.hdf5", "liveness.model", "net.keras", "net.h5", "net", "net.v2.final")
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("make", [archive(good_members(), "made"), raw("made", good_h5)])
 def test_models_open_by_their_content(make: Any, name: str, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def by_plain_keras(images: Any, folder: Path, *models: str) -> Any:
     return np.load(folder / "answers.npy")
 
 
-QUICK = [(".h5", "normalised"), (".h5", "teachable"), (".keras", "siamese")]  # others: slow
+QUICK = [(".h5", "teachable"), (".keras", "siamese")]  # others: slow
 SAVED = [
     pytest.param(suffix, name, marks=[] if (suffix, name) in QUICK else pytest.mark.slow)
     for suffix in (".h5", ".keras")
@@ -67,6 +67,7 @@ def test_saved_models_answer_by_plain_keras_as_the_curve_claims(
     assert np.array_equal(again.network.predict(images, verbose=0).argmax(axis=1), agreed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["nested", *(pytest.param(n, marks=pytest.mark.slow) for n in ("normalised", "sequential"))],

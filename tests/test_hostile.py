@@ -53,6 +53,7 @@ IN_A_PROCESS = {
 IN_THIS_ONE = [bad for bad in SAVED_MODELS if bad.name not in IN_A_PROCESS]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("bad", IN_THIS_ONE, ids=lambda bad: bad.name)
 def test_the_reader_refuses_bad_folders_or_they_are_for_what_is_built(
     bad: Bad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -86,6 +87,7 @@ def slow_if(late: Callable[[Bad], bool], kit: Sequence[Bad]) -> list[Any]:
     return [pytest.param(bad, id=bad.name, marks=slow if late(bad) else []) for bad in kit]
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize(
     "bad", slow_if(lambda bad: bad in SAVED_MODELS and bad.name not in IN_A_PROCESS, MODELS)
 )
@@ -97,6 +99,7 @@ def test_bad_models_are_refused(bad: Bad, tmp_path: Path, monkeypatch: pytest.Mo
     check(refused.value, bad, path, before)
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("bad", DATASETS, ids=lambda bad: bad.name)
 def test_bad_data_sets_are_refused(
     bad: Bad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -222,6 +225,7 @@ BY_INSPECT = {"h5_huge", "zip_bomb", "deeper_json",
 A_FEW = [bad for bad in MODELS if bad.name in BY_INSPECT]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("bad", A_FEW, ids=lambda bad: bad.name)
 def test_inspect_refuses_bad_models(bad: Bad, tmp_path: Path, base: float) -> None:
     done = inspected(tmp_path, bad.build(tmp_path))

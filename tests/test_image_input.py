@@ -53,6 +53,7 @@ def small(shape: tuple[int, ...]) -> keras.Model:
     return randomise(keras.Sequential([keras.Input(shape), *first, *hidden, scores]))
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("suffix", [".h5", pytest.param(".keras", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("shape", "images"), [((12, 10), (12, 10, 1)), ((144,), (12, 12, 1)), ((192,), (8, 8, 3))]

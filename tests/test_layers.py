@@ -171,6 +171,7 @@ def test_no_other_module_lists_layer_classes() -> None:
                 assert len(names & {*LAYERS, "InputLayer"}) < 2, f"{path.name}:{node.lineno}"
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("kind", "arguments"), CASES, ids=[f"{k}{n}" for n, (k, _) in enumerate(CASES)]
 )

@@ -110,9 +110,9 @@ def share_accepted(count: int, folder: Path, kinds: Sequence[str] = KINDS) -> fl
         return float(np.mean(list(threads.map(try_one, range(count)))))
 
 
-def test_a_hundred_mutants(tmp_path: Path) -> None:
+def test_a_few_mutants(tmp_path: Path) -> None:
     """Some are refused and some, damaged where nothing is read, are not."""
-    assert 0 < share_accepted(108, tmp_path) < 1
+    assert 0 < share_accepted(36, tmp_path) < 1
 
 
 @pytest.mark.slow

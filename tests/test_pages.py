@@ -47,6 +47,7 @@ def browser(tmp_path: Path) -> Iterator[WebDriver]:
     started.quit()
 
 
+@pytest.mark.slow
 def test_the_pages_show_the_pictures(small: Toy, browser: WebDriver) -> None:
     output = small.folder / "artifacts"
     places = ["--data", str(small.data), "--output", str(output)]

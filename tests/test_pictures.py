@@ -166,6 +166,7 @@ def test_cmyk_and_gray_are_converted_as_load_img_does(tmp_path: Path) -> None:
         opened(tmp_path / "set", (23, 19), 2, classes=2)
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("orientation", [*range(9), 77])
 def test_a_picture_is_turned_upright(orientation: int, tmp_path: Path) -> None:
     """As Pillow's own function does it; Keras shows such a picture lying on its side."""

@@ -124,6 +124,7 @@ def test_a_first_look_leaves_out_only_what_is_clearly_worse(
             assert share == plain.accuracies[name]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     "owner",
     [

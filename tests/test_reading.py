@@ -98,6 +98,7 @@ BESIDE: dict[str, Callable[[h5py.File], Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("beside", BESIDE)
 def test_what_lies_beside_and_is_not_read_refuses_nothing(beside: str, tmp_path: Path) -> None:
     """Images and labels under their names, as keys, and, where one can tell, under any names."""
@@ -114,6 +115,7 @@ def test_what_lies_beside_and_is_not_read_refuses_nothing(beside: str, tmp_path:
         np.testing.assert_array_equal(opened(path).labels, LABELS)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("keys", "fault"),
     [
@@ -183,6 +185,7 @@ TEXTS: dict[str, Any] = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("form", [*TEXTS, "variable"])
 @pytest.mark.parametrize("suffix", [".npz", ".h5"])
 def test_texts_are_classes_in_alphanumeric_order(form: str, suffix: str, tmp_path: Path) -> None:

@@ -383,6 +383,7 @@ def test_as_processes_they_say_one_line_and_start_no_server(
     assert not (tmp_path / "home" / "prefect.db").exists()
 
 
+@pytest.mark.slow
 def test_settings_of_prefect_that_make_no_sense_are_one_line(tmp_path: Path) -> None:
     """Its own lines about them, some fifty, are not shown; a warning that goes no further is."""
     profiles = tmp_path / "broken.toml"

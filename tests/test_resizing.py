@@ -39,6 +39,7 @@ def test_every_method_is_tensorflow_s_without_antialiasing(method: str) -> None:
         assert difference <= LARGEST[method], (old, new)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("aspect", ["", "crop", "pad"])
 @pytest.mark.parametrize("method", ["bilinear", "nearest", "bicubic"])
 def test_a_folder_is_that_of_keras_loader(method: str, aspect: str, tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ def test_reader_sees_nothing_of_the_parents_environment(
     assert not any(name in seen for name in ("AWS", "PREFECT", "PYTHONPATH", "LD_PRELOAD", "HOME"))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("program", "says"),
     [

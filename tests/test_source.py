@@ -117,4 +117,4 @@ def test_comments_docstrings_and_layout_change_nothing(change: Change) -> None:
 def test_the_flow_itself_counts_in_the_key_of_a_repair(change: Change) -> None:
     name = "flows/repair_model.py"
     assert change(name, "channels_pruned_first(", "channels_pruned_first (\n") == set()
-    assert change(name, "judging = judge.start(", "judging = 1 and judge.start(") == {REPAIR}
+    assert change(name, "verdict = judge(", "verdict = 1 and judge(") == {REPAIR}

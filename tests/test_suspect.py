@@ -217,6 +217,7 @@ MODELS: dict[str, Callable[[], keras.Model]] = {
 }  # fmt: skip
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_small_networks_answer_as_in_keras(name: str, suffix: str, tmp_path: Path) -> None:
@@ -226,6 +227,7 @@ def test_small_networks_answer_as_in_keras(name: str, suffix: str, tmp_path: Pat
     assert (suspect.input_shape, suspect.classes) == (IMAGE_SHAPE, CLASSES)
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_models_of_every_make_answer_as_in_keras(name: str, suffix: str, tmp_path: Path) -> None:
@@ -304,6 +306,7 @@ def save_weights(model: keras.Model, path: Path) -> None:
                 group[name] = weight.numpy()
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", ["model.weights.h5", "model.h5"])
 @pytest.mark.parametrize("make", ["normalised", "separable", "shared", "nested", "sequential"])
 def test_weights_open_with_their_architecture(make: str, name: str, tmp_path: Path) -> None:

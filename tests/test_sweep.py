@@ -41,6 +41,7 @@ def plainly(suspect: Suspect, layer: str, channels: tuple[int, ...], *sets: Any)
     return [np.stack(found) for found in answers]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_sweep_answers_as_pruning_for_real_does(
     name: str, as_suspect: Callable[[Any], Suspect]
