@@ -116,6 +116,7 @@ def test_objects_are_answered_as_local_files_are(
     assert (f"{local}/" in out) == command.endswith("{1}/photo.png")
 
 
+@pytest.mark.slow
 def test_a_verdict_needs_no_local_file(bucket: str, say: Say) -> None:
     status, out, errors = say(
         f"inspect --verdict {bucket}/model.h5 --data {bucket}/data --scale unit --json"

@@ -65,7 +65,7 @@ def test_what_is_low_or_far_less_right_than_sure_is_doubtful(
         assert measured.confidence - measured.accuracy.value > OVERCONFIDENCE
 
 
-@pytest.mark.one_in(2)
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("preprocessing", "attacked", "answer"),
     [(UNIT, True, BACKDOORED), (UNIT, False, NOTHING), (CENTRED, True, INCONCLUSIVE)]

@@ -38,7 +38,7 @@ def by_plain_keras(images: Any, folder: Path, *models: str) -> Any:
     return np.load(folder / "answers.npy")
 
 
-QUICK = [(".h5", "teachable"), (".keras", "siamese")]  # others: slow
+QUICK = [(".h5", "teachable")]  # others: slow
 SAVED = [
     pytest.param(suffix, name, marks=[] if (suffix, name) in QUICK else pytest.mark.slow)
     for suffix in (".h5", ".keras")
