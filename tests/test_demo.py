@@ -14,6 +14,7 @@ from flows.repair import ALL_REPAIRED, NOTHING_STARTED
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
+@pytest.mark.slow
 def test_demo_makes_data_and_suspect_and_leaves_what_others_put_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -292,6 +292,7 @@ def networks_of(folder: Path, method: str) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob(f"*{method}*.*")}
 
 
+@pytest.mark.slow
 def test_a_trained_network_outlives_a_change_of_the_report(
     quick: tuple[Toy, list[tuple[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
