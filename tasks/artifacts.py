@@ -66,10 +66,9 @@ def show_repaired(findings: RepairResult, conclusion: str, folder: str, run: obj
 def tag_run(*tags: str) -> None:
     """Give tags to the flow run, for example its verdict, beside those that it has."""
     with get_client(sync_client=True) as client:
-        tags = client.read_flow_run(runtime.flow_run.id).tags
-        client.update_flow_run(
-            runtime.flow_run.id, tags=[*tags, *(t for t in tags if t not in tags)]
-        )
+        present = client.read_flow_run(runtime.flow_run.id).tags
+        added = [tag for tag in tags if tag not in present]
+        client.update_flow_run(runtime.flow_run.id, tags=[*present, *added])
 
 
 def _code(text: str) -> str:

@@ -187,6 +187,15 @@ def test_one_command_leaves_everything_and_a_manifest_that_is_true(repaired: Rep
     check_folder(repaired.folder, repaired.small, "pool", 10)
 
 
+def test_a_run_can_be_found_by_its_model_and_its_verdict(repaired: Repaired) -> None:
+    """Whether it is asked for or started by the one that is."""
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(sort="START_TIME_ASC")
+    mine = [run for run in runs if run.name == "repair small"]
+    assert len(mine) >= 4
+    assert all({"model:small", "verdict:backdoored"} <= set(run.tags) for run in mine[:4])
+
+
 def test_the_ui_shows_the_table_and_the_figures_also_of_a_cached_run(repaired: Repaired) -> None:
     for shown, run_id in repaired.shown:
         assert shown["flow_run_id"] == run_id
