@@ -18,7 +18,7 @@ from prefect.states import Completed, Failed
 from flows.preconditions import check_prefect, refuse
 from flows.repair_model import repair_model
 from goodnet.errors import InputRefused, RequestRefused, fault_line
-from goodnet.files import formats, storage
+from goodnet.files import formats, listings
 from goodnet.files.paths import safe_name
 from goodnet.job import inbox as inboxes
 from goodnet.job.inbox import InboxEntry
@@ -77,7 +77,7 @@ def check(inbox: str, output: str, settle: float) -> None:
     """
     if not 0 <= settle <= LONGEST:
         raise RequestRefused("--settle", f"{settle} is not 0 to {LONGEST} seconds")
-    storage.list_files(inbox, formats.suffixes("model"))
+    listings.list_files(inbox, formats.suffixes("model"))
     find_output(output)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from goodnet.errors import RequestRefused
-from goodnet.files import models, storage
+from goodnet.files import listings, models, storage
 from goodnet.files.formats import HDF5
 from goodnet.job import inbox
 
@@ -24,7 +24,7 @@ def drop(folder: Path, name: str, content: bytes = b"model", when: float = LONG_
     return path
 
 
-def names(entries: list[storage.ListedFile]) -> list[str]:
+def names(entries: list[listings.ListedFile]) -> list[str]:
     """The names of the files."""
     return [Path(entry.uri).name for entry in entries]
 
@@ -117,7 +117,7 @@ def test_a_link_or_a_pipe_is_refused_and_what_cannot_be_read_now_is_left_for_lat
         return identify(uri)
 
     monkeypatch.setattr(models, "identify", failing)
-    seen = inbox.read_arrivals(storage.entries(str(tmp_path), (".h5",)), {}, faults.append)
+    seen = inbox.read_arrivals(listings.entries(str(tmp_path), (".h5",)), {}, faults.append)
     known = {Path(uri).name: (bool(s.sha256), s.refused.split(": ")[-1]) for uri, s in seen.items()}
     assert known == {
         "good.h5": (True, ""),
@@ -133,7 +133,7 @@ def test_the_record_survives_and_a_damaged_one_is_none(tmp_path: Path) -> None:
     folder.mkdir()
     assert inbox.read_record(output, str(folder)) == {}
     drop(folder, "net.h5")
-    seen = inbox.read_arrivals(storage.entries(str(folder), (".h5",)), {}, pytest.fail)
+    seen = inbox.read_arrivals(listings.entries(str(folder), (".h5",)), {}, pytest.fail)
     inbox.write_record(output, str(folder), seen)
     assert inbox.read_record(output, str(folder)) == seen
     assert inbox.read_record(output, "elsewhere") == {}

@@ -24,7 +24,7 @@ from object_stores import (
 )
 
 from goodnet.errors import InputRefused, ModelRefused, RequestRefused
-from goodnet.files import models, s3, storage
+from goodnet.files import listings, models, s3, storage
 from goodnet.files.storage import StoredFile
 from goodnet.job import inbox
 from goodnet.job.inputs import find_data, find_models, find_output
@@ -125,16 +125,16 @@ def test_large_files_go_in_parts(
 
 def test_folders_are_prefixes_and_their_listing_is_never_remembered(bucket: str) -> None:
     assert find_output(f"{bucket}/artifacts") is None
-    assert storage.entries(f"{bucket}/models", (".h5",)) == []
+    assert listings.entries(f"{bucket}/models", (".h5",)) == []
     with pytest.raises(RequestRefused, match="no such bucket"):
-        storage.entries("s3://test-nowhere-at-all/models", (".h5",))
+        listings.entries("s3://test-nowhere-at-all/models", (".h5",))
     for name in ("b.h5", "a.keras", "notes.txt", ".hidden.h5", "deeper/c.h5"):
         storage.put(b"x", f"{bucket}/models/{name}")
     found = (f"{bucket}/models/a.keras", f"{bucket}/models/b.h5")
     assert find_models([f"{bucket}/models"]) == find_models([f"{bucket}/models/"]) == found
     storage.put(b"x", f"{bucket}/models/d.h5")
     assert find_models([f"{bucket}/models"]) == (*found, f"{bucket}/models/d.h5")
-    assert not storage.is_folder(f"{bucket}/model")
+    assert not listings.is_folder(f"{bucket}/model")
     for name in ("cl/valid.h5", "clean/test.h5"):
         storage.put(name.encode(), f"{bucket}/data/{name}")
     assert set(find_data(f"{bucket}/data")) == {"clean valid", "clean test"}
@@ -235,7 +235,7 @@ def test_a_listing_of_more_than_a_page_is_whole(
         return call(uri, method, **arguments, **more)
 
     monkeypatch.setattr(s3, "_call", by_two)
-    assert len(storage.list_files(f"{bucket}/models", (".h5",))) == 5
+    assert len(listings.list_files(f"{bucket}/models", (".h5",))) == 5
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_hostile_keys_are_keys_and_nothing_else(
     name = uri.removeprefix("s3://")
     s3._system().call_s3("put_object", Bucket=name, Key=key, Body=b"content")
     folder = key.rpartition("/")[0]
-    (found,) = storage.entries(f"{uri}/{folder}", (".h5",))
+    (found,) = listings.entries(f"{uri}/{folder}", (".h5",))
     assert found.uri == f"{uri}/{key}"
     assert storage.identify(found.uri).bytes == 7
     with storage.local_file(found.uri) as path:
@@ -300,7 +300,7 @@ def test_a_server_that_is_not_there_is_one_line_that_names_the_uri(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     with pytest.raises(OSError, match=r"^s3://bucket/models: object storage failed: .*connect"):
-        storage.entries("s3://bucket/models", (".h5",))
+        listings.entries("s3://bucket/models", (".h5",))
 
 
 @pytest.mark.slow

@@ -11,8 +11,8 @@ import pytest
 
 from goodnet.datasets.class_names import known_names
 from goodnet.errors import DataRefused, InputRefused, ModelRefused, RequestRefused
-from goodnet.files import storage
-from goodnet.files.storage import ListedFile
+from goodnet.files import listings, storage
+from goodnet.files.listings import ListedFile
 from goodnet.job import inbox, own_settings, plan
 from goodnet.job.inputs import find_models
 from goodnet.job.plan import content_of, list_suspects, plan_job
@@ -210,7 +210,7 @@ def test_a_toml_file_is_read_confined_and_never_a_link_or_a_huge_one(
     ],
 )
 def test_what_is_within_a_folder(uri: str, folder: str, within: bool) -> None:
-    assert storage.is_within(uri, folder) is within
+    assert listings.is_within(uri, folder) is within
 
 
 def test_paths_on_s3_are_relative_to_the_toml_and_stay_in_its_folder(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from goodnet.errors import DataRefused
-from goodnet.files import paths, s3, storage
+from goodnet.files import listings, paths, s3, storage
 from goodnet.files.formats import CLASS_NAMES, FOLDER, PICTURES, largest
 from goodnet.files.regular import open_regular
 
@@ -40,7 +40,7 @@ class Member(NamedTuple):
 def is_set(uri: str) -> bool:
     """Whether the URI is that of a folder, itself no link, and not that of a file."""
     if storage.is_remote(uri):
-        return not storage.exists(uri) and storage.is_folder(uri)
+        return not storage.exists(uri) and listings.is_folder(uri)
     return os.path.isdir(uri) and not os.path.islink(uri)
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from goodnet.errors import InputRefused, ModelRefused
-from goodnet.files import formats, s3, storage
+from goodnet.files import formats, listings, s3, storage
 from goodnet.files.formats import MODEL_FOLDER
+from goodnet.files.listings import ListedFile
 from goodnet.files.regular import open_regular
-from goodnet.files.storage import ListedFile, StoredFile
+from goodnet.files.storage import StoredFile
 
 MARKS = (("saved_model.pb",), ("keras_metadata.pb",), ("metadata.json", "model.weights.h5"))
 USUAL_JSON = ("model.json", "config.json")
@@ -112,11 +113,11 @@ def entries(folder: str) -> list[ListedFile]:
         RequestRefused: there is no such folder.
         OSError: it could not be listed.
     """
-    found = storage.entries(folder, formats.suffixes("model"))
-    for entry in storage.entries(folder, ("",)):
+    found = listings.entries(folder, formats.suffixes("model"))
+    for entry in listings.entries(folder, ("",)):
         if "." not in entry.uri.rpartition("/")[2] and _begins_as_model(entry.uri):
             found.append(entry)
-    for name in storage.children(folder)[1]:
+    for name in listings.children(folder)[1]:
         inner = storage.join(folder, name)
         if is_folder_model(inner):
             found.append(_entry(inner))
@@ -201,7 +202,7 @@ def _local(folder: str, inner: str = "") -> Iterator[Member]:
             if each.is_dir(follow_symlinks=False):
                 yield from _local(folder, f"{name}/")
             elif each.is_file(follow_symlinks=False):
-                item = storage.listed_locally(Path(each.path))
+                item = listings.listed_locally(Path(each.path))
                 yield Member(name, item.bytes, item.mark, item.modified)
             else:
                 raise ModelRefused(folder, f"{name} is not a regular file")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from goodnet.errors import InputRefused, one_line
 from goodnet.files import paths, storage
-from goodnet.files.storage import ListedFile
+from goodnet.files.listings import ListedFile
 from goodnet.job.plan import content_of, list_suspects
 
 LARGEST_RECORD = 64 << 20

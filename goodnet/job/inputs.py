@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from goodnet.errors import DataRefused, RequestRefused
-from goodnet.files import folders, formats, models, paths, storage
+from goodnet.files import folders, formats, listings, models, paths, storage
 from goodnet.files.class_names import LONGEST_LIST, listed_names
 from goodnet.files.data_files import DataFile, DataSource
 from goodnet.files.formats import REFUSAL, Kind
@@ -40,7 +40,7 @@ def find_models(uris: Sequence[str]) -> tuple[str, ...]:
     """
     found: dict[str, None] = {}
     for uri in uris:
-        if models.is_folder_model(uri) or not storage.is_folder(uri):
+        if models.is_folder_model(uri) or not listings.is_folder(uri):
             found[uri] = None
         elif is_suspect(uri):
             found[uri.rstrip("/")] = None
@@ -84,7 +84,7 @@ def locate_data(data: str, poisoned: str = "", reading: Reading = WHOLE) -> dict
     """
     data = _unpacked(data)
     clean, found = replace(reading, target=None), dict[str, str]()
-    if not storage.is_folder(data) and storage.exists(data):
+    if not listings.is_folder(data) and storage.exists(data):
         sources = _split_in_two(data, clean)
     else:
         found = {role: uri for role in _NAMES if (uri := _present(data, role, _NAMES[role]))}
@@ -103,7 +103,7 @@ def locate_data(data: str, poisoned: str = "", reading: Reading = WHOLE) -> dict
 def _unpacked(data: str) -> str:
     """The folder, or the only one in it that holds folders, as unpacking an archive leaves it."""
     for _ in range(DEEPEST):
-        files, inner = storage.children(data)
+        files, inner = listings.children(data)
         sets = [name for name in files if name.lower().endswith(formats.suffixes("dataset"))]
         if sets or len(inner) != 1 or inner[0].lower() in _PLACES:
             break
@@ -145,7 +145,7 @@ def _clean_sources(data: str, found: dict[str, str], reading: Reading) -> dict[s
 
 def _poisoned_folder(data: str) -> dict[str, str]:
     """The folder of poisoned images that is itself a set, if there is one: the test set."""
-    _, inner = storage.children(data)
+    _, inner = listings.children(data)
     places = [storage.join(data, name) for name in paths.POISONED_FOLDERS if name in inner]
     found = [place for place in places if _holds_pictures(place)]
     return {POISONED_TEST: found[0]} if found else {}
@@ -173,7 +173,7 @@ def _only_set(data: str) -> str:
     Raises:
         DataRefused: there is none.
     """
-    files, inner = storage.children(data)
+    files, inner = listings.children(data)
     sets = [name for name in files if name.lower().endswith(formats.suffixes("dataset"))]
     if len(sets) == 1 and not inner:
         return storage.join(data, sets[0])
@@ -186,7 +186,7 @@ def _only_set(data: str) -> str:
 
 def _holds_pictures(folder: str) -> bool:
     """Whether there are pictures in a folder, or it has folders, where some may be."""
-    files, inner = storage.children(folder)
+    files, inner = listings.children(folder)
     return bool(inner) or any(name.lower().endswith(formats.PICTURES) for name in files)
 
 
@@ -199,7 +199,7 @@ def _present(data: str, role: str, names: Sequence[str]) -> str | None:
     present = []
     for place in dict.fromkeys(name.rpartition("/")[0] for name in names):
         folder = storage.join(data, place) if place else data
-        files, inner = storage.children(folder)
+        files, inner = listings.children(folder)
         own = [name.rpartition("/")[2] for name in names if name.rpartition("/")[0] == place]
         wanted = {f"{name}{suffix}" for name in own for suffix in formats.suffixes("dataset")}
         found = [name for name in files if name.lower() in wanted]
@@ -217,7 +217,7 @@ def _present(data: str, role: str, names: Sequence[str]) -> str | None:
 
 def _has_folders(folder: str) -> bool:
     """Whether it can be a set: a folder that has folders in it, and not one class."""
-    return bool(storage.children(folder)[1])
+    return bool(listings.children(folder)[1])
 
 
 def find_output(folder: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from goodnet.errors import DataRefused, RequestRefused
-from goodnet.files import storage
+from goodnet.files import listings, storage
 from goodnet.files.reading import WHOLE, Reading
 from goodnet.job.inputs import locate_data, parse_reading
 from goodnet.job.suspects import Suspect
@@ -116,4 +116,4 @@ def _resolve(suspect: Suspect, settings: Mapping[str, Any], name: str, data: str
 
 
 def _is_allowed(uri: str, suspect: Suspect, data: str) -> bool:
-    return any(storage.is_within(uri, folder) for folder in (suspect.folder, data))
+    return any(listings.is_within(uri, folder) for folder in (suspect.folder, data))

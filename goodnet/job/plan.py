@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from goodnet.errors import InputRefused, RequestRefused
-from goodnet.files import models, paths, storage
+from goodnet.files import listings, models, paths, storage
+from goodnet.files.listings import ListedFile
 from goodnet.files.reading import WHOLE, Reading
-from goodnet.files.storage import ListedFile
 from goodnet.job.inputs import find_data, parse_reading
 from goodnet.job.own_settings import read_settings
 from goodnet.job.request import Request, parse_request
@@ -102,13 +102,13 @@ def list_suspects(folder: str, data: str) -> list[ListedFile]:
     Raises:
         RequestRefused: there is no such folder.
     """
-    settings = {each.uri: each for each in storage.entries(folder, (paths.SETTINGS_SUFFIX,))}
+    settings = {each.uri: each for each in listings.entries(folder, (paths.SETTINGS_SUFFIX,))}
     listed = []
     for each in models.entries(folder):
         own = settings.get(paths.own_settings(each.uri))
         listed.append(_together(each.uri, [each, own], data) if own else each)
     for uri in suspects_in(folder):
-        listed.append(_together(uri, storage.tree(uri), data))
+        listed.append(_together(uri, listings.tree(uri), data))
     return sorted(listed)
 
 
@@ -116,7 +116,7 @@ def _together(uri: str, files: list[ListedFile], data: str) -> ListedFile:
     """These files, and the data that a suspect points to, as one."""
     try:
         own = read_settings(locate(uri), data).data
-        files = [*files, *(storage.tree(own) if own else [])]
+        files = [*files, *(listings.tree(own) if own else [])]
     except (InputRefused, OSError):  # it is said when the suspect is read
         pass
     marks = json.dumps(sorted({each.uri: each.mark for each in files}.items()))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from goodnet.errors import ModelRefused
-from goodnet.files import formats, paths, storage
+from goodnet.files import formats, listings, paths, storage
 
 
 class Suspect(NamedTuple):
@@ -32,7 +32,7 @@ class Suspect(NamedTuple):
 def is_suspect(folder: str) -> bool:
     """Whether a folder is a suspect with what it brings; one that cannot be looked into is not."""
     try:
-        files, inner = storage.children(folder)
+        files, inner = listings.children(folder)
     except PermissionError:
         return False
     return bool(_models_among(files)) and (paths.OWN_DATA in inner or paths.OWN_SETTINGS in files)
@@ -40,7 +40,7 @@ def is_suspect(folder: str) -> bool:
 
 def suspects_in(folder: str) -> list[str]:
     """The folders in a folder that are suspects, by name."""
-    _, inner = storage.children(folder)
+    _, inner = listings.children(folder)
     return [uri for name in inner if is_suspect(uri := storage.join(folder, name))]
 
 
@@ -50,11 +50,11 @@ def locate(uri: str) -> Suspect:
     Raises:
         ModelRefused: its folder holds several models.
     """
-    if storage.exists(uri) or not (storage.is_folder(uri) and is_suspect(uri)):
+    if storage.exists(uri) or not (listings.is_folder(uri) and is_suspect(uri)):
         beside = paths.own_settings(uri)
         settings = beside if storage.exists(beside) else ""
         return Suspect(uri, uri, storage.parent(uri), settings, "")
-    files, inner = storage.children(uri)
+    files, inner = listings.children(uri)
     models = _models_among(files)
     if len(models) > 1:
         raise ModelRefused(uri, f"has {' and '.join(models)}; keep one")
