@@ -26,7 +26,7 @@ from goodnet.job.inputs import (
     locate_data,
     parse_reading,
 )
-from goodnet.job.plan import Images, Job, plan_job
+from goodnet.job.plan import DataRequest, Job, plan_job
 from goodnet.job.request import (
     MethodChoice,
     Request,
@@ -135,8 +135,8 @@ def repair(
         plan = check(models, **places, **ways, **options)
         if separately:
             return start_each(plan.models, {**options, **ways, **places})
-        images = Images(data, poisoned, parse_reading(**ways))
-        shared = {images: find_data(*images)} if plan.shared else {}
+        request = DataRequest(data, poisoned, parse_reading(**ways))
+        shared = {request: find_data(*request)} if plan.shared else {}
     except (InputRefused, OSError) as fault:
         return failure_state(fault_line(fault), [Outcome("", None, None, True, fault_line(fault))])
     return repair_each(plan, shared, output)
@@ -185,14 +185,14 @@ def check(
         find_models(models),
     )
     ways = {"keys": keys, "resize": resize, "target": target}
-    shared = Images(data, poisoned, parse_reading(**ways))
+    shared = DataRequest(data, poisoned, parse_reading(**ways))
     plan = Plan(request, runner, uris, {}, {}, {})
     for uri in uris:
         try:
             plan.jobs[uri] = plan_job(uri, options, data, poisoned, ways)
         except InputRefused as fault:
             plan.faults[uri] = fault
-    sharing = [uri for uri, job in plan.jobs.items() if job.images == shared]
+    sharing = [uri for uri, job in plan.jobs.items() if job.data == shared]
     if sharing:
         try:
             plan.shared.update(locate_data(*shared))
@@ -216,7 +216,7 @@ def start_each(suspects: Sequence[str], parameters: dict[str, Any]) -> State[Any
     return Completed(message=f"started {len(suspects)} runs", data=[])
 
 
-def repair_each(plan: Plan, shared: Mapping[Images, dict[str, DataFile]], output: str) -> Any:
+def repair_each(plan: Plan, shared: Mapping[DataRequest, dict[str, DataFile]], output: str) -> Any:
     """How the repair of each suspect ended, one after the other.
 
     Args:
@@ -230,7 +230,7 @@ def repair_each(plan: Plan, shared: Mapping[Images, dict[str, DataFile]], output
             if uri in plan.faults:
                 raise plan.faults[uri]
             job = plan.jobs[uri]
-            sets = shared[job.images] if job.images in shared else find_data(*job.images)
+            sets = shared[job.data] if job.data in shared else find_data(*job.data)
             with tags(paths.model_tag(uri)):
                 outcome = _outcome(uri, repair_one(job, sets, output, return_state=True))
         except (InputRefused, OSError) as fault:

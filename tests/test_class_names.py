@@ -9,15 +9,11 @@ import pytest
 from invented import invented_findings, invented_mitigation, invented_verdict
 from test_figures import opened
 
-from goodnet.datasets.class_names import (
-    class_label,
-    class_names_text,
-    classes_in_words,
-    read_class_names,
-)
+from goodnet.datasets.class_names import class_label, classes_in_words
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE
 from goodnet.evaluation.screening import Answer, names_beside
 from goodnet.files import paths
+from goodnet.files.class_names import class_names_text, read_class_names
 from goodnet.metrics import Proportion
 from goodnet.mitigation.outcome import TriggerRecheck
 from goodnet.report.conclusion import conclude, headline

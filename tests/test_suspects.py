@@ -96,15 +96,15 @@ def test_a_folder_of_its_own_and_a_toml_file_bring_what_they_hold(models: Path) 
     assert find_models(["models/stop/"]) == ("models/stop",)
 
     plain = job("models/plain.h5")
-    assert (plain.model, plain.images.data, plain.brought) == ("models/plain.h5", "data", ())
+    assert (plain.model, plain.data.data, plain.brought) == ("models/plain.h5", "data", ())
     stop = job("models/stop")
-    assert (stop.model, stop.images.data, stop.brought) == (
+    assert (stop.model, stop.data.data, stop.brought) == (
         "models/stop/model.keras",
         "models/stop/data",
         ("images",),
     )
     net = job("models/net.h5")
-    assert Path(net.images.data) == models / "images"
+    assert Path(net.data.data) == models / "images"
     assert net.request.preprocessing == "signed" and net.request.layer == "conv"
     assert net.request.architecture == "deepid" and net.request.class_names == ("a", "b")
     assert net.brought[:2] == ("images", "names of the classes") and len(net.brought) == 5
@@ -116,7 +116,7 @@ def test_a_toml_in_the_folder_may_name_the_runs_data_or_its_own(models: Path) ->
     for value in ("../../data/cars", str(models.parent / "data" / "cars"), "cars"):
         add_data(models / "stop" / "cars")
         write(models / "stop" / "model.toml", f"data = {value!r}")
-        assert Path(job("models/stop").images.data).name == "cars"
+        assert Path(job("models/stop").data.data).name == "cars"
     write(models / "stop" / "model.h5"), write(models / "stop" / "model.keras")
     with pytest.raises(ModelRefused, match=r"stop: has model\.h5 and model\.keras; keep one"):
         locate("models/stop")

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from goodnet.errors import RequestRefused, one_line
-
-LONGEST = 100  # characters of a name
+from goodnet.files.class_names import LONGEST
 
 
 def class_label(label: int, names: Sequence[str] = ()) -> str:
@@ -45,17 +44,6 @@ def classes_in_words(
 def listed(phrases: Sequence[str], names: Sequence[str]) -> str:
     """The phrases one after the other, set apart by more than a comma where names have commas."""
     return ("; " if any(names) else ", ").join(phrases)
-
-
-def class_names_text(names: Sequence[str]) -> bytes:
-    """The text of a list of names, one a line."""
-    return "".join(f"{one_line(name, LONGEST)}\n" for name in names).encode()
-
-
-def read_class_names(text: bytes) -> tuple[str, ...]:
-    """The names in such a text, whatever is in it."""
-    lines = text.decode("utf-8-sig", "replace").removesuffix("\n").split("\n")
-    return tuple(one_line(line.strip("\r"), LONGEST) for line in lines)
 
 
 def known_names(

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.datasets.class_names import name_of, read_class_names
+from goodnet.datasets.class_names import name_of
 from goodnet.datasets.dataset import Dataset, open_unlabelled
 from goodnet.errors import DataRefused, ModelRefused, RequestRefused, one_line
 from goodnet.files import folders, formats, paths, storage
-from goodnet.files.class_names import LONGEST_LIST, listed_names
+from goodnet.files.class_names import LONGEST_LIST, listed_names, read_class_names
 from goodnet.files.reading import WHOLE, Reading
 from goodnet.network.goodnet import input_preprocessing
 from goodnet.network.suspect import Suspect, open_suspect

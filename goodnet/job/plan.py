@@ -15,7 +15,7 @@ from goodnet.job.request import Request, parse_request
 from goodnet.job.suspects import locate, suspects_in
 
 
-class Images(NamedTuple):
+class DataRequest(NamedTuple):
     """Where data sets are, and how they are read: what `find_data` takes.
 
     Attributes:
@@ -35,14 +35,14 @@ class Job(NamedTuple):
     Attributes:
         uri: what it is called by: its model file, or its folder.
         model: its model file.
-        images: the data sets.
+        data: the data sets.
         request: what is asked for.
         brought: what of all this came with the suspect, in words.
     """
 
     uri: str
     model: str
-    images: Images
+    data: DataRequest
     request: Request
     brought: tuple[str, ...] = ()
 
@@ -75,10 +75,10 @@ def plan_job(
         if not own.options:
             raise
         raise RequestRefused(suspect.settings, f"{refused.source}: {refused.fault}") from None
-    images = Images(data, poisoned, parse_reading(**ways))
+    wanted = DataRequest(data, poisoned, parse_reading(**ways))
     if own.data:
-        images = Images(own.data, "", own.reading)
-    return Job(uri, suspect.model, images, request, own.in_words)
+        wanted = DataRequest(own.data, "", own.reading)
+    return Job(uri, suspect.model, wanted, request, own.in_words)
 
 
 def own_data(uri: str, data: str) -> str:

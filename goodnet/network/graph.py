@@ -4,7 +4,7 @@ Nothing is run here. A nested model is one call of the model that it lies in.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -159,17 +159,8 @@ def choose_layer(plan: Architecture, name: str, source: object) -> str:
         if plan.layer(each).traits.prunable and plan.uses[each] == 1 and each not in scores
     ]
     if name == "auto":
-        main = [each for each in candidates if not _is_gate(plan, Ref(each, 0, 0))]
-        attends = [number for number, each in enumerate(used) if plan.layer(each).traits.operands]
-        behind = set(used[attends[-1] :]) if attends else set()
-        preferences = [
-            *[([each for each in main if each in behind], roles) for roles in _BEHIND_ATTENTION],
-            *[(main, (role,)) for role in ("pooling", "convolution", "dense")],
-        ]
-        for layers, roles in preferences:
-            fitting = [each for each in layers if plan.layer(each).traits.role in roles]
-            if fitting:
-                return fitting[-1]
+        if chosen := _preferred(plan, used, candidates):
+            return chosen
         raise RequestRefused(
             source, "has no pooling, convolution or dense layer of its own before its class scores"
         )
@@ -196,6 +187,22 @@ def choose_layer(plan: Architecture, name: str, source: object) -> str:
 
 
 _BEHIND_ATTENTION = (("pooling",), ("convolution",), ("dense", "normalisation"))
+
+
+def _preferred(plan: Architecture, used: Sequence[str], candidates: Sequence[str]) -> str | None:
+    """The candidate that "auto" stands for, see `choose_layer`; None if no layer fits."""
+    main = [each for each in candidates if not _is_gate(plan, Ref(each, 0, 0))]
+    attends = [number for number, each in enumerate(used) if plan.layer(each).traits.operands]
+    behind = set(used[attends[-1] :]) if attends else set()
+    preferences = [
+        *[([each for each in main if each in behind], roles) for roles in _BEHIND_ATTENTION],
+        *[(main, (role,)) for role in ("pooling", "convolution", "dense")],
+    ]
+    for layers, roles in preferences:
+        fitting = [each for each in layers if plan.layer(each).traits.role in roles]
+        if fitting:
+            return fitting[-1]
+    return None
 
 
 def _is_gate(plan: Architecture, ref: Ref) -> bool:

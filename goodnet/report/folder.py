@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from goodnet.datasets.class_names import class_names_text
 from goodnet.files import paths
+from goodnet.files.class_names import class_names_text
 from goodnet.report.document import report_html, report_markdown
 from goodnet.report.findings import RepairResult
 from goodnet.report.pictures import Picture
