@@ -139,8 +139,11 @@ def test_no_secret_is_in_anything_that_the_service_keeps(service: Service) -> No
 def committed(project: Path, repository: Path) -> None:
     """Make a git repository of what a clone holds, with a change to know it by."""
     shutil.copytree(project, repository, ignore=shutil.ignore_patterns("data", "artifacts"))
-    shown = repository / "tasks" / "shown.py"
-    shown.write_text(shown.read_text().replace('description=f"Repair of', 'description=f"Clone of'))
+    module = repository / "tasks" / "artifacts.py"
+    before = module.read_text()
+    after = before.replace('description=f"Repair of', 'description=f"Clone of')
+    assert after != before
+    module.write_text(after)
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(repository)]
     for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "all"]):
         subprocess.run([*git, *command], check=True)
