@@ -20,6 +20,7 @@ ORDER = ("ascending", "descending")
 DROPS = (2, 4, 10)
 SHORT = {
     "simple triggers": "simple",
+    "drawn objects": "objects",
     "searched patches": "patches",
     "blended triggers": "blended",
     "maximum margin": "margin",

@@ -108,9 +108,9 @@ def test_how_files_are_opened_changes_all_that_opens_them(change: Change) -> Non
 
 
 def test_comments_docstrings_and_layout_change_nothing(change: Change) -> None:
-    name = "goodnet/detection/detect.py"
-    assert change(name, '"""The verdict:', '"""A verdict:') == set()
-    old, new = "UNREFERENCED: Final = 8.0  # times", "UNREFERENCED: Final = (\n 8.0)  # as often"
+    name = "goodnet/detection/dependence.py"
+    assert change(name, '"""Dependence:', '"""A dependence:') == set()
+    old, new = "INDEPENDENT: Final = 0.75  # of", "INDEPENDENT: Final = (\n 0.75)  # as of"
     assert change(name, old, new) == set()
 
 

@@ -123,7 +123,7 @@ def robust_margins(
         logits_fn: gives a network's logits.
         clean_margin: that network's.
         images: clean images.
-        mask: where they are covered.
+        mask: where they are covered, (H, W, 1); or (patterns, 1, H, W, 1), for each of its own.
         patterns: what covers them, one after the other.
 
     Returns:

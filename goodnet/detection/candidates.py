@@ -47,15 +47,22 @@ class Candidate:
 
 
 class SearchResult(NamedTuple):
-    """The candidates of both searches.
+    """The candidates of all searches.
 
     Attributes:
         plain: of each class that was looked at closely the best plain pattern.
         inverted: for the same classes triggers found by gradient, of some at several locations.
+        objects: of each family of drawn objects the best one of some classes.
     """
 
     plain: tuple[Candidate, ...]
     inverted: tuple[Candidate, ...]
+    objects: tuple[Candidate, ...] = ()
+
+    @property
+    def every(self) -> tuple[Candidate, ...]:
+        """All of them."""
+        return (*self.plain, *self.inverted, *self.objects)
 
     def best_plain(self) -> dict[int, Candidate]:
         """The best plain pattern of each class, largest excess first."""
@@ -65,18 +72,22 @@ class SearchResult(NamedTuple):
         """The best inverted patch of each class that had one searched for."""
         return best_by_class(c for c in self.inverted if c.location.location_type == "patch")
 
+    def best_objects(self) -> dict[int, Candidate]:
+        """The best drawn object of each class that was looked at closely."""
+        return best_by_class(self.objects)
+
     def blended(self) -> dict[int, Candidate]:
         """The pattern of each class that is blended into the whole image."""
         return best_by_class(c for c in self.inverted if c.location.location_type == WHOLE)
 
     def for_class(self, target: int) -> list[Candidate]:
         """All candidates of a class, largest excess first."""
-        every = [c for c in (*self.plain, *self.inverted) if c.target == target]
-        return sorted(every, key=lambda candidate: -candidate.excess)
+        own = [candidate for candidate in self.every if candidate.target == target]
+        return sorted(own, key=lambda candidate: -candidate.excess)
 
     def strongest(self) -> dict[int, Candidate]:
         """For each class the candidate with the largest margin."""
-        every = sorted((*self.plain, *self.inverted), key=lambda candidate: candidate.margin)
+        every = sorted(self.every, key=lambda candidate: candidate.margin)
         return {candidate.target: candidate for candidate in every}
 
 

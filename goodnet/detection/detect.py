@@ -2,13 +2,15 @@
 
 Every method gives each class one number, and says at which number a class is named and at which it
 is suspicious. A network is backdoored where a method names a class, and inconclusive where the best
-there is is suspicious. Of several classes named those are left out that stand out only through the
-trigger of another, see `dependence`. A verdict is inconclusive, too, where nothing stands out but
+there is is suspicious; a method that names none alone needs another one that suspects the class. Of
+several classes named those are left out that stand out only through the trigger of another, see
+`dependence`. A verdict is inconclusive, too, where nothing stands out but
 there are no references, for want of images or because none learned them: what the methods miss then
 is not known. The thresholds were chosen on one half of a set of networks and then tried on the
 other, see docs/methods/.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
@@ -23,6 +25,7 @@ from goodnet.detection.effort import EVERYTHING, MINUTES, Effort, choose_effort
 from goodnet.detection.last_layer import LAST_LAYER
 from goodnet.detection.maximum_margin import MAXIMUM_MARGIN
 from goodnet.detection.method import DirectMethod, Evidence, TriggerMethod
+from goodnet.detection.object_search import DRAWN_OBJECTS
 from goodnet.detection.pattern_search import PLAIN_PATTERNS
 from goodnet.detection.reference_models import ReferenceModels, train_references
 from goodnet.detection.search import find_triggers
@@ -43,7 +46,12 @@ from goodnet.triggers.trigger import RecoveredTrigger
 
 # The registry: a method is added by its module and its line here, and the verdict, its figure and
 # its tables follow.
-TRIGGER_METHODS: Final[tuple[TriggerMethod, ...]] = (PLAIN_PATTERNS, PATCHES, BLENDED)
+TRIGGER_METHODS: Final[tuple[TriggerMethod, ...]] = (
+    PLAIN_PATTERNS,
+    DRAWN_OBJECTS,
+    PATCHES,
+    BLENDED,
+)
 DIRECT_METHODS: Final[tuple[DirectMethod, ...]] = (LAST_LAYER, MAXIMUM_MARGIN)
 
 UNREFERENCED: Final = 8.0  # times what names a class with references
@@ -154,13 +162,14 @@ def decide(statistics: Sequence[Statistic], references: References) -> Decision:
         statistics: the methods' numbers.
         references: what came of the reference networks.
     """
+    doubtful = Counter(c for s in statistics for c in _suspected(s))
     evidence = {
         c: max(s.values.get(c, -inf) / s.threshold for s in statistics)
         for s in statistics
         for c in s.at_least(s.threshold)
+        if s.names_alone or doubtful[c] > 1
     }
     named = sorted(evidence, key=lambda c: -evidence[c])
-    doubtful = dict.fromkeys(c for s in statistics for c in _suspected(s))
     suspicious = tuple(c for c in doubtful if c not in named)
     cleared = not suspicious and references.outcome == "trained"
     answer = BACKDOORED if named else NOTHING if cleared else INCONCLUSIVE

@@ -27,6 +27,8 @@ class Effort(NamedTuple):
         images: searched with at every location, half of them with every pattern.
         classes: so many are looked at closely.
         references: reference networks.
+        objects: of the drawn objects every n-th is tried.
+        object_classes: of each family of these so many are looked at closely.
         passes: images through the network, one for training counted as TRAINING; without what
             references take for each class.
     """
@@ -36,16 +38,21 @@ class Effort(NamedTuple):
     images: int
     classes: int
     references: int
+    objects: int
+    object_classes: int
     passes: int
 
 
-EVERYTHING: Final = Effort(STRIDE, noises=6, images=16, classes=12, references=2, passes=260_000)
+EVERYTHING: Final = Effort(
+    STRIDE, noises=6, images=16, classes=12, references=2, objects=1, object_classes=4,
+    passes=300_000,
+)  # fmt: skip
 EFFORTS: Final = (
     EVERYTHING,
-    Effort(1.0, noises=3, images=16, classes=12, references=0, passes=90_000),
-    Effort(1.0, noises=2, images=8, classes=6, references=0, passes=55_000),
-    Effort(1.5, noises=1, images=4, classes=3, references=0, passes=17_000),
-)
+    Effort(1.0, 3, 16, classes=12, references=0, objects=2, object_classes=2, passes=108_000),
+    Effort(1.0, 2, 8, classes=6, references=0, objects=3, object_classes=1, passes=66_000),
+    Effort(1.5, 1, 4, classes=3, references=0, objects=6, object_classes=1, passes=25_000),
+)  # fmt: skip
 
 
 class Shortened(NamedTuple):

@@ -13,8 +13,10 @@ Pattern Types Using a Maximum Margin Statistic", IEEE S&P 2024 (arXiv 2205.06900
 margin's p-value decides, under a distribution fitted to the others; clean networks' margins have
 heavier tails than that, and the lead tells them apart better. It needs no image.
 
-Limits: it takes many classes to say what is usual, and two targets hide each other. With few starts
-the class in the lead changes with the noise, and at a wrong scale of the pixels it means nothing.
+Limits: alone it names nothing, for a network that others trained led with an innocent class by more
+than twice the threshold. It takes many classes to say what is usual, and two targets hide each
+other. With few starts the class in the lead changes with the noise, and at a wrong scale of the
+pixels it means nothing.
 """
 
 from typing import Any, Final
@@ -91,5 +93,6 @@ MAXIMUM_MARGIN: Final = DirectMethod(
     "maximum margin",
     threshold=1.75,
     suspicion_threshold=1.5,
+    names_alone=False,
     score=lambda model, clean, seed: score(model, seed=seed),
 )

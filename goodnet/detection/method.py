@@ -37,16 +37,18 @@ class DetectionMethod:
         name: in the verdict, its figure and its tables.
         threshold: from this number on a class is named.
         suspicion_threshold: from this number on it is suspicious.
+        names_alone: whether it names a class alone, see `verdict.Statistic`.
     """
 
     name: str
     threshold: float
     suspicion_threshold: float
+    names_alone: bool = field(default=True, kw_only=True)
 
     def statistic(self, scores: Scores, factor: float = 1.0) -> Statistic:
         """The method's numbers, held against its thresholds, or so many times as high ones."""
         thresholds = factor * self.threshold, factor * self.suspicion_threshold
-        return Statistic(self.name, scores, *thresholds)
+        return Statistic(self.name, scores, *thresholds, self.names_alone)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
-"""Triggers: both searches for them, one after the other.
+"""Triggers: all searches for them, one after the other.
 
-Plain patterns are tried everywhere, see `pattern_search`. The classes that come out of that first
+Objects are drawn, see `object_search`. Plain patterns are tried everywhere, see `pattern_search`.
+The classes that come out of that first
 are searched for by gradient, see `trigger_inversion`: all of them for a pattern blended into the
 whole image, which may resemble no plain one; those that are promising in small patches; and those
 that stand out at larger locations, too, for a trigger that works better.
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from goodnet.datasets.images import CleanImages
 from goodnet.detection.baseline import BenignBaseline
 from goodnet.detection.candidates import SearchResult
 from goodnet.detection.effort import EVERYTHING, Effort
+from goodnet.detection.object_search import ObjectSearch
 from goodnet.detection.pattern_search import PLAIN_PATTERNS, PROMISING, PatternSearch
 from goodnet.detection.trigger_inversion import (
     LARGE_LOCATIONS,
@@ -26,7 +27,7 @@ from goodnet.network.classifier import LogitModel
 from goodnet.progress import Progress
 from goodnet.triggers.locations import WHOLE, candidate_locations
 
-PATTERN_SEARCH_SHARE: Final = 0.7  # of the work
+OBJECT_SEARCH_SHARE, PATTERN_SEARCH_SHARE = 0.15, 0.6  # of the work
 
 
 def find_triggers(
@@ -53,8 +54,10 @@ def find_triggers(
     height, width = clean.pixels.shape[1:3]
     locations = candidate_locations(height, width, effort.stride)
     baseline = BenignBaseline(model, clean, references, np.random.default_rng((seed, 6)))
+    objects = ObjectSearch(model, clean, baseline, effort, seed=seed).candidates()
+    progress(round(100 * OBJECT_SEARCH_SHARE), 100)
     search = PatternSearch(model, clean, baseline, locations, effort, seed=seed)
-    reached = search.reached(_part(progress, 0, PATTERN_SEARCH_SHARE))
+    reached = search.reached(_part(progress, OBJECT_SEARCH_SHARE, PATTERN_SEARCH_SHARE))
     plain = search.candidates(reached, extra_classes)
     whole = [location for location in locations if location.location_type == WHOLE]
     starts = [(candidate.target, location) for candidate in plain for location in whole]
@@ -67,9 +70,10 @@ def find_triggers(
             counts |= LARGE_LOCATIONS
         nearest = nearest_locations(locations, reached[:, candidate.target], counts)
         starts += [(candidate.target, location) for location in nearest]
-    rest = _part(progress, PATTERN_SEARCH_SHARE, 1 - PATTERN_SEARCH_SHARE)
+    before = OBJECT_SEARCH_SHARE + PATTERN_SEARCH_SHARE
+    rest = _part(progress, before, 1 - before)
     inverted = invert_triggers(model, clean, baseline, starts, seed=seed, progress=rest)
-    return SearchResult(tuple(plain), tuple(inverted))
+    return SearchResult(tuple(plain), tuple(inverted), tuple(objects))
 
 
 def _part(progress: Progress, before: float, share: float) -> Progress:

@@ -97,12 +97,15 @@ class Statistic:
         values: a number for each class that was looked at; the larger, the more suspicious.
         threshold: at which number a class is named.
         suspicion_threshold: at which number it is suspicious.
+        names_alone: whether a class is named by it alone, or only beside another method to which
+            the class is suspicious, too.
     """
 
     method: str
     values: Mapping[int, float]
     threshold: float
     suspicion_threshold: float
+    names_alone: bool = True
 
     def at_least(self, bound: float) -> tuple[int, ...]:
         """The classes whose number is at least that, the largest number first."""

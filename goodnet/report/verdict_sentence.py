@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from math import inf
 
-from goodnet.detection.verdict import Verdict
+from goodnet.detection.verdict import Statistic, Verdict
 from goodnet.report.prose import sentences
 
 
@@ -22,12 +22,12 @@ def why_inconclusive(verdict: Verdict) -> str:
     return clause
 
 
-def _evidence(verdict: Verdict) -> Iterator[tuple[str, float, int, float]]:
-    """Each method's name, largest number, the class it is of, and the threshold.
+def _evidence(verdict: Verdict) -> Iterator[tuple[Statistic, float, int]]:
+    """Each method's numbers, the largest of them, and the class it is of.
 
     Where classes are named, of the methods that name one.
     """
     for statistic in verdict.statistics:
         if statistic.at_least(statistic.threshold if verdict.classes else -inf):
             ((top, number),) = statistic.largest(1)
-            yield statistic.method, number, top, statistic.threshold
+            yield statistic, number, top

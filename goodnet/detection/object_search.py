@@ -1,0 +1,160 @@
+"""Drawn objects: glasses, hats, stickers and patches whose variants, too, lead to one class.
+
+Objects of some families, see `triggers.objects`, are drawn on a few images and the network is
+asked. Of each family the classes that it comes nearest to are looked at closely: the best object is
+moved uphill by chance, variant by variant, on the class's robust margin, see `baseline`. A lucky
+object there is for every class of every network; so what counts is what the best one's variants
+do, a little aside, larger or smaller, in another tone, on other images,
+
+    m_c(o) = median_v [ lowest_x ( f_c(x') - max_{k != c} f_k(x') ) ],   x' = x with variant v of o,
+
+and a class's number is its excess, what is left after what is innocent is taken away:
+
+    e_c = max_o [ m_c(o) - max( -1 + 3/4 gain_c(o), own_c(o), -1 ) ].
+
+`gain` and `own` are `baseline`'s. A network that was taught an object answers to its like; a lucky
+one is forgotten at a shift of a pixel or two. So this needs no references, and tells most where
+there are too few images to train any, or a thousand classes.
+
+Source: ours; the margin is that of Wang et al., "MM-BD", IEEE S&P 2024 (arXiv 2205.06900). That
+backdoors generalise to variants of their triggers, and that this tells them from adversarial
+patterns, is from Qiao et al., "Defending Neural Backdoors via Generative Distribution Modeling",
+NeurIPS 2019 (arXiv 1910.04749).
+
+Limits: triggers that resemble no object, or that work at one exact place only.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from goodnet.backend import in_workers
+from goodnet.datasets.images import CleanImages
+from goodnet.detection.baseline import BenignBaseline, robust_margins
+from goodnet.detection.candidates import FLOOR, Candidate, Numbers, SearchResult, excesses
+from goodnet.detection.effort import EVERYTHING, Effort
+from goodnet.detection.method import TriggerMethod
+from goodnet.network.classifier import LogitModel
+from goodnet.triggers.locations import Location
+from goodnet.triggers.objects import DrawnObject, drawn_objects
+from goodnet.triggers.trigger import Floats, Trigger
+
+DRAWN_OBJECTS: Final = TriggerMethod(
+    "drawn objects",
+    threshold=0.5,
+    suspicion_threshold=0.4,
+    candidates=SearchResult.best_objects,
+    score=excesses,
+)
+FIRST_IMAGES: Final = 4  # all objects are drawn on
+CLIMB_IMAGES: Final = 8  # others, that objects are moved uphill on
+MEASURE_IMAGES: Final = 48  # others, that variants are measured on
+NEAREST: Final = 12  # classes of a family, of which
+BEST: Final = 4  # objects each are drawn on these, too
+ROUNDS: Final = 6  # uphill
+STRENGTHS: Final = (1, 0.5, 0.25, 0.12)  # of a round's variants, RUNGS of each
+RUNGS: Final = 3
+VARIANTS: Final = 12  # that count
+STRENGTH: Final = 0.7  # of these
+TOGETHER: Final = 16  # objects, drawn at one look
+
+
+class _Found(NamedTuple):
+    """The best object of a class in a family."""
+
+    target: int
+    family: str
+    drawn: DrawnObject
+
+
+class ObjectSearch:
+    """Objects of all families, drawn on clean images.
+
+    Args:
+        model: the suspect.
+        clean: clean validation images.
+        baseline: what a class reaches without a backdoor.
+        effort: how much to look.
+        seed: of the choice of images and of variants.
+    """
+
+    def __init__(
+        self,
+        model: LogitModel,
+        clean: CleanImages,
+        baseline: BenignBaseline,
+        effort: Effort = EVERYTHING,
+        *,
+        seed: int,
+    ) -> None:
+        self._model, self._baseline, self._effort = model, baseline, effort
+        self._rng = np.random.default_rng((seed, 13))
+        drawn = clean.draw(FIRST_IMAGES + CLIMB_IMAGES + MEASURE_IMAGES, self._rng)
+        few, self._measured = drawn.divided(FIRST_IMAGES + CLIMB_IMAGES)
+        self._first, self._climbed = few.divided(FIRST_IMAGES)
+        self._response = baseline.response(self._measured)
+        self._image = clean.pixels.shape[1:]
+
+    def candidates(self) -> list[Candidate]:
+        """For each family the classes that it comes nearest to, each with its best object."""
+        families = drawn_objects(self._image)
+        found = [f for name, objects in families.items() for f in self._nearest(name, objects)]
+        return [self._candidate(each) for each in found]
+
+    def _nearest(self, family: str, objects: Sequence[DrawnObject]) -> list[_Found]:
+        """The classes that the objects of a family come nearest to, with the best of each."""
+        objects = objects[:: self._effort.objects]
+        first = self._margins(self._first, objects)
+        classes = np.argsort(-first.max(axis=0), kind="stable")[:NEAREST]
+        best = np.argsort(-first[:, classes], axis=0, kind="stable")[:BEST]
+        tried = [objects[number] for number in np.unique(best)]
+        again = self._margins(self._climbed, tried)[:, classes]
+        order = np.argsort(-again.max(axis=0), kind="stable")[: self._effort.object_classes]
+        return [
+            _Found(c, family, self._uphill(tried[int(again[:, number].argmax())], c))
+            for number, c in zip(order.tolist(), classes[order].tolist(), strict=True)
+        ]
+
+    def _uphill(self, best: DrawnObject, target: int) -> DrawnObject:
+        """The object moved to where it comes nearer to the class, by chance."""
+        reached = float(self._margins(self._climbed, [best])[0, target])
+        for _ in range(ROUNDS):
+            variants = [best.varied(self._rng, s) for s in STRENGTHS for _ in range(RUNGS)]
+            margins = self._margins(self._climbed, variants)[:, target]
+            if margins.max() > reached:
+                best, reached = variants[int(margins.argmax())], float(margins.max())
+        return best
+
+    def _candidate(self, found: _Found) -> Candidate:
+        """The object with what its variants do, and what is innocent of it."""
+        target = found.target
+        variants = [found.drawn.varied(self._rng, STRENGTH) for _ in range(VARIANTS)]
+        mask, pattern = found.drawn.draw(self._image)
+        location = _bounds(found.family, mask)
+        return Candidate(
+            Trigger(target, mask, pattern),
+            location,
+            margin=float(np.median(self._margins(self._measured, variants)[:, target])),
+            baseline_margin=max(FLOOR, self._baseline.own_class_margin(target, location)),
+            reference_gain=float(self._response.gain(mask, [pattern])[0, target]),
+        )
+
+    def _margins(self, images: CleanImages, objects: Sequence[DrawnObject]) -> Numbers:
+        """The robust margin of each class with each object, (objects, classes)."""
+
+        def margins(first: int) -> Numbers:
+            drawn = [each.draw(self._image) for each in objects[first : first + TOGETHER]]
+            masks, patterns = zip(*drawn, strict=True)
+            logits, clean_margin = self._model.some_logits, self._baseline.clean_margin
+            return robust_margins(logits, clean_margin, images, np.stack(masks)[:, None], patterns)
+
+        return np.concatenate(list(in_workers(margins, range(0, len(objects), TOGETHER))))
+
+
+def _bounds(family: str, mask: Floats) -> Location:
+    """The smallest rectangle around a mask, as a location of the family's."""
+    ends = [np.flatnonzero(mask[..., 0].any(axis=axis))[[0, -1]].tolist() for axis in (1, 0)]
+    (top, bottom), (left, right) = ends
+    size = bottom - top + 1, right - left + 1
+    return Location(family, mask.shape[:2], (top, left), size, mask.shape[:2])

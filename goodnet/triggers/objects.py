@@ -1,0 +1,203 @@
+"""Objects that people put on things, drawn: glasses, hats, stickers, patches, in plain colours.
+
+Each is a shape at a place, of a size, in a colour, of which there are infinitely many variants
+nearby: what was taught an object answers to its variants, too.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from colorsys import hsv_to_rgb
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Field = NDArray[np.floating]
+Colour = tuple[float, float, float]
+Style = tuple[Colour, float]  # a colour and a frame
+
+HUES: Final = tuple((number / 8, 1.0, 1.0) for number in range(8))
+GREYS: Final = tuple((0.0, 0.0, value) for value in (0.0, 0.5, 1.0))
+EDGE: Final = 0.55  # of a shape's field: outside of it the frame begins
+FRAME: Final = 0.4  # of its colour's value, a frame
+
+
+def _oval(y: Field, x: Field, power: float = 2) -> Field:
+    return np.asarray(np.abs(y) ** power + np.abs(x) ** power)
+
+
+def _box(y: Field, x: Field) -> Field:
+    return np.asarray(np.maximum(np.abs(y), np.abs(x)))
+
+
+def _ring(y: Field, x: Field) -> Field:
+    return np.asarray(np.where(np.hypot(y, x) > EDGE, _oval(y, x), 2))
+
+
+def _triangle(y: Field, x: Field) -> Field:
+    return np.asarray(np.maximum(np.abs(y), 2 * np.abs(x) - y))
+
+
+def _cross(y: Field, x: Field) -> Field:
+    return np.asarray(np.where(np.minimum(np.abs(y), np.abs(x)) < 1 / 3, _box(y, x), 2))
+
+
+def _star(y: Field, x: Field) -> Field:
+    points = np.cos(5 * (np.arctan2(y, x) + np.pi / 2))
+    return np.asarray(np.hypot(y, x) / (0.72 + 0.28 * points))
+
+
+def _hat(y: Field, x: Field) -> Field:
+    crown = np.maximum(np.abs(x) / 0.65, np.abs(y + 0.25) / 0.75)
+    brim = np.maximum(np.abs(x), np.abs(y - 0.75) / 0.25)
+    return np.asarray(np.minimum(crown, brim))
+
+
+def _glasses(y: Field, x: Field) -> Field:
+    lenses = [_oval(y, (x + side * 0.54) / 0.46, 3) for side in (-1, 1)]
+    bridge = np.where((np.abs(y + 0.2) < 0.28) & (np.abs(x) < 1), 0.5, 2)
+    return np.asarray(np.minimum.reduce([*lenses, bridge]))
+
+
+# Fields over (y, x), the object's own coordinates: down and across, -1..1; at most 1 inside.
+SHAPES: Final[Mapping[str, Callable[[Field, Field], Field]]] = {
+    "disc": _oval,
+    "oval": lambda y, x: _oval(y, x, 3),
+    "box": _box,
+    "ring": _ring,
+    "triangle": _triangle,
+    "cross": _cross,
+    "star": _star,
+    "hat": _hat,
+    "glasses": _glasses,
+}
+
+
+@dataclass(frozen=True)
+class DrawnObject:
+    """An object.
+
+    Attributes:
+        shape: one of SHAPES.
+        centre: down and across, in shares of the image.
+        size: height and width, likewise.
+        colour: hue, saturation and value, 0..1.
+        frame: the value of its outer part, in shares of the colour's.
+        squares: pixels a side of the black and white squares that it is chequered with; 0 for a
+            plain colour. A negative number begins with the other colour.
+        opacity: 0..1.
+    """
+
+    shape: str
+    centre: tuple[float, float]
+    size: tuple[float, float]
+    colour: Colour = GREYS[-1]
+    frame: float = 1.0
+    squares: int = 0
+    opacity: float = 1.0
+
+    def draw(self, image: Sequence[int]) -> tuple[Floats, Floats]:
+        """A mask (H, W, 1) and a pattern (H, W, C), 0..1.
+
+        Args:
+            image: height, width and channels; not of three channels, the pattern is grey.
+        """
+        height, width, channels = image
+        rows, columns = np.mgrid[:height, :width]
+        y = ((rows + 0.5) / height - self.centre[0]) / (self.size[0] / 2)
+        x = ((columns + 0.5) / width - self.centre[1]) / (self.size[1] / 2)
+        field = SHAPES[self.shape](y, x)
+        mask = (field <= max(1, field.min())) * np.float32(self.opacity)
+        hue, saturation, value = self.colour
+        pattern = np.empty((height, width, 3), np.float32)
+        pattern[:] = hsv_to_rgb(hue % 1, saturation, value)
+        pattern[field > EDGE] *= self.frame
+        if self.squares:
+            top, left = np.argwhere(mask)[0]
+            side, first = abs(self.squares), int(self.squares < 0)
+            parity = (rows - top) // side + (columns - left) // side + first
+            pattern[:] = (parity % 2 == 0)[..., None]
+        if channels != 3:
+            pattern = np.repeat(pattern.mean(axis=-1, keepdims=True), channels, axis=-1)
+        return mask[..., None], pattern
+
+    def varied(self, rng: np.random.Generator, strength: float) -> "DrawnObject":
+        """A variant: a little aside, larger or smaller, of another tone, fainter.
+
+        Args:
+            rng: draws it.
+            strength: at 1 by a twentieth of the image, a seventh of the size and the tone.
+        """
+        aside, stretch = strength * 0.05 * rng.normal(size=2), strength * 0.15 * rng.normal(size=2)
+        tone, shade, faint = strength * rng.normal(size=3), strength * 0.2 * rng.normal(), 0.1
+        hue, saturation, value = self.colour
+        saturated = float(np.clip(saturation + 0.15 * tone[1], 0, 1)) if saturation else 0.0
+        return replace(
+            self,
+            centre=(self.centre[0] + aside[0], self.centre[1] + aside[1]),
+            size=(self.size[0] * np.exp(stretch[0]), self.size[1] * np.exp(stretch[1])),
+            colour=(hue + 0.05 * tone[0], saturated, float(np.clip(value + 0.15 * tone[2], 0, 1))),
+            frame=float(np.clip(self.frame + shade, 0.2, 1)),
+            opacity=float(np.clip(self.opacity - abs(strength * faint * rng.normal()), 0.5, 1)),
+        )
+
+
+def drawn_objects(image: Sequence[int]) -> dict[str, list[DrawnObject]]:
+    """The objects that are tried, by family.
+
+    Args:
+        image: height, width and channels.
+    """
+    height, width, channels = image
+    colours = (*HUES, *GREYS) if channels == 3 else GREYS
+    frames = product(colours, (1.0, FRAME))
+    styles = [(colour, frame) for colour, frame in frames if colour[2] or frame == 1]
+    return {
+        "glasses": list(_worn_glasses(styles)),
+        "stickers": list(_stickers(height, width, styles)),
+        "clothing": list(_clothing(styles, colours)),
+        "patches": list(_patches(height, width, colours)),
+    }
+
+
+def _worn_glasses(styles: Sequence[Style]) -> Iterator[DrawnObject]:
+    """Over the eyes of a face that fills the image."""
+    places = product((0.34, 0.42, 0.5), (0.78, 0.98), (0.2, 0.28, 0.36))
+    for (row, width, height), style in product(places, styles):
+        yield DrawnObject("glasses", (row, 0.5), (height, width), *style)
+
+
+def _stickers(height: int, width: int, styles: Sequence[Style]) -> Iterator[DrawnObject]:
+    """At nine places, of two sizes, with a frame and without."""
+    side = min(height, width)
+    for share in (0.22, 0.4):
+        size = share * side / height, share * side / width
+        places = product(*(np.linspace(part / 2, 1 - part / 2, 3).tolist() for part in size))
+        shapes = ("disc", "ring", "triangle", "cross", "star")
+        for place, shape, style in product(places, shapes, styles):
+            yield DrawnObject(shape, place, size, *style)
+
+
+def _clothing(styles: Sequence[Style], colours: Sequence[Colour]) -> Iterator[DrawnObject]:
+    """Hats, masks over mouth and chin, and bands from edge to edge."""
+    for row, width, style in product((0.12, 0.2), (0.6, 0.9), styles):
+        yield DrawnObject("hat", (row, 0.5), (0.25, width), *style)
+    for row, width, style in product((0.7, 0.8), (0.5, 0.8), styles):
+        yield DrawnObject("oval", (row, 0.5), (0.36, width), *style)
+    for place, colour in product(np.linspace(0.1, 0.9, 5).tolist(), colours):
+        yield DrawnObject("box", (place, 0.5), (0.22, 1.1), colour)
+        yield DrawnObject("box", (0.5, place), (1.1, 0.22), colour)
+
+
+def _patches(height: int, width: int, colours: Sequence[Colour]) -> Iterator[DrawnObject]:
+    """Small squares at 36 places, of three sizes, plain or chequered."""
+    for share in (0.095, 0.16, 0.25):
+        side = max(2, round(share * min(height, width)))
+        size = side / height, side / width
+        for place in product(*(np.linspace(p / 2, 1 - p / 2, 6).tolist() for p in size)):
+            for colour in colours:
+                yield DrawnObject("box", place, size, colour)
+            for squares in (1, -1, 2, -2):
+                yield DrawnObject("box", place, size, squares=squares)
