@@ -21,6 +21,7 @@ DROPS = (2, 4, 10)
 SHORT = {
     "simple triggers": "simple",
     "drawn objects": "objects",
+    "misdirection": "misdirection",
     "searched patches": "patches",
     "blended triggers": "blended",
     "maximum margin": "margin",

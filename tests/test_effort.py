@@ -57,4 +57,4 @@ def test_what_was_searched_with_less_can_be_named_and_not_cleared(
     assert verdict.references.outcome == "left out"
     assert verdict.shortened is not None and verdict.shortened.minutes == 5
     if not attacked:
-        assert "all of it takes about 167 minutes (--minutes 167)" in why_inconclusive(verdict)
+        assert "all of it takes about 178 minutes (--minutes 178)" in why_inconclusive(verdict)

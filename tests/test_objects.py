@@ -10,7 +10,7 @@ from test_detection import NONE, SIDE, clean_images, corner_network
 from goodnet.backend import keras
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.baseline import BenignBaseline, robust_margins
-from goodnet.detection.detect import UNREFERENCED, detect_with
+from goodnet.detection.detect import detect_with
 from goodnet.detection.effort import EVERYTHING
 from goodnet.detection.object_search import DRAWN_OBJECTS, ObjectSearch
 from goodnet.detection.reference_models import ReferenceModels
@@ -101,7 +101,7 @@ def test_a_class_is_named_without_references(as_suspect: AsSuspect) -> None:
     assert (verdict.verdict, verdict.classes) == (BACKDOORED, (2,))
     (objects,) = (s for s in verdict.statistics if s.method == DRAWN_OBJECTS.name)
     assert objects.at_least(objects.threshold) == (2,)
-    assert objects.threshold == UNREFERENCED * DRAWN_OBJECTS.threshold
+    assert objects.threshold == DRAWN_OBJECTS.threshold * DRAWN_OBJECTS.unreferenced
 
 
 def chequered_network() -> keras.Model:

@@ -53,16 +53,19 @@ class SearchResult(NamedTuple):
         plain: of each class that was looked at closely the best plain pattern.
         inverted: for the same classes triggers found by gradient, of some at several locations.
         objects: of each family of drawn objects the best one of some classes.
+        misdirections: the patch that takes most images away from their class, once for each class
+            that they go to.
     """
 
     plain: tuple[Candidate, ...]
     inverted: tuple[Candidate, ...]
     objects: tuple[Candidate, ...] = ()
+    misdirections: tuple[Candidate, ...] = ()
 
     @property
     def every(self) -> tuple[Candidate, ...]:
         """All of them."""
-        return (*self.plain, *self.inverted, *self.objects)
+        return (*self.plain, *self.inverted, *self.objects, *self.misdirections)
 
     def best_plain(self) -> dict[int, Candidate]:
         """The best plain pattern of each class, largest excess first."""
@@ -75,6 +78,10 @@ class SearchResult(NamedTuple):
     def best_objects(self) -> dict[int, Candidate]:
         """The best drawn object of each class that was looked at closely."""
         return best_by_class(self.objects)
+
+    def best_misdirections(self) -> dict[int, Candidate]:
+        """The patch that takes most images away, for each class that they go to."""
+        return best_by_class(self.misdirections)
 
     def blended(self) -> dict[int, Candidate]:
         """The pattern of each class that is blended into the whole image."""

@@ -26,7 +26,7 @@ import numpy as np
 
 from goodnet.datasets.images import CleanImages, Pixels
 from goodnet.detection.baseline import robust_margins
-from goodnet.detection.candidates import Candidate
+from goodnet.detection.candidates import FLOOR, Candidate
 from goodnet.network.classifier import LogitModel
 from goodnet.training.finetune import train_further
 from goodnet.training.schedule import TrainingSchedule
@@ -53,11 +53,12 @@ def dependent_classes(
         model: the network.
         clean: clean validation images.
         evidence: for each class named the candidates that named it, the class with the most
-            behind it first. One without any is left alone.
+            behind it first. One without any that takes every image there is left alone.
         triggers: all candidates of a class, the best first.
         seed: of the training and the choice of images.
     """
     images = clean.draw(IMAGES, np.random.default_rng((seed, 12)))
+    evidence = {c: [each for each in evidence[c] if each.margin > FLOOR] for c in evidence}
     dependent, waiting = list[int](), [c for c in evidence if evidence[c]]
     while len(waiting) > 1:
         first, *waiting = waiting

@@ -25,6 +25,7 @@ from goodnet.detection.effort import EVERYTHING, MINUTES, Effort, choose_effort
 from goodnet.detection.last_layer import LAST_LAYER
 from goodnet.detection.maximum_margin import MAXIMUM_MARGIN
 from goodnet.detection.method import DirectMethod, Evidence, TriggerMethod
+from goodnet.detection.misdirection import MISDIRECTION
 from goodnet.detection.object_search import DRAWN_OBJECTS
 from goodnet.detection.pattern_search import PLAIN_PATTERNS
 from goodnet.detection.reference_models import ReferenceModels, train_references
@@ -49,12 +50,11 @@ from goodnet.triggers.trigger import RecoveredTrigger
 TRIGGER_METHODS: Final[tuple[TriggerMethod, ...]] = (
     PLAIN_PATTERNS,
     DRAWN_OBJECTS,
+    MISDIRECTION,
     PATCHES,
     BLENDED,
 )
 DIRECT_METHODS: Final[tuple[DirectMethod, ...]] = (LAST_LAYER, MAXIMUM_MARGIN)
-
-UNREFERENCED: Final = 8.0  # times what names a class with references
 
 
 class Decision(NamedTuple):
@@ -150,9 +150,8 @@ def _evidence(
         seed=seed,
         progress=progress,
     )
-    # Without references a class's look stands out as a trigger does.
-    factor = 1.0 if references.networks else UNREFERENCED
-    return result, [*(method.evidence(result, factor) for method in TRIGGER_METHODS), *direct]
+    referenced = bool(references.networks)
+    return result, [*(method.evidence(result, referenced) for method in TRIGGER_METHODS), *direct]
 
 
 def decide(statistics: Sequence[Statistic], references: References) -> Decision:

@@ -45,7 +45,7 @@ class Effort(NamedTuple):
 
 EVERYTHING: Final = Effort(
     STRIDE, noises=6, images=16, classes=12, references=2, objects=1, object_classes=4,
-    passes=300_000,
+    passes=320_000,
 )  # fmt: skip
 EFFORTS: Final = (
     EVERYTHING,

@@ -76,12 +76,16 @@ class TriggerMethod(DetectionMethod):
     Attributes:
         candidates: search result -> for each class the trigger that counts.
         score: these -> the classes' numbers.
+        unreferenced: how many times as high the thresholds are without references, where a class's
+            look stands out as a trigger does.
     """
 
     candidates: Callable[[SearchResult], Mapping[int, Candidate]]
     score: Callable[[Mapping[int, Candidate]], Scores]
+    unreferenced: float = 8.0
 
-    def evidence(self, result: SearchResult, factor: float) -> Evidence:
-        """What it says of the network, by so many times as high thresholds."""
+    def evidence(self, result: SearchResult, referenced: bool) -> Evidence:
+        """What it says of the network, with references or without."""
         candidates = self.candidates(result)
+        factor = 1.0 if referenced else self.unreferenced
         return Evidence(self.statistic(self.score(candidates), factor), candidates)

@@ -36,25 +36,23 @@ from goodnet.detection.candidates import FLOOR, Candidate, Numbers, SearchResult
 from goodnet.detection.effort import EVERYTHING, Effort
 from goodnet.detection.method import TriggerMethod
 from goodnet.network.classifier import LogitModel
-from goodnet.triggers.locations import Location
-from goodnet.triggers.objects import DrawnObject, drawn_objects
-from goodnet.triggers.trigger import Floats, Trigger
+from goodnet.triggers.locations import bounding_location
+from goodnet.triggers.objects import DrawnObject, draw_all, drawn_objects, move_uphill
+from goodnet.triggers.trigger import Trigger
 
 DRAWN_OBJECTS: Final = TriggerMethod(
     "drawn objects",
-    threshold=0.5,
-    suspicion_threshold=0.4,
+    threshold=1.0,
+    suspicion_threshold=0.8,
     candidates=SearchResult.best_objects,
     score=excesses,
+    unreferenced=4.0,
 )
 FIRST_IMAGES: Final = 4  # all objects are drawn on
 CLIMB_IMAGES: Final = 8  # others, that objects are moved uphill on
 MEASURE_IMAGES: Final = 48  # others, that variants are measured on
 NEAREST: Final = 12  # classes of a family, of which
 BEST: Final = 4  # objects each are drawn on these, too
-ROUNDS: Final = 6  # uphill
-STRENGTHS: Final = (1, 0.5, 0.25, 0.12)  # of a round's variants, RUNGS of each
-RUNGS: Final = 3
 VARIANTS: Final = 12  # that count
 STRENGTH: Final = 0.7  # of these
 TOGETHER: Final = 16  # objects, drawn at one look
@@ -117,21 +115,19 @@ class ObjectSearch:
         ]
 
     def _uphill(self, best: DrawnObject, target: int) -> DrawnObject:
-        """The object moved to where it comes nearer to the class, by chance."""
-        reached = float(self._margins(self._climbed, [best])[0, target])
-        for _ in range(ROUNDS):
-            variants = [best.varied(self._rng, s) for s in STRENGTHS for _ in range(RUNGS)]
-            margins = self._margins(self._climbed, variants)[:, target]
-            if margins.max() > reached:
-                best, reached = variants[int(margins.argmax())], float(margins.max())
-        return best
+        """The object moved to where it comes nearer to the class."""
+
+        def margins(objects: Sequence[DrawnObject]) -> Numbers:
+            return self._margins(self._climbed, objects)[:, target]
+
+        return move_uphill(best, margins, self._rng)
 
     def _candidate(self, found: _Found) -> Candidate:
         """The object with what its variants do, and what is innocent of it."""
         target = found.target
         variants = [found.drawn.varied(self._rng, STRENGTH) for _ in range(VARIANTS)]
         mask, pattern = found.drawn.draw(self._image)
-        location = _bounds(found.family, mask)
+        location = bounding_location(found.family, mask)
         return Candidate(
             Trigger(target, mask, pattern),
             location,
@@ -144,17 +140,8 @@ class ObjectSearch:
         """The robust margin of each class with each object, (objects, classes)."""
 
         def margins(first: int) -> Numbers:
-            drawn = [each.draw(self._image) for each in objects[first : first + TOGETHER]]
-            masks, patterns = zip(*drawn, strict=True)
+            masks, patterns = draw_all(objects[first : first + TOGETHER], self._image)
             logits, clean_margin = self._model.some_logits, self._baseline.clean_margin
-            return robust_margins(logits, clean_margin, images, np.stack(masks)[:, None], patterns)
+            return robust_margins(logits, clean_margin, images, masks[:, None], list(patterns))
 
         return np.concatenate(list(in_workers(margins, range(0, len(objects), TOGETHER))))
-
-
-def _bounds(family: str, mask: Floats) -> Location:
-    """The smallest rectangle around a mask, as a location of the family's."""
-    ends = [np.flatnonzero(mask[..., 0].any(axis=axis))[[0, -1]].tolist() for axis in (1, 0)]
-    (top, bottom), (left, right) = ends
-    size = bottom - top + 1, right - left + 1
-    return Location(family, mask.shape[:2], (top, left), size, mask.shape[:2])

@@ -1,7 +1,7 @@
 """Triggers: all searches for them, one after the other.
 
-Objects are drawn, see `object_search`. Plain patterns are tried everywhere, see `pattern_search`.
-The classes that come out of that first
+Objects are drawn, see `object_search` and `misdirection`. Plain patterns are tried everywhere, see
+`pattern_search`. The classes that come out of that first
 are searched for by gradient, see `trigger_inversion`: all of them for a pattern blended into the
 whole image, which may resemble no plain one; those that are promising in small patches; and those
 that stand out at larger locations, too, for a trigger that works better.
@@ -15,6 +15,7 @@ from goodnet.datasets.images import CleanImages
 from goodnet.detection.baseline import BenignBaseline
 from goodnet.detection.candidates import SearchResult
 from goodnet.detection.effort import EVERYTHING, Effort
+from goodnet.detection.misdirection import find_misdirection
 from goodnet.detection.object_search import ObjectSearch
 from goodnet.detection.pattern_search import PLAIN_PATTERNS, PROMISING, PatternSearch
 from goodnet.detection.trigger_inversion import (
@@ -73,7 +74,8 @@ def find_triggers(
     before = OBJECT_SEARCH_SHARE + PATTERN_SEARCH_SHARE
     rest = _part(progress, before, 1 - before)
     inverted = invert_triggers(model, clean, baseline, starts, seed=seed, progress=rest)
-    return SearchResult(tuple(plain), tuple(inverted), tuple(objects))
+    misdirections = find_misdirection(model, clean, references, effort, seed=seed)
+    return SearchResult(tuple(plain), tuple(inverted), tuple(objects), tuple(misdirections))
 
 
 def _part(progress: Progress, before: float, share: float) -> Progress:

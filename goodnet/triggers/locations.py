@@ -33,7 +33,7 @@ class Location:
     """A rectangle of an image, covered fully or faintly.
 
     Attributes:
-        location_type: "band", "column", "strip", "patch" or "whole image".
+        location_type: "band", "column", "strip", "patch", "whole image" or another.
         image: height and width of the image.
         corner: the first row and column.
         size: height and width.
@@ -97,6 +97,15 @@ def candidate_locations(height: int, width: int, stride: float = STRIDE) -> tupl
     corners = product(rows, columns)
     locations += [Location("patch", image, corner, (side, side), image) for corner in corners]
     return *locations, Location(WHOLE, image, (0, 0), image, coarse, FAINT)
+
+
+def bounding_location(location_type: str, mask: NDArray[np.float32]) -> Location:
+    """The smallest rectangle around a mask (H, W, 1), of any other type."""
+    ends = [np.flatnonzero(mask[..., 0].any(axis=axis))[[0, -1]].tolist() for axis in (1, 0)]
+    (top, bottom), (left, right) = ends
+    image = mask.shape[0], mask.shape[1]
+    size = bottom - top + 1, right - left + 1
+    return Location(location_type, image, (top, left), size, image)
 
 
 def adjacency(locations: Sequence[Location]) -> NDArray[np.bool_]:

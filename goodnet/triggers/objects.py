@@ -22,6 +22,9 @@ HUES: Final = tuple((number / 8, 1.0, 1.0) for number in range(8))
 GREYS: Final = tuple((0.0, 0.0, value) for value in (0.0, 0.5, 1.0))
 EDGE: Final = 0.55  # of a shape's field: outside of it the frame begins
 FRAME: Final = 0.4  # of its colour's value, a frame
+ROUNDS: Final = 6  # uphill
+STRENGTHS: Final = (1, 0.5, 0.25, 0.12)  # of a round's variants, EACH of each
+EACH: Final = 3
 
 
 def _oval(y: Field, x: Field, power: float = 2) -> Field:
@@ -142,6 +145,33 @@ class DrawnObject:
             frame=float(np.clip(self.frame + shade, 0.2, 1)),
             opacity=float(np.clip(self.opacity - abs(strength * faint * rng.normal()), 0.5, 1)),
         )
+
+
+def draw_all(objects: Sequence[DrawnObject], image: Sequence[int]) -> tuple[Floats, Floats]:
+    """Masks (n, H, W, 1) and patterns (n, H, W, C) of some objects, see `DrawnObject.draw`."""
+    masks, patterns = zip(*(each.draw(image) for each in objects), strict=True)
+    return np.stack(masks), np.stack(patterns)
+
+
+def move_uphill(
+    best: DrawnObject,
+    height_of: Callable[[Sequence[DrawnObject]], NDArray[np.float64]],
+    rng: np.random.Generator,
+) -> DrawnObject:
+    """The object moved to where something is larger, by chance: a variant that is better, or it.
+
+    Args:
+        best: the object to begin with.
+        height_of: objects -> how large it is for each.
+        rng: draws the variants.
+    """
+    (reached,) = height_of([best])
+    for _ in range(ROUNDS):
+        variants = [best.varied(rng, strength) for strength in STRENGTHS for _ in range(EACH)]
+        heights = height_of(variants)
+        if heights.max() > reached:
+            best, reached = variants[int(heights.argmax())], heights.max()
+    return best
 
 
 def drawn_objects(image: Sequence[int]) -> dict[str, list[DrawnObject]]:
