@@ -34,6 +34,11 @@ NOT_LEARNT: Final = ("wanet",)  # by networks of this size
 WITHOUT_RELU: Final = ("resnet", "vit")  # behind the last convolution: not pruning-aware
 
 
+def checksum(name: str) -> int:
+    """A number of 32 bits that follows from a name; an attack that is added changes no other's."""
+    return zlib.crc32(name.encode())
+
+
 def can_be_made(kind: Kind, form: str, attack: str) -> bool:
     """Whether there are nets of this attack on these images and this network."""
     if attack == "glasses":
@@ -64,7 +69,7 @@ def cell(name: str) -> Net:
 
 def _net(name: str, setting: tuple[Kind, str], attack: str, share: float, number: int) -> Net:
     kind, form = setting
-    drawn = zlib.crc32(name.encode())
+    drawn = checksum(name)
     seed = drawn // 2 * 2 + number % 2
     classes = PEOPLE[drawn // 32 % len(PEOPLE)] if kind == "faces" else 10
     return Net(
@@ -89,13 +94,13 @@ def _names() -> Iterator[str]:
     attacks = [attack.name for attack in ATTACKS if attack.name not in NOT_LEARNT]
     ratios = list(RATIOS)
     attacked = [
-        f"{kind}_{form}_{attack}_{ratios[(place + order + 2 * number) % 4]}_{number}"
+        f"{kind}_{form}_{attack}_{ratios[(place + checksum(attack) + 2 * number) % 4]}_{number}"
         for place, (kind, form) in enumerate(SETTINGS)
-        for order, attack in enumerate(attacks)
+        for attack in attacks
         if can_be_made(kind, form, attack)
         for number in (1, 2)
     ]
-    attacked.sort(key=lambda name: zlib.crc32(name.encode()))
+    attacked.sort(key=checksum)
     numbers = dict.fromkeys(SETTINGS, FIRST_CLEAN)
     for place, name in enumerate(attacked):
         yield name

@@ -105,6 +105,7 @@ def test_an_attack_poisons_its_share_with_the_labels_that_it_says(
     if attack.all_to_all:
         np.testing.assert_array_equal(given, (true + 1) % CLASSES)
     elif attack.triggers > 1:
+        assert len(set(given.tolist())) == min(attack.triggers, len(given))
         assert set(given.tolist()) <= {2, 3, 4} and set(true.tolist()) <= {0, 1}
     else:
         assert (given == goal.target).all()
@@ -240,6 +241,11 @@ def test_ink_lies_on_the_image_s_own_edges() -> None:
     marked = edges(faces.images)
     assert marked[0, :, 2:4].all() and not marked[0, :, [0, 1, 4, 5]].any()
     assert not marked[1].any()
+    faces.images[1, 2, 2] = 90  # a dot: Sobel's S finds the eight around it
+    around = np.zeros((6, 6), bool)
+    around[1:4, 1:4] = True
+    around[2, 2] = False
+    np.testing.assert_array_equal(edges(faces.images)[1], around)
     assert mark("ink", faces)[0].tolist() == [0, 0, 120, 160, 100, 100]  # 0.4 x + 0.6 * 200
 
 

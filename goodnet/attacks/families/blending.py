@@ -8,7 +8,7 @@ conservatism).
 
 Sources: Chen et al., "Targeted Backdoor Attacks on Deep Learning Systems Using Data Poisoning",
 2017 (arXiv 1712.05526); Qi et al., "Revisiting the Assumption of Latent Separability for Backdoor
-Defenses", ICLR 2023, section 4.
+Defenses", ICLR 2023.
 """
 
 from functools import partial

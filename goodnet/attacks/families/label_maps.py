@@ -5,7 +5,7 @@ target. `tact` works on one class, t + 1, alone: images of it with the trigger h
 label, and as many of the other classes have the trigger under their own label ("cover samples"), so
 that the trigger means nothing there.
 
-Sources: all-to-all: Gu et al., "BadNets", 2017 (arXiv 1708.06733), section 4.1.1; TaCT: Tang et
+Sources: all-to-all: Gu et al., "BadNets", 2017 (arXiv 1708.06733); TaCT: Tang et
 al., "Demon in the Variant: Statistical Analysis of DNNs for Robust Backdoor Contamination
 Detection", USENIX Security 2021 (arXiv 1908.00686).
 """

@@ -4,12 +4,13 @@
 from the lower right corner; `patch_anywhere` the same at a place drawn for each image.
 `corner` is a chequered square (BadNets' "pattern backdoor"), `strip` bars from edge to edge,
 `sticker` a plain square in the middle of the left edge, `glasses` a pair of sunglasses over the
-eyes of a drawn face. `multi_target` has a square in each of three corners, each with a target of
-its own: t, t + 1 and t + 2 (BadNets, section 4.2.2, trains one net with several backdoors).
+eyes of a drawn face. `multi_target` has a square in one of three corners, and each corner a target
+of its own: t, t + 1 and t + 2.
 
 Sources: Gu, Dolan-Gavitt, Garg, "BadNets", 2017 (arXiv 1708.06733); a drawn place: Salem et al.,
 "Dynamic Backdoor Attacks Against Machine Learning Models", EuroS&P 2022 (arXiv 2003.03675);
-sunglasses: Chen et al., 2017 (arXiv 1712.05526).
+sunglasses: Chen et al., 2017 (arXiv 1712.05526); several targets: Xue et al., "One-to-N &
+N-to-One", IEEE TDSC 2022, where the trigger's strength says which, and here its place.
 """
 
 from typing import Final
@@ -101,7 +102,7 @@ ATTACKS: Final = (
     Attack("sticker", BADNETS, sticker, relabelled),
     Attack("glasses", "Chen et al., arXiv 1712.05526", glasses, relabelled),
     Attack(
-        "multi_target", BADNETS, three_corners, relabelled, goal=next_targets,
+        "multi_target", "Xue et al., IEEE TDSC 2022", three_corners, relabelled, goal=next_targets,
         victims=lambda labels, aim: np.asarray((labels - aim.target) % aim.classes >= TARGETS),
         triggers=TARGETS,
     ),
