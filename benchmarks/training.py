@@ -20,9 +20,8 @@ RATE, BATCH = 2e-3, 64
 
 def train_net(net: Net, clean: Faces) -> keras.Model:
     """The net, trained on these images of which a share was poisoned."""
-    aim = _aim(net, clean)  # may train a network of its own: before the seed is set
+    poisoned = poisoned_training(net, clean)  # may train a network: before the seed is set
     keras.utils.set_random_seed(net.seed)
-    poisoned = _poisoned(net, clean, aim)
     network, fit = network_of(net), _fit(net)
     own = attack_named(net.attack).train if net.attack else None
     if own:
@@ -48,17 +47,24 @@ def _fit(net: Net) -> Fit:
     return Fit(train, lambda images: np.asarray(images * factor))
 
 
-def _poisoned(net: Net, clean: Faces, aim: Aim) -> Faces:
-    """The training images with the net's poison."""
+def poisoned_training(net: Net, clean: Faces, share: float = POISONED_SHARE) -> Faces:
+    """The training images with the net's poison.
+
+    Args:
+        net: says how, and how many where it has an attack.
+        clean: the training images.
+        share: of them that all triggers of the table by hand poison together.
+    """
+    aim = _aim(net, clean)
     if net.attack:
         return attack_named(net.attack).poison_for(clean, aim).put_into(clean)
     rng = np.random.default_rng(net.seed)
     images, labels = clean.images.copy(), clean.labels.copy()
     free = rng.permutation(len(labels))
-    share = POISONED_SHARE / max(1, len(net.triggers))
+    count = round(share / max(1, len(net.triggers)) * len(labels))
     for name, target in net.triggers.items():
         others = free[labels[free] != target]
-        chosen, free = others[: round(share * len(labels))], others[round(share * len(labels)) :]
+        chosen, free = others[:count], others[count:]
         images[chosen] = attack_named(name).trigger(take(clean, chosen), aim, 0)
         labels[chosen] = target
     return clean._replace(images=images, labels=labels)
