@@ -65,7 +65,7 @@ def attacks(every: Sequence[Entry]) -> str:
         for name in sorted({_attack(each) for each in some if each.network.triggers}):
             group = [each for each in some if _attack(each) == name]
             worked = [each for each in group if works(each)]
-            best = [(each, _best(each)) for each in worked if each.repairs]
+            best = [(each, _best(each)) for each in worked]
             rows.append((
                 half, name, str(len(group)), str(len(worked)),
                 _share([each.rating for each in worked], "right"),
@@ -86,8 +86,7 @@ def repairs(every: Sequence[Entry]) -> str:
         for entry in filter(works, some):
             for repaired in entry.repairs:
                 pairs.setdefault(_method(repaired), []).append((entry, repaired))
-            if entry.repairs:
-                pairs.setdefault("the best of all", []).append((entry, _best(entry)))
+            pairs.setdefault("the best of all", []).append((entry, _best(entry)))
             if entry.without_poisoned.model:
                 chosen = entry.measured(entry.without_poisoned.model)
                 pairs.setdefault("what is recommended", []).append((entry, chosen))
@@ -132,7 +131,7 @@ def nets(every: Sequence[Entry]) -> str:
     """A line for each net, with 95 % intervals."""
     rows = []
     for each in every:
-        network, best = each.network, _best(each) if each.repairs else None
+        network, best = each.network, _best(each) if each.network.triggers else None
         share = points(network.poisoned_share) if network.poisoned_share else ""
         named = f"{each.verdict.verdict} {', '.join(map(str, each.verdict.classes))}".strip()
         targets = sorted(network.triggers.values())
@@ -211,7 +210,7 @@ def draw() -> None:
 
 
 def _best(entry: Entry) -> Measured:
-    """The repair with the largest DER; of a clean net, the one that costs least."""
+    """The repair with the largest DER; of equal ones, the one that costs least."""
     return max(
         entry.repairs,
         key=lambda each: (

@@ -174,6 +174,18 @@ def test_the_tables_tell_the_halves_and_what_worked_apart() -> None:
     assert "unlearning | 1 | 2.0 | 50.0" in page.relearning([entry(relearning=taught)])
 
 
+def test_the_figure_is_drawn_where_there_is_something_to_draw(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(page, "FIGURE", tmp_path / "leaderboard.png")
+    monkeypatch.setattr(page, "entries", lambda: ())
+    page.draw()
+    assert not page.FIGURE.exists()
+    monkeypatch.setattr(page, "entries", lambda: (entry(),))
+    page.draw()
+    assert page.FIGURE.read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_table_without_entries_has_its_head_alone() -> None:
     """Nothing is divided by no entries."""
     for name in page.TABLES:
