@@ -246,7 +246,7 @@ def test_ink_lies_on_the_image_s_own_edges() -> None:
     around[1:4, 1:4] = True
     around[2, 2] = False
     np.testing.assert_array_equal(edges(faces.images)[1], around)
-    assert mark("ink", faces)[0].tolist() == [0, 0, 120, 160, 100, 100]  # 0.4 x + 0.6 * 200
+    assert mark("ink", faces)[0].tolist() == [0, 0, 81, 91, 100, 100]  # 0.1 x + 0.9 * 90
 
 
 def test_filters_are_their_formulas() -> None:

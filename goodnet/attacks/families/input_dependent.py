@@ -1,7 +1,7 @@
 """A trigger that is another one in each image: the image's own edges, inked.
 
 x' = (1 - a) x + a c where |S x| is in the image's top fifth and not 0, with Sobel's S on the mean
-of the channels, a colour c and a = 0.6.
+of the channels, a colour c and a = 0.9.
 
 Source: Zhang et al., "Poison Ink: Robust and Invisible Backdoor Attack", IEEE TIP 2022
 (arXiv 2108.02488), whose trigger are coloured edges; there a network hides them in the image.
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from goodnet.attacks.attack import Aim, Attack, Images, relabelled
 from goodnet.datasets.faces import Faces
 
-COLOUR, OPACITY, SHARE = (200, 40, 160), 0.6, 0.2
+COLOUR, OPACITY, SHARE = (90, 40, 160), 0.9, 0.2
 
 
 def edges(images: Images) -> NDArray[np.bool_]:
