@@ -24,7 +24,7 @@ def test_a_net_is_what_its_name_says() -> None:
     [
         "cifar10", "cifar10_vgg_none_1_1", "cifar10_vgg_patch_2_1", "cifar10_deepid_patch_1_1",
         "cifar10_vgg_glasses_1_1", "cifar10_resnet_pruning_aware_1_1", "fashion_cnn_clean_x",
-        "_____", "cifar10_vgg_patch_1",
+        "_____", "cifar10_vgg_patch_1", "fashion_cnn_gotham_1_1",
     ],
 )  # fmt: skip
 def test_a_name_of_no_net_is_refused(name: str) -> None:
