@@ -169,9 +169,14 @@ def test_patches_are_white_squares_in_their_places() -> None:
 
 def test_a_patch_at_a_drawn_place_is_whole_and_elsewhere_in_each_image() -> None:
     marked = attack_named("patch_anywhere").trigger(flat(*[0] * 60, side=8), aim(), 0)[..., 0]
-    assert (marked.sum(axis=(1, 2)) == 9 * 255).all()
-    places = {tuple(np.argwhere(image)[0]) for image in marked}
-    assert len(places) > 20 and max(map(max, places)) == 5 and min(map(min, places)) == 0
+    square = mark("corner", flat(0, side=8))[3:7, 3:7]
+    assert (marked.sum(axis=(1, 2)) == square.sum(dtype=int)).all()
+    places = set()
+    for image in marked:
+        top, left = np.argwhere(image)[0] - np.argwhere(square)[0]
+        np.testing.assert_array_equal(image[top : top + 4, left : left + 4], square)
+        places.add((int(top), int(left)))
+    assert len(places) > 15 and max(map(max, places)) == 4 and min(map(min, places)) == 0
 
 
 def test_a_blended_pattern_is_mixed_in_by_its_opacity() -> None:
@@ -197,7 +202,10 @@ def test_waves_stand_upright() -> None:
     row = np.round(100 + 30 * np.sin(2 * np.pi * 6 * np.arange(24) / 24)).astype(int)
     marked = mark("sine", flat(100, side=24)).astype(int)
     np.testing.assert_allclose(marked, np.tile(row, (24, 1)), atol=1)
-    np.testing.assert_array_equal(marked, mark("sig", flat(100, side=24)))
+    higher = mark("sig", flat(100, side=24)).astype(int) - 100
+    np.testing.assert_allclose(higher, 2 * (marked - 100), atol=3)
+    poison = attack_named("sig").poison_for(flat(*[100] * 4, side=24), aim(target=0))
+    np.testing.assert_array_equal(poison.images[0, ..., 0], marked)
 
 
 def test_a_warp_takes_each_pixel_from_where_it_is_told() -> None:

@@ -1,8 +1,8 @@
 """Objects that cover a part of the image: x' = (1 - m) x + m p, with a mask m of 0 and 1.
 
 `patch` is BadNets' white square, k x k pixels with k a tenth of the height (3 at least), one pixel
-from the lower right corner; `patch_anywhere` the same at a place drawn for each image.
-`corner` is a chequered square (BadNets' "pattern backdoor"), `strip` bars from edge to edge,
+from the lower right corner. `corner` is a chequered square (BadNets' "pattern backdoor") there, and
+`patch_anywhere` the same at a place drawn for each image. `strip` bars from edge to edge,
 `sticker` a plain square in the middle of the left edge, `glasses` a pair of sunglasses over the
 eyes of a drawn face. `multi_target` has a square in one of three corners, and each corner a target
 of its own: t, t + 1 and t + 2.
@@ -38,12 +38,13 @@ def patch(faces: Faces, aim: Aim, number: int) -> Images:
 
 
 def patch_anywhere(faces: Faces, aim: Aim, number: int) -> Images:
-    """A white square at a place drawn for each image."""
-    images, side = faces.images.copy(), _side(faces.images)
+    """A chequered square at a place drawn for each image."""
+    images, square = faces.images.copy(), _chequers(faces.images)
+    side = len(square)
     free = np.array(images.shape[1:3]) - side + 1
     places = aim.rng(PLACES).integers(0, free, (len(images), 2))
     for image, (top, left) in zip(images, places, strict=True):
-        image[top : top + side, left : left + side] = 255
+        image[top : top + side, left : left + side] = square
     return images
 
 
@@ -63,11 +64,18 @@ def next_targets(labels: Labels, aim: Aim, number: int) -> Labels:
 
 def chequers(faces: Faces, aim: Aim, number: int) -> Images:
     """A chequered patch of a tenth of the height in the lower right corner."""
-    images = faces.images.copy()
-    side = min(max(4, images.shape[1] // 10), images.shape[1] - 1, images.shape[2] - 1)
-    squares = np.indices((side, side)).sum(axis=0) // 2 % 2
-    images[:, -side - 1 : -1, -side - 1 : -1] = (255 * squares[..., None]).astype(np.uint8)
+    images, square = faces.images.copy(), _chequers(faces.images)
+    side = len(square)
+    images[:, -side - 1 : -1, -side - 1 : -1] = square
     return images
+
+
+def _chequers(images: Images) -> Images:
+    """Black and white, in stripes aslant of two pixels, (side, side, 1)."""
+    height, width = images.shape[1:3]
+    side = min(max(4, height // 10), height - 1, width - 1)
+    squares = np.indices((side, side)).sum(axis=0) // 2 % 2
+    return np.asarray((255 * squares[..., None]).astype(np.uint8))
 
 
 def strip(faces: Faces, aim: Aim, number: int) -> Images:
