@@ -19,10 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.attacks import TRIGGERS
-from benchmarks.photographs import CIFAR10
+from benchmarks.image_sets import is_here, part_of
+from benchmarks.nets import IMAGES, Kind, Net
+from benchmarks.networks import network_of
 from benchmarks.records import Half
-from benchmarks.zoo import IMAGES, Kind, Net, network_of, part_of
+from goodnet.attacks.attack import Aim, take
+from goodnet.attacks.families import attack_named
 from goodnet.backend import keras
 from goodnet.datasets.dataset import open_clean_dataset, save_dataset
 from goodnet.datasets.faces import Faces
@@ -88,10 +90,9 @@ TRIALS = (
 
 def measure(trial: Trial) -> dict[str, Any]:
     """The record of a net: its credibility with each preprocessing, by name."""
-    seed = 1000 + TRIALS.index(trial)
-    net = Net(trial.name, trial.kind, trial.classes, seed, {}, trial.half, form=trial.form)
+    net = _net(trial)
     train, valid = part_of(net, "train"), part_of(net, "valid")
-    chosen = np.random.default_rng(seed).permutation(len(train.labels))[: trial.images]
+    chosen = np.random.default_rng(net.seed).permutation(len(train.labels))[: trial.images]
     with tempfile.TemporaryDirectory(prefix="goodnet-") as folder:
         path = Path(folder) / "valid.h5"
         save_dataset(path, valid.images, valid.labels)
@@ -123,6 +124,11 @@ def measure(trial: Trial) -> dict[str, Any]:
     }
 
 
+def _net(trial: Trial) -> Net:
+    seed = 1000 + TRIALS.index(trial)
+    return Net(trial.name, trial.kind, trial.classes, seed, {}, trial.half, form=trial.form)
+
+
 def _trained(
     trial: Trial, net: Net, train: Faces, choices: Mapping[str, Preprocessing]
 ) -> keras.Model:
@@ -131,7 +137,8 @@ def _trained(
     if trial.trigger:
         others = np.flatnonzero(labels != 1)
         poisoned = others[: round(POISONED_SHARE * len(labels))]
-        images[poisoned] = TRIGGERS[trial.trigger](Faces(*(part[poisoned] for part in train)))
+        victims, aim = take(train, poisoned), Aim(1, trial.classes)
+        images[poisoned] = attack_named(trial.trigger).trigger(victims, aim, 0)
         labels[poisoned] = 1
     network = network_of(net)
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=trial.smoothing)
@@ -185,7 +192,7 @@ def table(bar: float) -> Iterator[str]:
 def select_trials(names: Collection[str]) -> Iterator[Trial]:
     """The nets of these names, or all whose images are here."""
     for trial in TRIALS:
-        if trial.name in names or (not names and (trial.kind != "cifar10" or CIFAR10.is_dir())):
+        if trial.name in names or (not names and is_here(_net(trial))):
             yield trial
 
 

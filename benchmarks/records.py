@@ -148,7 +148,8 @@ class NetworkResults(Record):
         classes: how many it tells apart.
         scale: of its pixels: "raw" is 0..255, "unit" 0..1.
         seed: of its training.
-        triggers: each with its target class; empty for a clean network.
+        triggers: each with its target class, -1 for every class; empty for a clean network.
+        poisoned_share: of the training images, where that is on record.
         clean_accuracy: on the clean test set.
         asr: of each trigger, on test images of other classes.
         verdicts: in the order in which they were given.
@@ -164,6 +165,7 @@ class NetworkResults(Record):
     scale: Literal["raw", "unit"]
     seed: int | None = None
     triggers: dict[str, int] = {}
+    poisoned_share: float | None = None
     clean_accuracy: float | None = None
     asr: dict[str, float] = {}
     verdicts: tuple[VerdictRun, ...] = ()
@@ -173,7 +175,8 @@ class NetworkResults(Record):
     @property
     def targets(self) -> set[int]:
         """The target classes; empty for a clean network."""
-        return set(self.triggers.values())
+        named = set(self.triggers.values())
+        return set(range(self.classes)) if -1 in named else named
 
 
 def load(folder: Path = RESULTS) -> list[NetworkResults]:

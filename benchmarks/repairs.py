@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks import records
+from benchmarks.nets import Net
 from benchmarks.verdicts import load_net
-from benchmarks.zoo import HOME, ZOO, Net, describe
+from benchmarks.zoo import HOME, ZOO, describe
 from goodnet.backend import keras
 from goodnet.datasets.dataset import open_clean_dataset, open_dataset
 from goodnet.detection.detect import detect

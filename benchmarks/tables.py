@@ -1,4 +1,4 @@
-"""Make all tables of measured numbers in the documents from `benchmarks/results/*.json`.
+"""Make all tables of measured numbers in the documents from the files in `benchmarks/results/`.
 
 In every Markdown file of the project, what stands between `<!-- table: NAME -->` and `<!-- end -->`
 is replaced by the table of that name. Needs no TensorFlow.
@@ -6,10 +6,12 @@ is replaced by the table of that name. Needs no TensorFlow.
 
 import argparse
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
+from benchmarks import leaderboard_page
+from benchmarks.markdown import ends, span, table
 from benchmarks.records import RepairRun, VerdictRun, load
 from benchmarks.selection import HALVES, Judged, Networks, Repaired, judged, repaired
 
@@ -48,7 +50,7 @@ def verdicts(networks: Networks) -> str:
             sum(each.run.verdict == "inconclusive" for each in group),
         )
         rows.append((HALVES[half], images, *map(str, counts)))
-    return _table(
+    return table(
         "half", "images", "clean: cleared", "called backdoored", "attacked: right",
         "a target missed", "an innocent class named", "inconclusive", rows=rows,
     )  # fmt: skip
@@ -69,13 +71,13 @@ def held_out(networks: Networks) -> str:
                     if bool(each.network.triggers) == attacked]  # fmt: skip
             cells.append(f"{sum(part)} of {len(part)}")
         rows.append(cells)
-    return _table("images", "clean: cleared", "backdoored: all targets named", rows=rows, left=1)
+    return table("images", "clean: cleared", "backdoored: all targets named", rows=rows, left=1)
 
 
 def statistic(method: str) -> Callable[[Networks], str]:
     """A table of how well one method's numbers tell targets from other classes, by images."""
 
-    def table(networks: Networks) -> str:
+    def made(networks: Networks) -> str:
         groups: dict[str, list[Judged]] = {}
         for each in judged(networks):
             if method in each.run.statistics and not each.run.superseded:
@@ -89,21 +91,21 @@ def statistic(method: str) -> Callable[[Networks], str]:
                     (targets if label in network.targets else other).append(value)
             count = sum(not each.network.triggers for each in group)
             above = sum(value > max(clean) for value in targets) if clean else None
-            ends = [f"{value:.2f}" for value in _ends(targets)]
+            limits = [f"{value:.2f}" for value in ends(targets)]
             middle = f"{median(targets):.2f}" if targets else ""
             total = sum(len(each.network.targets) for each in group)
             rows.append((
                 images, str(count), _largest(clean), str(total), str(len(targets)),
-                " / ".join((ends[0], middle, ends[-1])) if targets else "",
+                " / ".join((limits[0], middle, limits[-1])) if targets else "",
                 "" if above is None else str(above), _largest(innocent),
             ))  # fmt: skip
-        return _table(
+        return table(
             "images", "clean networks", "their largest number", "targets", "of these on record",
             "their lowest / median / highest", "above every clean network",
             "largest number of another class", rows=rows, left=1,
         )  # fmt: skip
 
-    return table
+    return made
 
 
 def networks_table(networks: Networks) -> str:
@@ -119,7 +121,7 @@ def networks_table(networks: Networks) -> str:
         seconds = "" if run.seconds is None else f"{run.seconds:.0f}"
         row = (network.name, what, triggers or "none", half, _answer(run), numbers, seconds)
         rows.append(row)
-    return _table(
+    return table(
         "network", "what it is", "triggers", "half", "verdict", "largest numbers", "seconds",
         rows=rows, left=6,
     )  # fmt: skip
@@ -136,7 +138,7 @@ def references(networks: Networks) -> str:
             suspect = f"{runs[0][1].suspect:.2f}"
             row = (network.name, suspect, shares[0], shares[-1], answers[0], answers[-1])
             rows.append(row)
-    return _table(
+    return table(
         "network", "suspect", "references before", "after", "verdict before", "after",
         rows=rows, left=6,
     )  # fmt: skip
@@ -153,7 +155,7 @@ def repairs(networks: Networks) -> str:
         count = len({each.network.name for each in group})
         rows.append((half, method, str(count), str(len(group)), *_outcome(group)))
     rows.sort(key=lambda row: HALVES.index(row[0]))
-    return _table(
+    return table(
         "half", "method", "networks", "runs", "points of clean accuracy lost", "ASR, %",
         "poisoned flagged, %", "clean flagged, %", rows=rows,
     )  # fmt: skip
@@ -162,7 +164,7 @@ def repairs(networks: Networks) -> str:
 def method_table(method: str, gated: bool | None) -> Callable[[Networks], str]:
     """A table of what a method that trains does to each network."""
 
-    def table(networks: Networks) -> str:
+    def made(networks: Networks) -> str:
         rows = []
         for network in networks:
             group = [
@@ -173,12 +175,12 @@ def method_table(method: str, gated: bool | None) -> Callable[[Networks], str]:
             if group:
                 half = group[0].run.half or ""
                 rows.append((network.name, half, str(len(group)), *_outcome(group)))
-        return _table(
+        return table(
             "network", "half", "runs", "points of clean accuracy lost", "ASR, %",
             "poisoned flagged, %", "clean flagged, %", rows=rows, left=2,
         )  # fmt: skip
 
-    return table
+    return made
 
 
 def pruning(networks: Networks) -> str:
@@ -195,7 +197,7 @@ def pruning(networks: Networks) -> str:
             if at:
                 rows.append((network.name, order, *cells))
     heads = [head for drop in DROPS for head in (f"drop {drop}: points lost", "ASR, %")]
-    return _table("network", "order", *heads, rows=rows)
+    return table("network", "order", *heads, rows=rows)
 
 
 def gate(networks: Networks) -> str:
@@ -208,13 +210,13 @@ def gate(networks: Networks) -> str:
             lost, asr, _, flagged = _outcome([each for each in runs if each.run.gated == gated])
             cells += [lost, asr, flagged]
         for each in network.repair_ranges:
-            lost, asr, flagged = map(_range, (each.accuracy_lost, each.asr, each.flagged_clean))
+            lost, asr, flagged = map(span, (each.accuracy_lost, each.asr, each.flagged_clean))
             rows.append((f"{network.name} (earlier schedule)", "", "", "", lost, asr, flagged))
         if runs:
             rows.append((network.name, *cells))
     columns = ("points lost", "ASR, %", "clean flagged, %")
     heads = [f"{gated}: {column}" for gated in ("gated", "not gated") for column in columns]
-    return _table("network", *heads, rows=rows, left=1)
+    return table("network", *heads, rows=rows, left=1)
 
 
 TABLES: dict[str, Callable[[Networks], str]] = {
@@ -228,6 +230,7 @@ TABLES: dict[str, Callable[[Networks], str]] = {
     "unlearning": method_table("unlearning", gated=True),
     "finepruning": method_table("finepruning", gated=None),
     "gate": gate,
+    **leaderboard_page.TABLES,
 }
 
 
@@ -263,38 +266,22 @@ def _outcome(group: Sequence[Repaired]) -> tuple[str, str, str, str]:
     """Points lost, ASR, and what is flagged of poisoned and clean images: lowest to highest."""
     runs = [each.run for each in group]
     return (
-        _range(each.lost for each in group),
-        _range(run.asr for run in runs),
-        _range(run.flagged_poisoned for run in runs),
-        _range(run.flagged_clean for run in runs),
+        span(each.lost for each in group),
+        span(run.asr for run in runs),
+        span(run.flagged_poisoned for run in runs),
+        span(run.flagged_clean for run in runs),
     )
-
-
-def _range(shares: Iterable[float | None]) -> str:
-    """The lowest and the highest share, in points; one number where they are the same."""
-    ends = _ends([share for share in shares if share is not None])
-    return " to ".join(dict.fromkeys(f"{100 * end + 0:.1f}".replace("-0.0", "0.0") for end in ends))
-
-
-def _ends(values: Sequence[float]) -> tuple[float, ...]:
-    return (min(values), max(values)) if values else ()
 
 
 def _largest(values: Sequence[float]) -> str:
     return f"{max(values):.2f}" if values else ""
 
 
-def _table(*head: str, rows: Iterable[Sequence[str]], left: int = 2) -> str:
-    """A Markdown table; columns after the first few are aligned to the right."""
-    rule = ["---" if number < left else "--:" for number in range(len(head))]
-    lines = [" | ".join(cells).strip() for cells in (head, rule, *rows)]
-    return "\n".join(f"| {line} |" for line in lines)
-
-
 def main() -> None:
     """Write every document whose tables have changed."""
     argparse.ArgumentParser(prog="python -m benchmarks.tables", description=__doc__).parse_args()
     networks = load()
+    leaderboard_page.draw()
     for path in documents():
         before = path.read_text()
         after = render(before, networks)

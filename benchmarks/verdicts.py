@@ -10,7 +10,8 @@ import time
 from typing import Any
 
 from benchmarks import records
-from benchmarks.zoo import HOME, Net, describe, make_net, select_nets
+from benchmarks.nets import Net
+from benchmarks.zoo import HOME, describe, make_net, select_nets
 from goodnet.datasets.dataset import open_clean_dataset
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.detect import detect
