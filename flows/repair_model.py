@@ -134,7 +134,7 @@ def investigate(
         account = mitigation.account
         for role, count in evaluate_again(split, mitigation, tests).items():
             counts[role][account.model.name] = count
-        again = ModelRecheck(account.model, account.triggers, account.backdoored_classes)
+        again = ModelRecheck(account.model, account.triggers, account.flagged_classes)
         models, rechecks = (*models, account.model), (*rechecks, again)
         networks += mitigation.model, mitigation.goodnet
     findings = RepairResult(

@@ -89,7 +89,7 @@ def invented_findings(
     models, rechecks = pruned_models(curves, ".h5"), ()
     if mitigation:
         models = (*models, mitigation.model)
-        again = mitigation.backdoored_classes
+        again = mitigation.flagged_classes
         rechecks = (ModelRecheck(mitigation.model, mitigation.triggers, again),)
     clean = clean or [190, *(186 - 2 * place for place in range(len(models)))]
     attack = attack or [200] * (1 + len(models))
@@ -168,7 +168,7 @@ def invented_mitigation(
         held_out_before=Proportion(59, 60),
         held_out_after=Proportion(right, 60),
         triggers=triggers,
-        backdoored_classes=backdoored,
+        flagged_classes=backdoored,
     )
 
 

@@ -76,14 +76,14 @@ def test_the_report_and_its_conclusion_say_names_wherever_a_class_is() -> None:
         "3.00 for class 3, stop; 0.80 for class 5, Yield;",
         "recovered for class 3, stop, covers",
         "answers classes 3 (stop) and 7 (hill): there",
-        "trained network is backdoored, class 3, stop.",
+        "Judged again, as the suspect was, class 3, stop, still stands out in the trained network.",
         "| 3, stop | 57 of 60",
     ):
         assert words in text
     gone = replace(mitigation, triggers=(TriggerRecheck(3, Proportion(57, 60), Proportion(0, 60)),))
     findings = invented_findings(
         verdict=replace(NAMED, suspicious=()),
-        mitigation=replace(gone, backdoored_classes=()),
+        mitigation=replace(gone, flagged_classes=()),
         poisoned=False,
         clean=[190] * 8,
     )

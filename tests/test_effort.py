@@ -1,19 +1,26 @@
 """How much a verdict searches: what fits the time, by arithmetic."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from invented import invented_findings
 from test_detection import clean_images, corner_network
 
 from goodnet.backend import keras
+from goodnet.detection import detect as module
+from goodnet.detection.credibility import judge
 from goodnet.detection.detect import detect
 from goodnet.detection.effort import EFFORTS, EVERYTHING, choose_effort, minutes_for
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE
+from goodnet.mitigation.policy import choose_method
 from goodnet.network.classifier import LogitModel
 from goodnet.network.suspect import Suspect
 from goodnet.preprocessing import RAW
-from goodnet.report.verdict_sentence import why_inconclusive
+from goodnet.report.document import report_markdown
+from goodnet.report.inspection import verdict_lines
+from goodnet.report.verdict_sentence import verdict_sentence, why_inconclusive
 
 MILLION = 10**6
 
@@ -58,3 +65,19 @@ def test_what_was_searched_with_less_can_be_named_and_not_cleared(
     assert verdict.shortened is not None and verdict.shortened.minutes == 5
     if not attacked:
         assert "all of it takes about 178 minutes (--minutes 178)" in why_inconclusive(verdict)
+
+
+def test_at_no_minutes_the_verdict_is_left_out_and_nothing_is_done_for_it(
+    as_suspect: Callable[[Any], Suspect], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view, clean = LogitModel.from_suspect(as_suspect(corner_network()), RAW), clean_images()
+    monkeypatch.setattr(module, "find_triggers", None)
+    monkeypatch.setattr(module, "train_references", None)
+    verdict = judge(view, clean, minutes=0)
+    assert (verdict.verdict, verdict.classes, verdict.statistics) == (INCONCLUSIVE, (), ())
+    assert verdict.credibility is not None and not verdict.is_doubtful
+    assert verdict_sentence(verdict) == "Inconclusive: the verdict was left out (--minutes 0)."
+    assert choose_method("auto", verdict) is None
+    findings = replace(invented_findings(), verdict=verdict)
+    assert "left out" in report_markdown(findings, [])
+    assert list(verdict_lines(verdict))[1] == "  the verdict was left out (--minutes 0)"

@@ -259,4 +259,4 @@ def test_a_corner_is_unlearned_and_its_record_says_so(
     assert account.classes is not None and account.classes[0] == 2 and len(account.classes) == 2
     assert account.triggers[0].before.value > 0.9 > 0.5 > account.triggers[0].after.value
     assert {r.target for r in account.triggers} == set(account.classes)  # none is left untried
-    assert account.backdoored_classes == ()
+    assert account.flagged_classes == ()

@@ -132,9 +132,9 @@ def test_without_poisoned_images_what_was_judged_again_is_recommended_on_an_esti
             invented_mitigation(before=20, after=0),
             "no trigger was recovered that works well enough",
         ),
-        (invented_mitigation(backdoored=(3,)), "(judged again, it is called backdoored)"),
-        (invented_mitigation(backdoored=(9,)), "(judged again, it is called backdoored)"),
-        (replace(invented_mitigation(), backdoored_classes=None), "judged again"),
+        (invented_mitigation(backdoored=(3,)), "(judged again, it stands out)"),
+        (invented_mitigation(backdoored=(9,)), "(judged again, it stands out)"),
+        (replace(invented_mitigation(), flagged_classes=None), "judged again"),
         (replace(invented_mitigation(), triggers=()), "(no trigger was recovered to try)"),
     ],
 )
@@ -167,7 +167,7 @@ def test_nothing_is_recommended_where_there_is_no_ground(
     """An inconclusive verdict once ended in "Deploy" of a network with an ASR of 89.3 %."""
     mitigated = invented_mitigation(method=method, right=60)
     if not recovered:
-        mitigated = replace(mitigated, triggers=(), backdoored_classes=None)
+        mitigated = replace(mitigated, triggers=(), flagged_classes=None)
     verdict = invented_verdict(answer, suspicious=[3] if recovered and answer != NOTHING else [])
     findings = invented_findings(
         verdict=verdict, mitigation=mitigated, clean=[190] * 8, attack=[4, *[0] * 7],

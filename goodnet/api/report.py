@@ -155,4 +155,4 @@ def _rechecks(
     for network in networks:
         if network.account:
             account = network.account
-            yield ModelRecheck(network.identity, account.triggers, account.backdoored_classes)
+            yield ModelRecheck(network.identity, account.triggers, account.flagged_classes)

@@ -52,7 +52,7 @@ def judge(
     Args:
         model: the network.
         clean: clean validation images and their labels: all that may be seen.
-        minutes: that it may take, about, on two cores, see `detect`.
+        minutes: that it may take, about, on two cores, see `detect`; 0 leaves it out.
         seed: of what is drawn.
         progress: called with (steps done, steps in all).
     """

@@ -137,7 +137,7 @@ class Verdict:
         credibility: whether the network is accurate enough to be judged; None if not measured.
         class_names: what all classes are called, by number; empty where that is not known.
         shortened: how the search was cut to fit the time; None if everything was searched.
-        minutes: that the search might take.
+        minutes: that the search might take; 0 where the verdict was left out.
     """
 
     verdict: Answer
@@ -164,6 +164,11 @@ class Verdict:
     def is_doubtful(self) -> bool:
         """Whether the network is not accurate enough to be judged."""
         return self.credibility is not None and self.credibility.is_doubtful
+
+    @property
+    def was_left_out(self) -> bool:
+        """Whether nobody asked for a verdict, and nothing was searched."""
+        return self.minutes == 0
 
     @property
     def flagged_classes(self) -> tuple[int, ...]:

@@ -36,7 +36,7 @@ class Request:
         architecture: "auto", "deepid" or a file, for suspects that are weights only.
         method: what is done beside pruning, or "auto": what the verdict calls for.
         budget: how much clean test accuracy a model that is recommended may lose, in points.
-        minutes: that a verdict may take, about, on two cores.
+        minutes: that a verdict may take, about, on two cores; 0 leaves it out.
         class_names: what the classes are called, by number; empty to take what the images say.
     """
 
@@ -85,8 +85,8 @@ def parse_request(
         raise RequestRefused("--method", f"{method!r} is not one of {', '.join(METHOD_CHOICES)}")
     if not 0 <= budget <= 100:
         raise RequestRefused("--budget", f"{budget!r} is not 0 to 100 points")
-    if not 0 < minutes <= MOST_MINUTES:
-        raise RequestRefused("--minutes", f"{minutes!r} is not more than 0 and at most a week")
+    if not 0 <= minutes <= MOST_MINUTES:
+        raise RequestRefused("--minutes", f"{minutes!r} is not 0 to a week")
     directions = DIRECTIONS if order == "both" else tuple(d for d in DIRECTIONS if d == order)
     plan = identify_architecture(architecture)
     limits = float(budget), float(minutes)

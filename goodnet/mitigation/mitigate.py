@@ -94,7 +94,7 @@ def mitigate(
         triggers=recheck(
             LogitModel.from_suspect(suspect, preprocessing), repaired, parts.held_out, known, fresh
         ),
-        backdoored_classes=again.classes if again else None,
+        flagged_classes=again.flagged_classes if again else None,
     )
     goodnet = join(suspect, network, preprocessing, result.classes)
     return MitigatedNetworks(model, written, goodnet, account)

@@ -47,8 +47,8 @@ class MitigationResult:
         held_out_before: held-out clean validation images that the suspect answers right.
         held_out_after: those that the repaired network does.
         triggers: what triggers recovered from the suspect do, for each class that has one.
-        backdoored_classes: those that the repaired network is called backdoored for when it is
-            judged as the suspect was; None where it was not judged.
+        flagged_classes: those that stand out, named or only suspicious, when the repaired
+            network is judged as the suspect was; None where it was not judged.
     """
 
     model: RepairedModel
@@ -57,7 +57,7 @@ class MitigationResult:
     held_out_before: Proportion
     held_out_after: Proportion
     triggers: tuple[TriggerRecheck, ...]
-    backdoored_classes: tuple[int, ...] | None
+    flagged_classes: tuple[int, ...] | None
 
     def as_json(self) -> dict[str, Any]:
         """All of it, for `json.dumps`."""
@@ -79,6 +79,6 @@ class MitigationResult:
                 for trigger in self.triggers
             },
             "named_when_judged_again": None
-            if self.backdoored_classes is None
-            else list(self.backdoored_classes),
+            if self.flagged_classes is None
+            else list(self.flagged_classes),
         }

@@ -16,12 +16,14 @@ def choose_method(request: str, verdict: Verdict) -> Method | None:
     Args:
         request: "auto", "pruning" or a method's name. "auto" unlearns the classes that were
             named, prunes and tunes where the verdict is inconclusive, and leaves a network alone
-            in which no backdoor was found, or which is not accurate enough to be judged. A method
-            that needs classes gives way to fine-pruning where there are none.
+            in which no backdoor was found, which is not accurate enough to be judged, or whose
+            verdict was left out. A method that needs classes gives way to fine-pruning where there
+            are none.
     """
     if request == "pruning":
         return None
-    if request == "auto" and (verdict.verdict == NOTHING or verdict.is_doubtful):
+    nothing_to_do = verdict.verdict == NOTHING or verdict.is_doubtful or verdict.was_left_out
+    if request == "auto" and nothing_to_do:
         return None
     if request == "auto":
         return unlearning.METHOD if verdict.verdict == BACKDOORED else fine_pruning.METHOD

@@ -62,9 +62,9 @@ def why_doubted(findings: RepairResult, candidate: Candidate) -> Doubt:
     recheck = next((r for r in findings.rechecks if r.model == candidate.repaired), None)
     if recheck is None:
         return "untried"
-    if recheck.backdoored_classes is None:
+    if recheck.flagged_classes is None:
         return "not judged"
-    if set(recheck.backdoored_classes) & set(candidate.doubted):
+    if set(recheck.flagged_classes) & set(candidate.doubted):
         return "backdoored"
     doubted = [trigger for trigger in recheck.triggers if trigger.target in candidate.doubted]
     if any(trigger.before.low <= WORKS for trigger in doubted):

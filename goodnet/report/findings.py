@@ -71,13 +71,13 @@ class ModelRecheck(NamedTuple):
     Attributes:
         model: the repaired model.
         triggers: for each class that a trigger was recovered for.
-        backdoored_classes: those that it is called backdoored for when it is judged as the
+        flagged_classes: those that stand out, named or only suspicious, when it is judged as the
             suspect was; None where it was not judged.
     """
 
     model: RepairedModel
     triggers: tuple[TriggerRecheck, ...]
-    backdoored_classes: tuple[int, ...] | None
+    flagged_classes: tuple[int, ...] | None
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
     names = verdict.class_names
     classes = f", {classes_in_words(verdict.classes, names)}" if verdict.classes else ""
     yield f"verdict          {verdict.verdict}{classes}"
-    if verdict.is_doubtful:
+    if verdict.is_doubtful or verdict.was_left_out:
         yield f"  {why_inconclusive(verdict)}"
     if verdict.suspicious:
         yield f"  suspicious     {classes_in_words(verdict.suspicious, names)}"
@@ -136,7 +136,7 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
             f"  recovered trigger for {target}: covers {trigger.area:.1%} of the "
             f"image, takes {trigger.success} clean images of other classes there"
         )
-    if not verdict.referenced:
+    if not verdict.referenced and not verdict.was_left_out:
         yield f"  {verdict.references.lack}: a network cannot be cleared"
     if verdict.missing:
         yield f"  {verdict.missing} classes have no clean image in the set"

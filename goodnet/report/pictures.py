@@ -113,9 +113,11 @@ def draw_samples(result: RepairResult, samples: Samples) -> Iterator[Picture]:
 
 
 def draw_verdict(result: RepairResult, samples: Samples) -> Iterator[Picture]:
-    """The verdict's numbers."""
+    """The verdict's numbers, if there are any."""
     from goodnet.report.verdict_figures import verdict_figure
 
+    if not result.verdict.statistics:
+        return
     caption = "Every class's number in each method, with those marked that stand out"
     figure = verdict_figure(result.verdict, result.model.name)
     yield _picture(paths.VERDICT_FIGURE, "verdict", caption, figure)

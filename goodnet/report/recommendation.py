@@ -181,7 +181,7 @@ def _doubted(
     """
     own = _targets_measured(findings) if measured else frozenset[int]()
     recovered = recheck.triggers if recheck else ()
-    again = recheck.backdoored_classes if recheck else None
+    again = recheck.flagged_classes if recheck else None
     gone = {r.target for r in recovered if is_gone(r)} if again is not None else set()
     suspected = findings.verdict.flagged_classes
     doubted = [c for c in findings.verdict.classes if c not in gone]
