@@ -80,6 +80,75 @@ def test_a_drop_that_is_not_reached_is_refused(small: Toy) -> None:
     assert pruned.channels == curve.order.channels[: len(pruned.channels)]
 
 
+def own_folder(small: Toy, settings: str) -> Path:
+    """The suspect as a folder of its own, with its images and these settings."""
+    folder = small.folder / "models" / "mine"
+    folder.mkdir()
+    small.model.rename(folder / "model.h5")
+    (folder / "model.toml").write_text(settings)
+    small.data.rename(folder / "data")
+    return folder
+
+
+NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def test_what_a_suspect_brings_is_taken_as_by_the_flow(small: Toy) -> None:
+    names = list(NAMES[: goodnet.load_model(small.model).classes])
+    told = f'layer = "conv"\npreprocessing = "unit"\nclass_names = {names}\nkeys = "data,label"\n'
+    folder = own_folder(small, told)
+    model = goodnet.load_model(folder)
+    assert (model.layer, model.preprocessing.name, model.own.class_names) == (
+        *("conv", "unit"),
+        tuple(names),
+    )
+    clean, test, bad = (
+        goodnet.load_images(None, model),
+        goodnet.load_images(None, model, part="test"),
+        goodnet.load_images(None, model, poisoned=True),
+    )
+    sources = [Path(each.source).relative_to(folder / "data") for each in (clean, test, bad)]
+    assert [str(each) for each in sources] == ["clean/valid.h5", "clean/test.h5", "bd/bd_test.h5"]
+    assert clean.reading.keys == ("data", "label")
+    verdict = goodnet.detect(model, clean)
+    assert verdict.class_names == tuple(names)
+    curve, table = goodnet.sweep(model, clean), goodnet.evaluate(model, [], clean=test)
+    found = goodnet.write_report(model, clean, verdict, curve, table, folder=small.folder / "out")
+    assert found.model.name == "mine"
+    assert found.brought == ("images", "names of the classes", "layer", "preprocessing")
+    assert goodnet.load_model(folder, layer="pool").layer == "pool"  # what is asked for comes first
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ('preprocessing = "percent"', r"model\.toml: --preprocessing: 'percent'"),
+        ('class_names = ["a", "b"]', "class_names has 2 names"),
+        ('hope = "x"', r"model\.toml: has the key 'hope'"),
+        ('architecture = "/etc/passwd"', "neither in the suspect's folder"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_in_a_line(
+    small: Toy, settings: str, fault: str
+) -> None:
+    with pytest.raises(RequestRefused, match=fault):
+        goodnet.load_model(own_folder(small, settings))
+
+
+def test_images_that_did_not_come_with_a_suspect_or_lie_elsewhere_are_refused(small: Toy) -> None:
+    with pytest.raises(RequestRefused, match=r"small\.h5: brings no images of its own"):
+        goodnet.load_images(None, goodnet.load_model(small.model))
+    settings = small.model.with_suffix(".toml")
+    settings.write_text(f'data = "{small.data}"\n')
+    with pytest.raises(RequestRefused, match="neither in the suspect's folder"):
+        goodnet.load_images(None, goodnet.load_model(small.model))
+    model = goodnet.load_model(small.model, data=small.data)
+    assert len(goodnet.load_images(None, model)) == 60
+    (small.data / "bd" / "bd_test.h5").unlink()
+    with pytest.raises(RequestRefused, match="brings no poisoned test images"):
+        goodnet.load_images(None, goodnet.load_model(small.model, data=small.data), poisoned=True)
+
+
 def test_a_method_that_there_is_not_is_refused(small: Toy) -> None:
     model = goodnet.load_model(small.model, scale="unit")
     clean = goodnet.load_images(small.data / "clean" / "valid.h5", model)

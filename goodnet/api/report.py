@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from goodnet.api.model import Model
@@ -9,6 +10,7 @@ from goodnet.api.networks import Evaluation, RepairedNetwork
 from goodnet.datasets.dataset import CleanDataset, Dataset
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.verdict import Verdict
+from goodnet.errors import InputRefused, one_line
 from goodnet.files import folders, models, paths, storage
 from goodnet.files.data_files import DataFile
 from goodnet.files.storage import StoredFile
@@ -94,7 +96,9 @@ def _findings(
     """All that was found out, as a flow has it."""
     mitigated = [network.account for network in evaluation.repaired if network.account]
     return RepairResult(
-        model=describe_model(model.suspect, layer=model.layer_request),
+        model=describe_model(
+            model.suspect, layer=model.layer_request, name=paths.safe_name(model.uri)
+        ),
         sets=tuple(describe_set(images, role) for role, images in sets.items()),
         preprocessing=model.settle_preprocessing(clean),
         points=tuple(drop.points for drop in curves[0].drops),
@@ -105,7 +109,17 @@ def _findings(
         mitigation=mitigated[0] if mitigated else None,
         budget=budget,
         rechecks=tuple(_rechecks(model, clean, verdict, evaluation.repaired)),
+        brought=_brought(model, sets),
     )
+
+
+def _brought(model: Model, sets: Mapping[str, Dataset]) -> tuple[str, ...]:
+    """What came with the suspect and is used, in words."""
+    own = set[str]()
+    with suppress(InputRefused):  # whose images lie where they may not: none of them was loaded
+        own = {one_line(source.uri) for source in model.own_sets.values()}
+    used = any(images.source in own for images in sets.values())
+    return (*(["images"] if used else []), *model.own.in_words)
 
 
 def _store_networks(
@@ -136,6 +150,7 @@ def _request(model: Model, findings: RepairResult) -> Request:
         method=mitigation.model.method if mitigation else "pruning",
         budget=findings.budget,
         minutes=findings.verdict.minutes,
+        class_names=model.own.class_names,
     )
 
 
