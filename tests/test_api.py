@@ -149,6 +149,18 @@ def test_images_that_did_not_come_with_a_suspect_or_lie_elsewhere_are_refused(sm
         goodnet.load_images(None, goodnet.load_model(small.model, data=small.data), poisoned=True)
 
 
+def test_poisoned_class_folders_follow_the_clean_ones(small: Toy) -> None:
+    from PIL import Image
+
+    model = goodnet.load_model(small.model, scale="unit")
+    for name in [f"valid/{label}" for label in "abcde"[: model.classes]] + ["bad/d"]:
+        (small.folder / name).mkdir(parents=True)
+        Image.new("RGB", (10, 12), (len(name), 0, 99)).save(small.folder / name / "0.png")
+    clean = goodnet.load_images(small.folder / "valid", model)
+    bad = goodnet.load_images(small.folder / "bad", model, poisoned=True)
+    assert bad.labels.tolist() == [3] and bad.class_names == clean.class_names
+
+
 def test_a_method_that_there_is_not_is_refused(small: Toy) -> None:
     model = goodnet.load_model(small.model, scale="unit")
     clean = goodnet.load_images(small.data / "clean" / "valid.h5", model)

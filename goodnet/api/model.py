@@ -16,6 +16,7 @@ from goodnet.job.inputs import (
     POISONED_TEST,
     POISONED_VALID,
     locate_data,
+    numbered_by,
 )
 from goodnet.job.own_settings import NOTHING_OWN, OPTIONS, WAYS, OwnSettings, read_settings
 from goodnet.job.suspects import locate
@@ -46,6 +47,7 @@ class Model:
         preprocessing_request: as above.
         preprocessing_info: the preprocessing and what it was found by; None before clean images
             are loaded.
+        folder_names: what clean images that were loaded call the classes, by number.
 
     Raises:
         RequestRefused: such a preprocessing makes no sense.
@@ -65,6 +67,7 @@ class Model:
         self.own, self.uri, self._data = own, uri or suspect.source, data
         self.preprocessing_request = preprocessing
         self.preprocessing_info: PreprocessingInfo | None = None
+        self.folder_names: tuple[str, ...] = ()
         self._known = parse_preprocessing(preprocessing)
 
     @cached_property
@@ -245,6 +248,7 @@ def load_images(
     reading = Reading(part, parse_keys(keys), parse_resize(resize), target)
     if path is None:
         path, reading = _own_set(model, part, poisoned)
+    path, reading = numbered_by(model.folder_names, DataSource(str(path), reading))
     fits: dict[str, Any] = {
         "input_shape": model.suspect.input_shape,
         "classes": model.suspect.classes,
@@ -253,6 +257,7 @@ def load_images(
     if poisoned:
         return open_dataset(path, **fits)
     clean = open_clean_dataset(path, **fits)
+    model.folder_names = model.folder_names or clean.class_names
     if model.needs_images:
         model.settle_preprocessing(clean)
     return clean

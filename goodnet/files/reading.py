@@ -21,12 +21,15 @@ class Reading:
             ",crop" or ",pad" to keep their shape.
         target: the class of all images, whatever the set says; None where it says each one's. A
             name is there only until the clean images' class folders are known.
+        classes: the names of all classes, by number, for class folders and labels that are texts;
+            empty where the set's own, or its list, say it.
     """
 
     part: Part = "whole"
     keys: tuple[str, ...] = ()
     resize: str = "bilinear"
     target: int | str | None = None
+    classes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, said: dict[str, Any] | None) -> "Reading":

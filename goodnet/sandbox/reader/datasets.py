@@ -85,7 +85,7 @@ def content(
             f"{name!r} has the shape {data.shape}, expected images x 3 axes, at least one"
         )
     arrays, (axes, image) = Arrays(folder), fit(data, input_shape)
-    values, classes = class_indices(stored_labels, names, len(data))
+    values, classes = class_indices(stored_labels, names, len(data), reading.classes)
     if reading.target is not None:
         values["label"] = np.full(len(data), reading.target)
     said: dict[str, Any] = {"axes": axes, "stored_dtype": data.dtype.name}
