@@ -187,6 +187,7 @@ def _is_complete(description: dict[str, Any], kind: Kind) -> bool:
             and len(description["range"]) == 2
             and _all(str, description.get("class_names", []))
             and isinstance(description.get("names_from", ""), str)
+            and isinstance(description.get("array", ""), str)
             and _all(int, description.get("half", [0, 0]))
             and len(description.get("half", [0, 0])) == 2
             and _are_faults(description.get("faults", []))

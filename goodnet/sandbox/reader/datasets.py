@@ -13,7 +13,7 @@ from goodnet.sandbox.reader.arrays import MIB, Arrays, Entry, Refused, allowance
 from goodnet.sandbox.reader.halves import half, thumbnails
 from goodnet.sandbox.reader.hdf5 import Hdf5
 from goodnet.sandbox.reader.labels import LABELS, class_indices
-from goodnet.sandbox.reader.names import named_arrays
+from goodnet.sandbox.reader.names import SETS, named_arrays
 from goodnet.sandbox.reader.npz import Npz
 
 LARGEST_DATA = 65536 * MIB  # bytes of pixels once decompressed
@@ -34,10 +34,12 @@ def read_hdf5(
     """
     how = Reading.of(reading)
     hdf5 = Hdf5(path, allowance(path.stat().st_size, LARGEST_DATA))
-    arrays = hdf5.top_level()
-    names = named_arrays(arrays, labelled, how)
+    arrays = hdf5.top_level("|".join(SETS.values()).split("|"))
+    names, how = named_arrays(arrays, labelled, how)
     stored = {role: hdf5.numbers(name, text=role in LABELS) for role, name in names.items()}
-    return content(stored.pop("data"), stored, folder, input_shape, names, how)
+    return content(stored.pop("data"), stored, folder, input_shape, names, how) | array(
+        names, how, reading
+    )
 
 
 def read_npz(
@@ -50,11 +52,16 @@ def read_npz(
     """The content of an `.npz` archive with images and labels: the same names, and `true_label`."""
     how = Reading.of(reading)
     archive = Npz(path, folder, allowance(path.stat().st_size, LARGEST_DATA))
-    names = named_arrays(archive.members, labelled, how)
+    names, how = named_arrays(archive.members, labelled, how)
     stored = {role: archive.numbers(name, text=role in LABELS) for role, name in names.items()}
     said = content(stored.pop("data"), stored, folder, input_shape, names, how)
     archive.close()
-    return said
+    return said | array(names, how, reading)
+
+
+def array(names: Mapping[str, str], how: Reading, reading: dict[str, Any] | None) -> dict[str, str]:
+    """What the images are called in a file that has the other half under a name of its own."""
+    return {"array": names["data"]} if how.part != Reading.of(reading).part else {}
 
 
 def content(
