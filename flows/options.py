@@ -25,7 +25,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--poisoned", default="", metavar="DIR", help="poisoned test images that lie elsewhere")
     add("--target", default="", metavar="N", help="the class that poisoned images lead to")
     add("--keys", default="", metavar="X,Y", help="what images and labels are called in files")
-    add("--resize", default="bilinear", metavar="HOW", help=f"{', '.join(RESIZE)}; ,crop or ,pad")
+    ways = f"auto, {', '.join(RESIZE)}; ,crop or ,pad"
+    add("--resize", default="auto", metavar="HOW", help=ways)
     add("--order", choices=ORDERS, default="both", help="which channels to prune first")
     add("--drop", nargs="+", default=["2", "4", "10"], metavar="X", help="points of accuracy")
     add("--layer", default="auto", help="the layer to prune")

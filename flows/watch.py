@@ -43,7 +43,7 @@ def watch(
     poisoned: str = "",
     target: str = "",
     keys: str = "",
-    resize: str = "bilinear",
+    resize: str = "auto",
     order: Literal["ascending", "descending", "both"] = "both",
     drop: tuple[float, ...] = (2, 4, 10),
     layer: str = "auto",

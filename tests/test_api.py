@@ -1,16 +1,18 @@
 """`import goodnet`: what README shows runs, is typed, and costs nothing until it is used."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import PROJECT, Toy
 from invented import invented_verdict
 
 import goodnet
-from goodnet.errors import RequestRefused
+from goodnet.errors import DataRefused, RequestRefused
 
 [SNIPPET] = re.findall(r"```python\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
 
@@ -159,6 +161,33 @@ def test_poisoned_class_folders_follow_the_clean_ones(small: Toy) -> None:
     clean = goodnet.load_images(small.folder / "valid", model)
     bad = goodnet.load_images(small.folder / "bad", model, poisoned=True)
     assert bad.labels.tolist() == [3] and bad.class_names == clean.class_names
+
+
+def test_images_may_be_arrays_in_memory(small: Toy) -> None:
+    """At another size they are refused as by Keras, in a line that says how, or resized."""
+    model = goodnet.load_model(small.model)
+    file = goodnet.load_images(small.data / "clean" / "valid.h5", model)
+    images, labels = file.pictures(slice(None)), file.labels
+    clean = goodnet.load_images((images / 255, labels.tolist()), model)
+    assert model.preprocessing.name == "unit"
+    assert (clean.source, clean.pixels.shape) == ("images in memory", file.pixels.shape)
+    large = np.repeat(np.repeat(images, 2, axis=1), 2, axis=2)
+    with pytest.raises(DataRefused, match=r"^images in memory: .*24, 20, 3.*; --resize bilinear"):
+        goodnet.load_images((large, labels), model)
+    small_again = goodnet.load_images((large, labels), model, resize="nearest")
+    np.testing.assert_array_equal(small_again.pictures(slice(None)), images)
+    bad = goodnet.load_images((images, np.eye(model.classes)[0 * labels]), model, poisoned=True)
+    assert set(bad.labels.tolist()) == {0} and not isinstance(bad, goodnet.CleanDataset)
+    for wrong in ((images,), (images, labels[1:]), (images, [object()] * 60), ([[1], [1, 2]], 3)):
+        with pytest.raises(DataRefused, match=r"^images in memory: "):
+            goodnet.load_images(wrong, model)
+    verdict, curve = goodnet.detect(model, clean), goodnet.sweep(model, clean)
+    table = goodnet.evaluate(model, [], clean=small_again, poisoned=bad)
+    folder = small.folder / "out"
+    goodnet.write_report(model, clean, verdict, curve, table, folder=folder)
+    inputs = json.loads((folder / "manifest.json").read_text())["inputs"]
+    assert "images in memory" in json.dumps(inputs)
+    assert goodnet.load_images((images / 255, labels), model).sha256 == clean.sha256
 
 
 def test_a_method_that_there_is_not_is_refused(small: Toy) -> None:

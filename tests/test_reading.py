@@ -333,7 +333,7 @@ def test_what_is_asked_for_travels_from_every_entry(
     assert "60, uint8, NCHW" in capsys.readouterr().out
     model = goodnet.load_model(small.model)
     clean = goodnet.load_images(path, model, keys=keys)
-    assert clean.reading == Reading(keys=parse_keys(keys), resize=parse_resize("bilinear"))
+    assert clean.reading == Reading(keys=parse_keys(keys), resize=parse_resize("auto"))
     bad = goodnet.load_images(path, model, poisoned=True, keys="inner/pixels", target=4)
     assert set(bad.labels.tolist()) == {4}
 

@@ -1,9 +1,11 @@
 """A suspect, and images that fit it."""
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from goodnet.api.arrays import IN_MEMORY, Arrays, as_file
 from goodnet.backend import keras
 from goodnet.datasets.class_names import known_names
 from goodnet.datasets.dataset import CleanDataset, Dataset, open_clean_dataset, open_dataset
@@ -193,51 +195,53 @@ def load_model(
 
 @overload
 def load_images(
-    path: str | Path | None,
+    path: str | Path | Arrays | None,
     model: Model,
     *,
     poisoned: Literal[False] = False,
     part: Part = "whole",
     keys: str = "",
-    resize: str = "bilinear",
+    resize: str = "auto",
 ) -> CleanDataset: ...
 
 
 @overload
 def load_images(
-    path: str | Path | None,
+    path: str | Path | Arrays | None,
     model: Model,
     *,
     poisoned: Literal[True],
     part: Part = "whole",
     keys: str = "",
-    resize: str = "bilinear",
+    resize: str = "auto",
     target: int | None = None,
 ) -> Dataset: ...
 
 
 def load_images(
-    path: str | Path | None,
+    path: str | Path | Arrays | None,
     model: Model,
     *,
     poisoned: bool = False,
     part: Part = "whole",
     keys: str = "",
-    resize: str = "bilinear",
+    resize: str = "auto",
     target: int | None = None,
 ) -> Dataset:
     """Labelled images that fit a model; with the first clean ones its preprocessing is found.
 
     Args:
         path: a folder of class folders, an HDF5 file or an `.npz` archive, see data/README.md; a
-            local path or an `s3://` URI. None for the images that came with the model.
+            local path or an `s3://` URI; or arrays in memory, (images, labels). None for the
+            images that came with the model.
         model: the model.
         poisoned: whether the images carry a trigger, and the attacker's label.
         part: "validation" or "test" for one half of a single set, as a repair splits it; of what
             came with the model, "test" for the test images, else the validation images.
         keys: what images and labels are called in a file, like "X,Y", where that cannot be guessed.
-        resize: how pictures are brought to the network's size, "bilinear" or "nearest,crop" for
-            example, see data/README.md.
+        resize: how images are brought to the network's size, "bilinear" or "nearest,crop" for
+            example, see data/README.md; "auto" is bilinear for pictures, and arrays must have that
+            size then, as Keras wants it.
         target: the class that all poisoned images lead to, where the set does not say it.
 
     Raises:
@@ -246,9 +250,18 @@ def load_images(
             preprocessing, or no images came with the model.
     """
     reading = Reading(part, parse_keys(keys), parse_resize(resize), target)
+    if isinstance(path, tuple):
+        with as_file(path) as file:
+            images = _open_images(file, model, replace(reading, keys=()), poisoned)
+        return replace(images, source=IN_MEMORY)
     if path is None:
         path, reading = _own_set(model, part, poisoned)
-    path, reading = numbered_by(model.folder_names, DataSource(str(path), reading))
+    return _open_images(str(path), model, reading, poisoned)
+
+
+def _open_images(path: str, model: Model, reading: Reading, poisoned: bool) -> Dataset:
+    """The images in a file or folder; with the first clean ones the preprocessing is found."""
+    path, reading = numbered_by(model.folder_names, DataSource(path, reading))
     fits: dict[str, Any] = {
         "input_shape": model.suspect.input_shape,
         "classes": model.suspect.classes,

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from goodnet.api.arrays import IN_MEMORY
 from goodnet.api.model import Model
 from goodnet.api.networks import Evaluation, RepairedNetwork
 from goodnet.datasets.dataset import CleanDataset, Dataset
@@ -74,14 +75,18 @@ def write_report(
     ]
     files += _store_networks(evaluation.repaired, recommended_files(findings), str(folder))
     suspect = models.identify(model.suspect.source)
-    inputs = {
-        role: DataFile(folders.identify(images.source), images.reading)
-        for role, images in given.items()
-    }
+    inputs = {role: DataFile(_stored(images), images.reading) for role, images in given.items()}
     request = _request(model, findings)
     text = manifest(str(folder), suspect, inputs, request, None, findings, files)
     storage.put(text, storage.join(str(folder), paths.MANIFEST))
     return findings
+
+
+def _stored(images: Dataset) -> StoredFile:
+    """The data set by its digest; one in memory by that which it was opened with."""
+    if images.source == IN_MEMORY:
+        return StoredFile(IN_MEMORY, images.sha256, images.pixels.nbytes)
+    return folders.identify(images.source)
 
 
 def _findings(

@@ -265,7 +265,7 @@ def find_output(folder: str) -> None:
     storage.check_writable(folder)
 
 
-def parse_reading(*, keys: str = "", resize: str = "bilinear", target: str = "") -> Reading:
+def parse_reading(*, keys: str = "", resize: str = "auto", target: str = "") -> Reading:
     """How data sets are read, as it is asked for.
 
     Raises:

@@ -21,7 +21,7 @@ from PIL import (
 from goodnet.errors import one_line
 from goodnet.files.class_names import LONGEST_LIST, listed_names
 from goodnet.files.formats import CLASS_NAMES, FOLDER, PICTURES
-from goodnet.files.reading import Reading
+from goodnet.files.reading import AUTO, METHODS, Reading
 from goodnet.sandbox.reader.arrays import MIB, Refused
 from goodnet.sandbox.reader.datasets import content
 from goodnet.sandbox.reader.halves import SIDE, thumbnails
@@ -173,7 +173,8 @@ class Pictures:
         resize: str,
         tolerant: bool = False,
     ) -> None:
-        self.file, self.pieces, self.resize, self.tolerant = file, chosen, resize, tolerant
+        self.file, self.pieces, self.tolerant = file, chosen, tolerant
+        self.resize = METHODS[0] if resize == AUTO else resize
         self.faults: dict[int, str] = {}
         height, width, channels = input_shape
         self.mode, self.any_size = MODES.get(channels or 3, ""), None in (height, width)
