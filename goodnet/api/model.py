@@ -10,6 +10,7 @@ from goodnet.backend import keras
 from goodnet.datasets.class_names import known_names
 from goodnet.datasets.dataset import CleanDataset, Dataset, open_clean_dataset, open_dataset
 from goodnet.errors import RequestRefused
+from goodnet.files import remote
 from goodnet.files.data_files import DataSource
 from goodnet.files.reading import Part, Reading, parse_keys, parse_resize
 from goodnet.job.inputs import (
@@ -256,7 +257,7 @@ def load_images(
         return replace(images, source=IN_MEMORY)
     if path is None:
         path, reading = _own_set(model, part, poisoned)
-    return _open_images(str(path), model, reading, poisoned)
+    return _open_images(remote.pinned(str(path)), model, reading, poisoned)
 
 
 def _open_images(path: str, model: Model, reading: Reading, poisoned: bool) -> Dataset:

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from goodnet.errors import DataRefused, RequestRefused
-from goodnet.files import folders, formats, listings, models, paths, storage
+from goodnet.files import folders, formats, listings, models, paths, remote, storage
 from goodnet.files.class_names import LONGEST_LIST, listed_names
 from goodnet.files.data_files import DataFile, DataSource
 from goodnet.files.formats import REFUSAL, Kind
@@ -39,7 +39,7 @@ def find_models(uris: Sequence[str]) -> tuple[str, ...]:
         RequestRefused: a folder has no model in it, or nothing is given.
     """
     found: dict[str, None] = {}
-    for uri in uris:
+    for uri in map(remote.pinned, uris):
         if models.is_folder_model(uri) or not listings.is_folder(uri):
             found[uri] = None
         elif is_suspect(uri):
@@ -82,7 +82,7 @@ def locate_data(data: str, poisoned: str = "", reading: Reading = WHOLE) -> dict
     Raises:
         DataRefused: there are no clean images.
     """
-    data = _unpacked(data)
+    data, poisoned = _unpacked(remote.pinned(data)), remote.pinned(poisoned)
     clean, found = replace(reading, target=None), dict[str, str]()
     if not listings.is_folder(data) and storage.exists(data):
         sources = _split_in_two(data, clean)

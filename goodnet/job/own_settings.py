@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from goodnet.errors import DataRefused, RequestRefused
-from goodnet.files import listings, storage
+from goodnet.files import listings, remote, storage
 from goodnet.files.reading import WHOLE, Reading
 from goodnet.job.inputs import locate_data, parse_reading
 from goodnet.job.suspects import Suspect
@@ -114,13 +114,13 @@ def _resolve(suspect: Suspect, settings: Mapping[str, Any], name: str, data: str
     """
     value, here = str(settings[name]), storage.parent(suspect.settings)
     if storage.is_remote(value):
-        uri = value.rstrip("/")
+        uri = remote.pinned(value.rstrip("/"))
     elif storage.is_remote(here) and not value.startswith("/"):
         scheme, _, place = here.partition("://")
         uri = f"{scheme}:/{posixpath.normpath(posixpath.join(f'/{place}', value))}"
     else:
         uri = os.path.normpath(os.path.join(here, value))
-    if storage.is_remote(uri) and "@" in uri:
+    if storage.is_remote(uri) and "@" in uri and not remote.is_of_hub(uri):
         raise RequestRefused(suspect.settings, f"{name} carries credentials, which belong nowhere")
     if not _is_allowed(uri, suspect, data):
         fault = f"{name} is {value!r}, neither in the suspect's folder nor in the run's data"
