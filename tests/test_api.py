@@ -112,13 +112,21 @@ def test_what_a_suspect_brings_is_taken_as_by_the_flow(small: Toy) -> None:
     sources = [Path(each.source).relative_to(folder / "data") for each in (clean, test, bad)]
     assert [str(each) for each in sources] == ["clean/valid.h5", "clean/test.h5", "bd/bd_test.h5"]
     assert clean.reading.keys == ("data", "label")
+    assert goodnet.load_model(folder, layer="pool").layer == "pool"  # what is asked for comes first
+
+
+@pytest.mark.slow
+def test_a_report_says_what_a_suspect_brought(small: Toy) -> None:
+    names = list(NAMES[: goodnet.load_model(small.model).classes])
+    told = f'layer = "conv"\npreprocessing = "unit"\nclass_names = {names}\n'
+    model = goodnet.load_model(own_folder(small, told))
+    clean, test = goodnet.load_images(None, model), goodnet.load_images(None, model, part="test")
     verdict = goodnet.detect(model, clean)
     assert verdict.class_names == tuple(names)
     curve, table = goodnet.sweep(model, clean), goodnet.evaluate(model, [], clean=test)
     found = goodnet.write_report(model, clean, verdict, curve, table, folder=small.folder / "out")
     assert found.model.name == "mine"
     assert found.brought == ("images", "names of the classes", "layer", "preprocessing")
-    assert goodnet.load_model(folder, layer="pool").layer == "pool"  # what is asked for comes first
 
 
 @pytest.mark.parametrize(
@@ -181,13 +189,23 @@ def test_images_may_be_arrays_in_memory(small: Toy) -> None:
     for wrong in ((images,), (images, labels[1:]), (images, [object()] * 60), ([[1], [1, 2]], 3)):
         with pytest.raises(DataRefused, match=r"^images in memory: "):
             goodnet.load_images(wrong, model)
+    assert goodnet.load_images((images / 255, labels), model).sha256 == clean.sha256
+
+
+@pytest.mark.slow
+def test_a_report_on_arrays_in_memory_names_them_by_their_digest(small: Toy) -> None:
+    model = goodnet.load_model(small.model)
+    file = goodnet.load_images(small.data / "clean" / "valid.h5", model)
+    arrays = file.pictures(slice(None)), file.labels
+    clean = goodnet.load_images(arrays, model)
+    bad = goodnet.load_images(arrays, model, poisoned=True)
     verdict, curve = goodnet.detect(model, clean), goodnet.sweep(model, clean)
-    table = goodnet.evaluate(model, [], clean=small_again, poisoned=bad)
+    table = goodnet.evaluate(model, [], clean=clean, poisoned=bad)
     folder = small.folder / "out"
     goodnet.write_report(model, clean, verdict, curve, table, folder=folder)
     inputs = json.loads((folder / "manifest.json").read_text())["inputs"]
     assert "images in memory" in json.dumps(inputs)
-    assert goodnet.load_images((images / 255, labels), model).sha256 == clean.sha256
+    assert clean.sha256 in json.dumps(inputs)
 
 
 def test_a_method_that_there_is_not_is_refused(small: Toy) -> None:

@@ -132,7 +132,7 @@ SETS = [
 ]
 
 
-@pytest.mark.one_in(4)
+@pytest.mark.one_in(8)
 @pytest.mark.parametrize("suffix", [".npz", ".h5"])
 @pytest.mark.parametrize("names", SETS, ids=lambda names: names[0])
 def test_validation_and_test_of_one_file_are_the_two_sets(

@@ -27,7 +27,7 @@ def residual() -> Any:
     return randomise(keras.Model(inputs, outputs))
 
 
-@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("suffix", [".keras", pytest.param(".h5", marks=pytest.mark.slow)])
 def test_it_answers_the_same_and_is_written_without_it(suffix: str, tmp_path: Path) -> None:
     network = residual()
     suspect = open_suspect(save(network, tmp_path / f"net{suffix}"))
