@@ -1,4 +1,4 @@
-"""The options of `python -m flows.repair`."""
+"""The options of `python -m flows.repair` and `python -m flows.watch`."""
 
 import argparse
 
@@ -11,14 +11,22 @@ def parser_of_repair() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m flows.repair", description="Repair suspect image classifiers."
     )
+    files = "model files or folders"
+    parser.add_argument("models", metavar="MODEL", nargs="*", default=["models"], help=files)
+    add_options(parser)
+    return parser
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What a repair is asked for beside the models, by the names of the flow's parameters."""
     add = parser.add_argument
-    add("models", metavar="MODEL", nargs="*", default=["models"], help="model files or folders")
     add("--data", default="data", help="folder with valid/ and test/, or one set of images")
     add("--output", default="artifacts", help="folder that gets a folder for each repair")
     add("--poisoned", default="", metavar="DIR", help="poisoned test images that lie elsewhere")
     add("--target", default="", metavar="N", help="the class that poisoned images lead to")
     add("--keys", default="", metavar="X,Y", help="what images and labels are called in files")
-    add("--resize", default="bilinear", metavar="HOW", help=f"{', '.join(RESIZE)}; ,crop or ,pad")
+    ways = f"auto, {', '.join(RESIZE)}; ,crop or ,pad"
+    add("--resize", default="auto", metavar="HOW", help=ways)
     add("--order", choices=ORDERS, default="both", help="which channels to prune first")
     add("--drop", nargs="+", default=["2", "4", "10"], metavar="X", help="points of accuracy")
     add("--layer", default="auto", help="the layer to prune")
@@ -29,4 +37,3 @@ def parser_of_repair() -> argparse.ArgumentParser:
     add("--budget", type=float, default=2, metavar="X", help="points of accuracy a model may lose")
     add("--minutes", type=float, default=5, metavar="M", help="that a verdict may take, about; 0 leaves it out")
     add("--task-runner", default="threads", help="threads, dask, or a scheduler's tcp://host:port")
-    return parser

@@ -83,7 +83,7 @@ def repair(
     poisoned: str = "",
     target: str = "",
     keys: str = "",
-    resize: str = "bilinear",
+    resize: str = "auto",
     order: Literal["ascending", "descending", "both"] = "both",
     drop: tuple[float, ...] = (2, 4, 10),
     layer: str = "auto",
@@ -108,8 +108,9 @@ def repair(
         target: number or class folder of the class that poisoned images lead to, where their set
             does not say it: then it may be a folder of pictures.
         keys: what images and labels are called in files, like X,Y, where that cannot be guessed.
-        resize: how pictures are brought to the model's size: bilinear, nearest, bicubic, area,
-            lanczos3 or lanczos5, with ,crop or ,pad to keep their shape.
+        resize: how images are brought to the model's size: bilinear, nearest, bicubic, area,
+            lanczos3 or lanczos5, with ,crop or ,pad to keep their shape; auto is bilinear for
+            pictures, and arrays in files must fit then.
         order: prune the quietest channels first (ascending), the loudest, or try both.
         drop: take a repaired model where clean accuracy has fallen by so many points.
         layer: the layer to prune; auto takes the last pooling layer before the class scores.

@@ -2,19 +2,21 @@
 
     python -m flows.watch [--inbox DIR] [--data DIR] [--output DIR]
 
-It needs a Prefect server that knows the deployment `repair/on-arrival`: see `make serve`.
+It takes all else that `flows.repair` takes, and hands it on to each repair. It needs a Prefect
+server that knows the deployment `repair/on-arrival`: see `make serve`.
 """
 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
+from flows.options import add_options
 from flows.preconditions import check_prefect, refuse
 from flows.repair_model import repair_model
 from goodnet.errors import InputRefused, RequestRefused, fault_line
@@ -22,9 +24,11 @@ from goodnet.files import formats, listings
 from goodnet.files.paths import safe_name
 from goodnet.job import inbox as inboxes
 from goodnet.job.inbox import InboxEntry
-from goodnet.job.inputs import find_output, locate_data
+from goodnet.job.inputs import find_output, locate_data, parse_reading
 from goodnet.job.plan import own_data
+from goodnet.job.request import MethodChoice, parse_request
 from tasks import deployments
+from tasks.runners import task_runner_of
 from tasks.source import source_digest
 
 LONGEST = 3600  # seconds that one look may wait
@@ -32,7 +36,23 @@ LONGEST = 3600  # seconds that one look may wait
 
 @flow(name="watch", flow_run_name="look into {inbox}")
 def watch(
-    inbox: str = "models", data: str = "data", output: str = "artifacts", settle: float = 10
+    inbox: str = "models",
+    data: str = "data",
+    output: str = "artifacts",
+    settle: float = 10,
+    poisoned: str = "",
+    target: str = "",
+    keys: str = "",
+    resize: str = "auto",
+    order: Literal["ascending", "descending", "both"] = "both",
+    drop: tuple[float, ...] = (2, 4, 10),
+    layer: str = "auto",
+    preprocessing: str = "auto",
+    architecture: str = "auto",
+    method: MethodChoice = "auto",
+    budget: float = 2,
+    minutes: float = 5,
+    task_runner: str = "threads",
 ) -> Any:
     """Start one repair for each model that has arrived, once for each content.
 
@@ -47,14 +67,33 @@ def watch(
         data: the folder of data sets for models that bring none, as seen by the workers.
         output: the folder under which each repair gets a folder of its own.
         settle: seconds that a file must have stayed the same before it is taken.
+        poisoned: for each repair: poisoned test images, if they are not in the data folder.
+        target: for each repair: the class that poisoned images lead to, number or class folder.
+        keys: for each repair: what images and labels are called in files, like X,Y.
+        resize: for each repair: how pictures are brought to the model's size, bilinear,crop say.
+        order: for each repair: prune the quietest channels first, the loudest, or try both.
+        drop: for each repair: the points of clean accuracy to take repaired models at.
+        layer: for each repair: the layer to prune, where a suspect names none.
+        preprocessing: for each repair: what is done to pixels, where a suspect does not say.
+        architecture: for each repair: for weights only, auto, deepid, or a Keras JSON file.
+        method: for each repair: what is done beside pruning, auto for what the verdict calls for.
+        budget: for each repair: points of clean accuracy a recommended model may lose.
+        minutes: for each repair: that a verdict may take, about, on two cores.
+        task_runner: for each repair: what runs its tasks, threads, dask, or a scheduler's address.
     """
     log = get_run_logger()
+    options: dict[str, Any] = {"order": order, "drop": drop, "layer": layer}
+    options |= {"preprocessing": preprocessing, "architecture": architecture}
+    options |= {"method": method, "budget": budget, "minutes": minutes}
+    ways = {"keys": keys, "resize": resize, "target": target}
+    places = {"data": data, "poisoned": poisoned, "output": output, "task_runner": task_runner}
+    asked = {**options, **ways, **places}
     try:
-        check(inbox, output, settle)
+        check(inbox, settle, **asked)
         record = inboxes.read_record(output, inbox)
         entries = inboxes.settled_files(inbox, record, quiet_seconds=settle, data=data)
         seen = inboxes.read_arrivals(entries, record, lambda fault: log.warning("%s", fault), data)
-        run_ids = start_due(seen, data, output)
+        run_ids = start_due(seen, asked)
     except (InputRefused, OSError) as fault:
         return Failed(message=fault_line(fault))
     refused = [s.refused for uri, s in seen.items() if s.refused and record.get(uri) != s]
@@ -68,33 +107,51 @@ def watch(
     return Completed(message=waiting)
 
 
-def check(inbox: str, output: str, settle: float) -> None:
-    """Nothing: there is an inbox to look into, and a place for what was seen in it.
+def check(
+    inbox: str,
+    settle: float,
+    *,
+    output: str,
+    task_runner: str,
+    data: str,
+    poisoned: str,
+    keys: str,
+    resize: str,
+    target: str,
+    **options: Any,
+) -> None:
+    """Nothing: there is an inbox, a place for what was seen in it, and repairs make sense so.
 
     Raises:
-        RequestRefused: there is not.
+        RequestRefused: there is not, or they do not.
         OSError: object storage does not answer, or does not let us in.
     """
     if not 0 <= settle <= LONGEST:
         raise RequestRefused("--settle", f"{settle} is not 0 to {LONGEST} seconds")
+    parse_request(**options)
+    parse_reading(keys=keys, resize=resize, target=target)
+    task_runner_of(task_runner)
     listings.list_files(inbox, formats.suffixes("model"))
     find_output(output)
 
 
-def start_due(seen: Mapping[str, InboxEntry], data: str, output: str) -> dict[str, str]:
+def start_due(seen: Mapping[str, InboxEntry], asked: dict[str, Any]) -> dict[str, str]:
     """The runs that were started, by the URI of their model.
+
+    Args:
+        seen: what is in the inbox.
+        asked: the parameters of each repair.
 
     Raises:
         InputRefused: there are no data sets to repair with, or no deployment.
     """
     by_content = {s.sha256: uri for uri, s in sorted(seen.items(), reverse=True) if s.sha256}
     keys = deployments.due(by_content, source_digest(repair_model.fn))
-    if any(not own_data(by_content[sha256], data) for sha256 in keys):
-        locate_data(data)
+    if any(not own_data(by_content[sha256], asked["data"]) for sha256 in keys):
+        reading = parse_reading(**{name: asked[name] for name in ("keys", "resize", "target")})
+        locate_data(asked["data"], asked["poisoned"], reading)
     return {
-        by_content[sha256]: str(
-            deployments.start_repair(by_content[sha256], key, {"data": data, "output": output}).id
-        )
+        by_content[sha256]: str(deployments.start_repair(by_content[sha256], key, asked).id)
         for sha256, key in keys.items()
     }
 
@@ -116,16 +173,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0 looked, 1 could not, 2 nothing could be started."""
     parser = argparse.ArgumentParser(prog="python -m flows.watch", description=watch.description)
     parser.add_argument("--inbox", default="models", help="folder that models arrive in")
-    parser.add_argument("--data", default="data", help="folder with the data sets")
-    parser.add_argument("--output", default="artifacts", help="folder of the repairs")
     parser.add_argument("--settle", type=float, default=10, help="seconds without a change")
-    options = parser.parse_args(arguments)
+    add_options(parser)
+    options = vars(parser.parse_args(arguments))
     try:
-        check(options.inbox, options.output, options.settle)
+        check(**options)
         check_prefect()
     except (InputRefused, OSError) as fault:
         return refuse(fault)
-    state = watch(**vars(options), return_state=True)
+    state = watch(**{**options, "drop": tuple(options["drop"])}, return_state=True)
     print(state.message, file=sys.stdout if state.is_completed() else sys.stderr)
     return 0 if state.is_completed() else 1
 

@@ -173,7 +173,7 @@ def _add_reading(command: argparse.ArgumentParser) -> None:
     names = "what images and labels are called in a file"
     command.add_argument("--keys", default="", metavar="X,Y", help=names)
     resize = f"{', '.join(METHODS)}; with ,crop or ,pad to keep the shape of pictures"
-    command.add_argument("--resize", default="bilinear", metavar="HOW", help=resize)
+    command.add_argument("--resize", default="auto", metavar="HOW", help=resize)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 A network fed otherwise than it was trained answers nonsense without an error.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, cast, get_args
@@ -94,6 +95,10 @@ BUILT_IN: Final = (*SCALES, SIGNED, CENTRED, CAFFE, TORCH)
 STANDARDISED, BY_CHANNEL = "standardised", "standardised-by-channel"  # by the clean images' own
 NAMES: Final = (*(each.name for each in BUILT_IN), STANDARDISED, BY_CHANNEL)
 KEYS: Final = ("mean", "std", "white", "order")
+STUDENT: Final = 2.13  # of 16 groups of images; of more it is a little less
+LESS_LOSS: Final = 0.01  # nats
+LESS_DISTANCE: Final = 0.01  # of the logarithm of 1 + the divergence
+AS_IN_TRAINING: Final = 0.02  # likewise
 SMALLER: Final = 0.01  # of accuracy is no reason to leave raw and unit, if it may be chance
 
 
@@ -105,13 +110,31 @@ class PreprocessingInfo(NamedTuple):
         origin: whether it was asked for, or found by means of clean images.
         accuracies: the clean validation accuracy with every preprocessing that was tried, by name;
             of those that were hopeless, on the images of a first look.
-        near_ties: those whose accuracy may differ by chance alone from that of the one taken.
+        near_ties: those whose accuracy may differ by chance alone from that of the one taken, and
+            which nothing else tells apart from it.
+        settled: those whose accuracy may, too, but which clean images speak against otherwise.
     """
 
     preprocessing: Preprocessing
     origin: Literal["given", "found"]
     accuracies: Mapping[str, Proportion]
     near_ties: tuple[str, ...] = ()
+    settled: tuple[str, ...] = ()
+
+
+class Evidence(NamedTuple):
+    """What speaks for a preprocessing beside accuracy; the less, the better.
+
+    Attributes:
+        losses: the cross-entropy of each clean image, (N,).
+        distances: how far groups of images are, at layers of batch normalisation, from what these
+            saw in training, (groups,); empty where there are no such layers.
+        distance: the same of all images together.
+    """
+
+    losses: NDArray[np.float64]
+    distances: NDArray[np.float64]
+    distance: float = 0.0
 
 
 def candidates(means: NDArray[np.float64], squares: NDArray[np.float64]) -> list[Preprocessing]:
@@ -250,9 +273,74 @@ def choose_preprocessing(
     usual = max(scales, key=lambda each: accuracies[each.name].value, default=best)
     loss = paired_loss(right[best], right[usual])
     chosen = usual if loss.low <= 0 and loss.value <= SMALLER else best
-    losses = {p: paired_loss(right[chosen], right[p]) for p in right if p != chosen}
-    near = tuple(p.name for p, loss in losses.items() if loss.low <= 0 <= loss.high)
+    near = tuple(p.name for p in right if p != chosen and is_near_tie(right[chosen], right[p]))
     return PreprocessingInfo(chosen, "found", accuracies, near)
+
+
+def settle_near_ties(
+    info: PreprocessingInfo,
+    right: Mapping[Preprocessing, NDArray[np.bool_]],
+    evidence: Mapping[Preprocessing, Evidence],
+) -> PreprocessingInfo:
+    """The choice among near-ties by further evidence; as it was where that does not tell.
+
+    Another is taken only if the evidence is clearly for it and against the one taken so far; of
+    several the most accurate.
+
+    Args:
+        info: from `choose_preprocessing`.
+        right: as there.
+        evidence: of the one taken and its near-ties.
+    """
+    first = info.preprocessing
+    better = [each for each in evidence if is_clearly_better(evidence[each], evidence[first])]
+    unbeaten = [
+        each
+        for each in better
+        if not any(is_clearly_better(evidence[p], evidence[each]) for p in better)
+    ]
+    chosen = max(unbeaten, key=lambda p: int(right[p].sum()), default=first)
+    tied = [p for p in right if p != chosen and is_near_tie(right[chosen], right[p])]
+    beaten = {
+        p.name for p in evidence if is_clearly_better(evidence[chosen], evidence[p]) and p in tied
+    }
+    names = [each.name for each in tied]
+    return info._replace(
+        preprocessing=chosen,
+        near_ties=tuple(name for name in names if name not in beaten),
+        settled=tuple(name for name in names if name in beaten),
+    )
+
+
+def is_clearly_better(one: Evidence, other: Evidence) -> bool:
+    """Whether one of both kinds of evidence is clearly for one, and none clearly against it.
+
+    Distances count where those of the nearer one are as small as in training: else the layers
+    learnt from other images, or have not learnt long enough.
+    """
+    return _speaks_for(one, other) and not _speaks_for(other, one)
+
+
+def _speaks_for(one: Evidence, other: Evidence) -> bool:
+    if _is_clearly_less(one.losses, other.losses, LESS_LOSS):
+        return True
+    less = _is_clearly_less(one.distances, other.distances, LESS_DISTANCE)
+    return less and one.distance <= AS_IN_TRAINING
+
+
+def _is_clearly_less(one: NDArray[np.float64], other: NDArray[np.float64], least: float) -> bool:
+    """Whether the mean is less by `least`, and the 95 % interval of that does not reach 0."""
+    if len(one) < 2:
+        return False
+    less = other - one
+    mean, error = float(less.mean()), float(less.std(ddof=1)) / math.sqrt(len(less))
+    return mean >= least and mean - STUDENT * error > 0
+
+
+def is_near_tie(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:
+    """Whether two accuracies on the same images may differ by chance alone."""
+    loss = paired_loss(one, other)
+    return loss.low <= 0 <= loss.high
 
 
 def paired_loss(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> PairedLoss:

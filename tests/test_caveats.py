@@ -18,6 +18,8 @@ def test_caveats_name_missing_classes_small_sets_and_sets_given_twice() -> None:
         "them is unknown."
     )
     assert "clean validation set and clean test set" in said[2]
+    parts = [replace(each, array=f"x_{each.role}") for each in twice.sets[:2]]
+    assert caveats(replace(twice, sets=(*parts, *poisoned)))[2:] == said[3:]
     assert f"With {COUNT} clean validation images, one image is 0.50 points" in said[3]
     assert "4, 8, 20 images" in said[3]
     assert "95 % intervals are as wide as 43.1 to 56.9 %" in said[4]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from test_dataset import CLASSES, COUNT, IMAGES, LABELS, all_images, opened
 
+from goodnet.datasets.dataset import open_dataset
 from goodnet.errors import DataRefused
 from goodnet.job.inputs import find_data, locate_data
 from goodnet.sandbox.reader import datasets
@@ -114,6 +115,68 @@ def test_what_does_not_say_which_is_which_is_refused(
     with pytest.raises(DataRefused) as refused:
         opened(path)
     assert fault in refused.value.fault
+
+
+SETS = [
+    ("x_val", "y_val", "x_test", "y_test"),
+    ("x_valid", "y_valid", "x_test", "y_test"),
+    ("X_validation", "Y_validation", "X_test", "Y_test"),
+    ("Xval", "yval", "Xtest", "ytest"),
+    ("valX", "valY", "testX", "testY"),
+    ("val_images", "val_labels", "test_images", "test_labels"),
+    ("images_valid", "targets_valid", "images_test", "targets_test"),
+    ("dev_set_x", "dev_set_y", "test_set_x", "test_set_y"),
+    ("valid_data", "valid_label", "testing_data", "testing_label"),
+    ("val/images", "val/labels", "test/images", "test/labels"),
+    ("Validation/x", "Validation/y", "Test/x", "Test/y"),
+]
+
+
+@pytest.mark.one_in(8)
+@pytest.mark.parametrize("suffix", [".npz", ".h5"])
+@pytest.mark.parametrize("names", SETS, ids=lambda names: names[0])
+def test_validation_and_test_of_one_file_are_the_two_sets(
+    names: tuple[str, ...], suffix: str, tmp_path: Path
+) -> None:
+    """And what is to be trained on is passed over."""
+    path, (x, y, test_x, test_y) = tmp_path / f"all{suffix}", names
+    sets = {x: IMAGES[:9], y: LABELS[:9], test_x: OTHER[0], test_y: OTHER[1]}
+    train = [name.lower().replace("testing", "test").replace("test", "train") for name in names[2:]]
+    sets |= {train[0]: IMAGES[9:], train[1]: LABELS[9:]}
+    if suffix == ".npz":
+        np.savez(path, **sets)
+    else:
+        with h5py.File(path, "w") as file:
+            for name, values in sets.items():
+                file[name] = values
+    read = {}
+    for role, (uri, reading) in locate_data(str(path)).items():
+        read[role] = open_dataset(uri, input_shape=(6, 5, 3), classes=CLASSES, reading=reading)
+    valid, test = read["clean valid"], read["clean test"]
+    np.testing.assert_array_equal(all_images(valid), IMAGES[:9])
+    np.testing.assert_array_equal(test.labels, OTHER[1])
+    assert (valid.array, test.array, valid.half, test.half) == (x, test_x, None, None)
+    with pytest.raises(DataRefused, match=r"which of them is meant\? Keep one pair"):
+        opened(path)
+
+
+def test_one_of_both_in_a_file_is_split_in_two(tmp_path: Path) -> None:
+    for name in ("val", "test"):
+        np.savez(path := tmp_path / f"{name}.npz", **{f"X_{name}": IMAGES, f"y_{name}": LABELS})
+        sources = locate_data(str(path)).values()
+        halves = [
+            open_dataset(uri, input_shape=(6, 5, 3), classes=CLASSES, reading=reading)
+            for uri, reading in sources
+        ]
+        assert sum(map(len, halves)) == COUNT and all(half.half for half in halves)
+
+
+def test_a_group_that_is_a_link_is_passed_over(tmp_path: Path) -> None:
+    with h5py.File(path := tmp_path / "set.h5", "w") as file:
+        file["x"], file["y"] = IMAGES, LABELS
+        file["val"], file["test"] = h5py.SoftLink("/"), h5py.ExternalLink("/etc/passwd", "/")
+        file["dev/train"] = h5py.SoftLink("/dev")
+    np.testing.assert_array_equal(opened(path).labels, LABELS)
 
 
 def test_roles_of_a_folder_are_found_under_any_ending(tmp_path: Path) -> None:

@@ -333,7 +333,7 @@ def test_what_is_asked_for_travels_from_every_entry(
     assert "60, uint8, NCHW" in capsys.readouterr().out
     model = goodnet.load_model(small.model)
     clean = goodnet.load_images(path, model, keys=keys)
-    assert clean.reading == Reading(keys=parse_keys(keys), resize=parse_resize("bilinear"))
+    assert clean.reading == Reading(keys=parse_keys(keys), resize=parse_resize("auto"))
     bad = goodnet.load_images(path, model, poisoned=True, keys="inner/pixels", target=4)
     assert set(bad.labels.tolist()) == {4}
 
@@ -371,3 +371,43 @@ def test_a_repair_from_photographs_with_poisoned_ones_in_a_folder(
     assert suspect["clean_accuracy"]["count"] == 30
     assert suspect["attack_success"]["count"] == 60
     assert suspect["attack_success"]["value"] > 0.9
+
+
+def poisoned_in(data: Path, shape: tuple[int, int, int] = SHAPE) -> Any:
+    """The poisoned test images of a folder of data, read as a repair reads them."""
+    uri, reading = locate_data(str(data))["poisoned test"]
+    return open_dataset(uri, input_shape=shape, classes=4, reading=reading)
+
+
+def test_poisoned_folders_and_texts_are_numbered_by_the_clean_classes(tmp_path: Path) -> None:
+    """Those for some of the classes, too, and by the clean set's list; their own list is theirs."""
+    data = tmp_path / "data"
+    folders = [each.name for each in sorted(class_folders(data / "valid").glob("[!.]*/"))]
+    last = folders[-1]
+    write(data / "poisoned" / last / "0.png")
+    assert set(poisoned_in(data).labels.tolist()) == {3}
+    names = folders[::-1]
+    (data / "valid/class_names.txt").write_text("\n".join(names))
+    assert set(poisoned_in(data).labels.tolist()) == {0}
+    assert poisoned_in(data).class_names == tuple(names)
+    class_folders(data / "test")  # has no list, and the order of the clean validation images
+    uri, reading = locate_data(str(data))["clean test"]
+    test = open_dataset(uri, input_shape=SHAPE, classes=4, reading=reading)
+    assert test.labels[0] == 3 and test.class_names == tuple(names)
+    write(data / "poisoned" / "zebra" / "0.png")
+    with pytest.raises(DataRefused, match=r"poisoned: class folder 'zebra' is no class of the "):
+        poisoned_in(data)
+    (data / "poisoned/labels.txt").write_text(f"a\nb\n{last}\nzebra\n")
+    assert set(poisoned_in(data).labels.tolist()) == {2, 3}
+    (data / "bd").mkdir()
+    texts = np.array([last] * COUNT)
+    saved(data / "bd/bd_test.npz", x=IMAGES, y=texts)
+    assert set(poisoned_in(data).labels.tolist()) == {0}
+
+
+def test_sets_that_order_their_classes_as_the_clean_ones_are_read_as_before(tmp_path: Path) -> None:
+    for name in ("valid", "test", "bd/bd_test"):
+        class_folders(tmp_path / name)
+    assert not [
+        each.reading.told for each in locate_data(str(tmp_path)).values() if each.reading.told
+    ]

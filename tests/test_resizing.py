@@ -11,7 +11,10 @@ from test_pictures import by_keras, picture, write
 
 from goodnet.backend import tf
 from goodnet.datasets.dataset import open_dataset
+from goodnet.errors import DataRefused
 from goodnet.files.reading import METHODS, Reading
+from goodnet.sandbox.reader import datasets
+from goodnet.sandbox.reader.arrays import Refused
 from goodnet.sandbox.reader.resizing import resized
 
 SIZES = [
@@ -80,3 +83,53 @@ def test_a_grey_network_reads_pictures_as_keras_reads_them_as_grayscale(tmp_path
     np.testing.assert_array_equal(all_images(dataset)[..., 0], [loaded[n] for n in order])
     images, _, _ = by_keras(tmp_path, (23, 19), color_mode="grayscale")
     assert np.abs(all_images(dataset) - images).max() <= 1
+
+
+@pytest.mark.parametrize("how", ["bilinear", "nearest,crop", "bicubic,pad", "area", "lanczos3"])
+def test_arrays_are_resized_as_pictures_are_if_that_is_asked_for(how: str, tmp_path: Path) -> None:
+    """At every scale, channels first or last, in blocks and halves; else the refusal says how."""
+    images = np.random.default_rng(0).integers(0, 256, (6, 20, 16, 3), dtype=np.uint8)
+    expected = np.stack([resized(image, 12, 10, how) for image in images])
+    shape, path, count = (12, 10, 3), tmp_path / "set.npz", iter(range(9))
+
+    def read(array: Any, **reading: Any) -> tuple[dict[str, Any], Any]:
+        np.savez(path, x=array, y=np.arange(6) % 2)
+        (folder := tmp_path / str(next(count))).mkdir()
+        said = datasets.read_npz(path, folder, shape, reading=reading)
+        return said, np.load(folder / said["data"]["file"])
+
+    forms = [("NHWC", images, 0, 1), ("NCHW", images.transpose(0, 3, 1, 2), 0, 1)]
+    forms += [("NHWC", images / 255, 0, 255), ("NHWC", images / 127.5 - 1, -127.5, 127.5)]
+    for axes, array, black, scale in forms:
+        said, pixels = read(array, resize=how)
+        assert said["axes"] == axes
+        np.testing.assert_allclose(scale * pixels - black, expected, atol=2e-3)
+    half, pixels = read(images, resize=how, part="test")
+    assert half["half"] == [6, 0] and pixels.shape == (2, *shape)
+    with pytest.raises(Refused, match=r"\(20, 16, 3\) do not fit.*12 x 10 x 3; --resize bilinear"):
+        read(images)
+    for other in ((20, 16), (20, 16, 4)):
+        with pytest.raises(Refused, match=r"which takes 12 x 10 x 3$"):
+            read(np.zeros((6, *other)), resize=how)
+
+
+def test_resized_arrays_are_opened_at_their_scale(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).random((6, 20, 16, 3)) * 2 - 1
+    np.savez(path := tmp_path / "set.npz", x=images, y=np.arange(6) % 2)
+    fits: dict[str, Any] = {"input_shape": (12, 10, 3), "classes": 2}
+    found = open_dataset(path, **fits, reading=Reading(resize="bicubic"))
+    assert (found.black, found.white) == (-1, 1)
+    with pytest.raises(DataRefused, match="--resize bilinear brings them to that size"):
+        open_dataset(path, **fits)
+
+
+def test_arrays_that_fit_stay_as_they_are_and_large_ones_are_resized_bit_by_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    array = noise(40, 30)[None].repeat(7, axis=0)
+    monkeypatch.setattr(datasets, "BLOCK", 2 * array[0].size)
+    found = datasets.Resized(array, (12, None, 3), "bilinear")
+    assert found.shape == (7, 12, 30, 3)
+    np.testing.assert_array_equal(found[1:6], resized(array[0], 12, 30)[None].repeat(5, axis=0))
+    with pytest.raises(Refused, match="too large at the model's size"):
+        datasets.Resized(np.zeros((9, 1, 1, 1)), (1 << 20, 1 << 20, 1), "nearest")

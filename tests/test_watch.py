@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from inspect import signature
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -190,6 +191,55 @@ def test_without_inbox_data_or_deployment_nothing_is_started_and_one_line_says_w
     inbox.rename(small.folder / "gone")
     assert look(small).message == f"{inbox}: no such folder"
     inbox.mkdir()
+    assert started(small) == []
+
+
+ASKED: dict[str, Any] = {
+    "poisoned": "bad",
+    "target": "2",
+    "keys": "data,label",
+    "resize": "nearest,crop",
+    "order": "ascending",
+    "drop": (3, 5),
+    "layer": "conv",
+    "preprocessing": "unit",
+    "architecture": "deepid",
+    "method": "pruning",
+    "budget": 1,
+    "minutes": 2,
+    "task_runner": "dask",
+}
+
+
+def test_all_that_can_be_asked_of_a_repair_can_be_asked_of_those_of_an_inbox(
+    small: Toy, inbox: Path
+) -> None:
+    """By the same names, with the same defaults, and it reaches the run."""
+    parameters = {name: each.default for name, each in signature(watch.fn).parameters.items()}
+    repairs = {name: each.default for name, each in signature(repair.fn).parameters.items()}
+    assert {name: parameters.get(name, "missing") for name in repairs} == {
+        **repairs, "models": "missing", "separately": "missing",
+    }  # fmt: skip
+    assert set(ASKED) == set(repairs) - {"models", "separately", "data", "output"}
+    assert all(ASKED[name] != repairs[name] for name in ASKED)
+    (inbox / "net.h5").write_bytes(uuid4().bytes)
+    places = {"data": str(small.data), "output": str(small.folder / "artifacts")}
+    watch(str(inbox), settle=0, **places, **ASKED, return_state=True)
+    [run] = started(small)
+    expected = {**ASKED, **places, "drop": [3, 5]}
+    assert {name: run.parameters[name] for name in expected} == expected
+
+
+def test_what_makes_no_sense_for_a_repair_is_refused_at_the_look(
+    small: Toy, inbox: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (inbox / "net.h5").write_bytes(uuid4().bytes)
+    places = [f"--inbox={inbox}", f"--data={small.data}", "--settle=0"]
+    for wrong in ("--keys=a,b,c", "--resize=no", "--drop=x", "--preprocessing=no", "--minutes=0"):
+        assert flows.watch.main([*places, wrong]) == NOTHING_STARTED
+        assert wrong.partition("=")[0] in capsys.readouterr().err
+    state = watch(str(inbox), str(small.data), settle=0, target="hope", return_state=True)
+    assert "--target: 'hope' is no class folder" in str(state.message)
     assert started(small) == []
 
 

@@ -2,13 +2,16 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from goodnet.api.arrays import IN_MEMORY
 from goodnet.api.model import Model
 from goodnet.api.networks import Evaluation, RepairedNetwork
 from goodnet.datasets.dataset import CleanDataset, Dataset
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.verdict import Verdict
+from goodnet.errors import InputRefused, one_line
 from goodnet.files import folders, models, paths, storage
 from goodnet.files.data_files import DataFile
 from goodnet.files.storage import StoredFile
@@ -72,14 +75,18 @@ def write_report(
     ]
     files += _store_networks(evaluation.repaired, recommended_files(findings), str(folder))
     suspect = models.identify(model.suspect.source)
-    inputs = {
-        role: DataFile(folders.identify(images.source), images.reading)
-        for role, images in given.items()
-    }
+    inputs = {role: DataFile(_stored(images), images.reading) for role, images in given.items()}
     request = _request(model, findings)
     text = manifest(str(folder), suspect, inputs, request, None, findings, files)
     storage.put(text, storage.join(str(folder), paths.MANIFEST))
     return findings
+
+
+def _stored(images: Dataset) -> StoredFile:
+    """The data set by its digest; one in memory by that which it was opened with."""
+    if images.source == IN_MEMORY:
+        return StoredFile(IN_MEMORY, images.sha256, images.pixels.nbytes)
+    return folders.identify(images.source)
 
 
 def _findings(
@@ -94,7 +101,9 @@ def _findings(
     """All that was found out, as a flow has it."""
     mitigated = [network.account for network in evaluation.repaired if network.account]
     return RepairResult(
-        model=describe_model(model.suspect, layer=model.layer_request),
+        model=describe_model(
+            model.suspect, layer=model.layer_request, name=paths.safe_name(model.uri)
+        ),
         sets=tuple(describe_set(images, role) for role, images in sets.items()),
         preprocessing=model.settle_preprocessing(clean),
         points=tuple(drop.points for drop in curves[0].drops),
@@ -105,7 +114,17 @@ def _findings(
         mitigation=mitigated[0] if mitigated else None,
         budget=budget,
         rechecks=tuple(_rechecks(model, clean, verdict, evaluation.repaired)),
+        brought=_brought(model, sets),
     )
+
+
+def _brought(model: Model, sets: Mapping[str, Dataset]) -> tuple[str, ...]:
+    """What came with the suspect and is used, in words."""
+    own = set[str]()
+    with suppress(InputRefused):  # whose images lie where they may not: none of them was loaded
+        own = {one_line(source.uri) for source in model.own_sets.values()}
+    used = any(images.source in own for images in sets.values())
+    return (*(["images"] if used else []), *model.own.in_words)
 
 
 def _store_networks(
@@ -136,6 +155,7 @@ def _request(model: Model, findings: RepairResult) -> Request:
         method=mitigation.model.method if mitigation else "pruning",
         budget=findings.budget,
         minutes=findings.verdict.minutes,
+        class_names=model.own.class_names,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from goodnet.api.model import Model
 from goodnet.api.networks import Evaluation, GoodNet, RepairedNetwork
+from goodnet.datasets.class_names import known_names
 from goodnet.datasets.dataset import CleanDataset, Dataset
 from goodnet.datasets.images import CleanImages
 from goodnet.detection import credibility
@@ -55,7 +56,9 @@ def detect(
     verdict = credibility.judge(
         view, CleanImages.of(clean), minutes=minutes, seed=seed, progress=progress
     )
-    return replace(verdict, class_names=clean.class_names)
+    asked, source = model.own.class_names, model.suspect.source
+    names = known_names(asked, clean.class_names, model.classes, source)
+    return replace(verdict, class_names=names)
 
 
 def sweep(

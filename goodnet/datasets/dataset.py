@@ -50,6 +50,7 @@ class Dataset:
         class_names: of a folder's classes, by label; else there are none.
         reading: how it was read.
         half: what it is half of, if one set was split in two.
+        array: what the images are called in a file that holds the other set, too; else empty.
     """
 
     source: str
@@ -64,6 +65,7 @@ class Dataset:
     class_names: tuple[str, ...] = ()
     reading: Reading = WHOLE
     half: Half | None = None
+    array: str = ""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -253,6 +255,7 @@ def _dataset(
         class_names=tuple(one_line(name, 100) for name in class_names),
         reading=reading,
         half=Half(*description["half"]) if "half" in description else None,
+        array=one_line(description.get("array", ""), 60),
     )
 
 

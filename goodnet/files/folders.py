@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from goodnet.errors import DataRefused
-from goodnet.files import listings, paths, s3, storage
+from goodnet.files import listings, paths, remote, storage
 from goodnet.files.formats import CLASS_NAMES, FOLDER, PICTURES, largest
 from goodnet.files.regular import open_regular
 
@@ -85,17 +85,17 @@ def _remote_contents(uri: str, members: Sequence[Member]) -> Iterator[bytes]:
     """Small objects are fetched some at a time, and given out in order."""
 
     def fetched(member: Member) -> Iterator[bytes]:
-        return s3.blocks(storage.join(uri, member.name), member.size, member.etag)
+        return remote.blocks(storage.join(uri, member.name), member.size, member.etag)
 
     def ahead(member: Member) -> list[bytes]:
-        return list(fetched(member)) if member.size <= s3.BLOCK else []
+        return list(fetched(member)) if member.size <= remote.BLOCK else []
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for start in range(0, len(members), AT_ONCE):
             some = members[start : start + AT_ONCE]
             for member, content in zip(some, pool.map(ahead, some), strict=True):
                 yield from _head(member.name, member.size)
-                yield from content if member.size <= s3.BLOCK else fetched(member)
+                yield from content if member.size <= remote.BLOCK else fetched(member)
 
 
 def every_picture(folder: str) -> list[str]:
@@ -216,7 +216,7 @@ def _remote_members(folder: str) -> list[Member]:
 
 def _visible_objects(folder: str) -> Iterator[Member]:
     """The objects under a prefix, at any depth, but for hidden ones."""
-    for count, (name, size, etag) in enumerate(s3.tree(folder)):
+    for count, (name, size, etag) in enumerate(remote.tree(folder)):
         if count >= MOST_FILES:
             raise DataRefused(folder, f"has more than {MOST_FILES} files")
         parts = name.split("/")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from goodnet.errors import RequestRefused
-from goodnet.files import paths, s3, storage
+from goodnet.files import paths, remote, storage
 
 MOST_FILES = 1_000_000  # in a folder that is listed with all that is in it
 
@@ -59,7 +59,7 @@ def children(folder: str) -> tuple[list[str], list[str]]:
     """
     try:
         if storage.is_remote(folder):
-            files, folders = s3.children(folder)
+            files, folders = remote.children(folder)
         else:
             with os.scandir(folder) as found:
                 every = [(each.name, each.is_dir(follow_symlinks=False)) for each in found]
@@ -83,7 +83,7 @@ def tree(folder: str) -> list[ListedFile]:
     if storage.is_remote(folder):
         every = (
             ListedFile(storage.join(folder, name), f"{etag}-{size}", size, 0)
-            for name, size, etag in s3.tree(folder)
+            for name, size, etag in remote.tree(folder)
         )
     else:
         every = (
@@ -111,7 +111,7 @@ def is_within(uri: str, folder: str) -> bool:
 
 def is_folder(uri: str) -> bool:
     """Whether the URI is that of a folder."""
-    return s3.any_under(uri) if storage.is_remote(uri) else Path(uri).is_dir()
+    return remote.any_under(uri) if storage.is_remote(uri) else Path(uri).is_dir()
 
 
 def listed_locally(path: Path) -> ListedFile:
@@ -122,12 +122,9 @@ def listed_locally(path: Path) -> ListedFile:
 
 
 def _remote_entries(folder: str) -> Iterator[ListedFile]:
-    bucket, _ = s3.split(folder)
     try:
-        for item in s3.listed(folder):
-            modified = item["LastModified"].timestamp()
-            mark = f"{item['ETag']}-{item['Size']}-{modified}"
-            uri = f"{s3.SCHEME}{bucket}/{item['Key']}"
-            yield ListedFile(uri, mark, item["Size"], modified)
+        for name, size, mark, modified in remote.listed(folder):
+            yield ListedFile(storage.join(folder, name), mark, size, modified)
     except FileNotFoundError:
-        raise RequestRefused(folder, "no such bucket") from None
+        kind = "folder" if remote.is_of_hub(folder) else "bucket"
+        raise RequestRefused(folder, f"no such {kind}") from None

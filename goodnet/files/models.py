@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from goodnet.errors import InputRefused, ModelRefused
-from goodnet.files import formats, listings, s3, storage
+from goodnet.files import formats, listings, remote, storage
 from goodnet.files.formats import MODEL_FOLDER
 from goodnet.files.listings import ListedFile
 from goodnet.files.regular import open_regular
@@ -155,7 +155,7 @@ def _stream(folder: str) -> Iterator[bytes]:
 def _content(folder: str, member: Member) -> Iterator[bytes]:
     """The file's content, which is as long as it was when it was listed."""
     if storage.is_remote(folder):
-        yield from s3.blocks(storage.join(folder, member.name), member.bytes, member.mark)
+        yield from remote.blocks(storage.join(folder, member.name), member.bytes, member.mark)
         return
     left = member.bytes
     with open_regular(Path(folder) / member.name, ModelRefused) as file:
@@ -186,7 +186,7 @@ def _members(folder: str) -> list[Member]:
 
 def _remote(folder: str) -> Iterator[Member]:
     every = (
-        (name, size, etag) for name, size, etag in s3.tree(folder) if name[-1:] not in ("", "/")
+        (name, size, etag) for name, size, etag in remote.tree(folder) if name[-1:] not in ("", "/")
     )
     return (Member(name, size, etag, 0) for name, size, etag in every)
 

@@ -8,6 +8,7 @@ from goodnet.errors import RequestRefused
 Part = Literal["whole", "validation", "test"]
 METHODS = ("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5")
 ASPECTS = ("crop", "pad")
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -17,16 +18,20 @@ class Reading:
     Attributes:
         part: one of the two halves that a single set is split into, or the whole.
         keys: what images, and then labels, are called in a file; empty where that is found.
-        resize: how pictures are brought to the network's size: a method of Keras' and, it may be,
-            ",crop" or ",pad" to keep their shape.
+        resize: how images are brought to the network's size: a method of Keras' and, it may be,
+            ",crop" or ",pad" to keep their shape; "auto" is bilinear for pictures, and arrays must
+            have that size then.
         target: the class of all images, whatever the set says; None where it says each one's. A
             name is there only until the clean images' class folders are known.
+        classes: the names of all classes, by number, for class folders and labels that are texts;
+            empty where the set's own, or its list, say it.
     """
 
     part: Part = "whole"
     keys: tuple[str, ...] = ()
-    resize: str = "bilinear"
+    resize: str = AUTO
     target: int | str | None = None
+    classes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, said: dict[str, Any] | None) -> "Reading":
@@ -62,6 +67,8 @@ def parse_resize(text: str) -> str:
     Raises:
         RequestRefused: there is no such way.
     """
+    if text == AUTO:
+        return text
     method, *aspect = text.split(",")
     if method not in METHODS or len(aspect) > 1 or not set(aspect) <= set(ASPECTS):
         known = ", ".join(METHODS)

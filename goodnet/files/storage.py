@@ -1,6 +1,7 @@
 """Files, local or on S3: read whole, written whole or not at all.
 
-A URI is a path or `s3://bucket/key`. Nothing here opens what it carries.
+A URI is a path, `s3://bucket/key` or `hf://user/repo/file`, which is only read. Nothing here opens
+what it carries.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from goodnet.errors import InputRefused, RequestRefused, one_line
-from goodnet.files import paths, s3
+from goodnet.files import paths, remote
 from goodnet.files.regular import open_regular
 
 MIB = 1 << 20
@@ -49,7 +50,7 @@ def parent(uri: str) -> str:
 def exists(uri: str) -> bool:
     """Whether there is a file at the URI."""
     if is_remote(uri):
-        return s3.head(uri) is not None
+        return remote.exists(uri)
     return Path(uri).is_file()
 
 
@@ -67,12 +68,12 @@ def identify(uri: str, refused: type[InputRefused] = InputRefused) -> StoredFile
 
 
 def summed(uri: str, content: Iterator[bytes]) -> StoredFile:
-    """A file of this content."""
+    """A file of this content; one on the hub is named by its commit."""
     digest, count = hashlib.sha256(), 0
     for block in content:
         digest.update(block)
         count += len(block)
-    return StoredFile(uri, digest.hexdigest(), count)
+    return StoredFile(remote.pinned(uri), digest.hexdigest(), count)
 
 
 def matches(stored: StoredFile) -> bool:
@@ -81,7 +82,7 @@ def matches(stored: StoredFile) -> bool:
     A local one is read; an object on S3 that says its digest is not.
     """
     if is_remote(stored.uri):
-        return s3.matches(stored.uri, stored.bytes, stored.sha256)
+        return remote.matches(stored.uri, stored.bytes, stored.sha256)
     return exists(stored.uri) and identify(stored.uri) == stored
 
 
@@ -134,7 +135,7 @@ def put(content: Path | bytes, uri: str) -> StoredFile:
     if not is_remote(uri):
         return _put_local(blocks(str(content)), uri)
     stored = identify(str(content))._replace(uri=uri)
-    s3.put(content, uri, stored.sha256)
+    remote.put(content, uri, stored.sha256)
     return stored
 
 
@@ -148,7 +149,7 @@ def copy(stored: StoredFile, uri: str) -> StoredFile:
         return _put_local(blocks(stored.uri), uri, stored)
     with local_file(stored.uri) as path:
         _check_same(identify(str(path)), stored)
-        s3.put(path, uri, stored.sha256)
+        remote.put(path, uri, stored.sha256)
     return stored._replace(uri=uri)
 
 
@@ -177,7 +178,7 @@ def check_writable(folder: str) -> None:
     """
     if is_remote(folder):
         try:
-            return s3.check_writable(folder)
+            return remote.check_writable(folder)
         except FileNotFoundError:
             raise RequestRefused(folder, "no such bucket") from None
     try:
@@ -238,7 +239,7 @@ def first_bytes(uri: str, count: int, refused: type[InputRefused] = InputRefused
         with open_regular(Path(uri), refused) as file:
             return bytes(file.read(count))
     try:
-        return s3.first_bytes(uri, count)
+        return remote.first_bytes(uri, count)
     except FileNotFoundError:
         raise refused(uri, "no such file") from None
 
@@ -259,7 +260,7 @@ def blocks(
     """
     if is_remote(uri):
         try:
-            size, content = s3.content(uri)
+            size, content = remote.content(uri)
             if size > largest:
                 raise too_large(uri, refused, largest)
             yield from content

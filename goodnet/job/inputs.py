@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from goodnet.errors import DataRefused, RequestRefused
-from goodnet.files import folders, formats, listings, models, paths, storage
+from goodnet.files import folders, formats, listings, models, paths, remote, storage
 from goodnet.files.class_names import LONGEST_LIST, listed_names
 from goodnet.files.data_files import DataFile, DataSource
 from goodnet.files.formats import REFUSAL, Kind
@@ -39,7 +39,7 @@ def find_models(uris: Sequence[str]) -> tuple[str, ...]:
         RequestRefused: a folder has no model in it, or nothing is given.
     """
     found: dict[str, None] = {}
-    for uri in uris:
+    for uri in map(remote.pinned, uris):
         if models.is_folder_model(uri) or not listings.is_folder(uri):
             found[uri] = None
         elif is_suspect(uri):
@@ -82,7 +82,7 @@ def locate_data(data: str, poisoned: str = "", reading: Reading = WHOLE) -> dict
     Raises:
         DataRefused: there are no clean images.
     """
-    data = _unpacked(data)
+    data, poisoned = _unpacked(remote.pinned(data)), remote.pinned(poisoned)
     clean, found = replace(reading, target=None), dict[str, str]()
     if not listings.is_folder(data) and storage.exists(data):
         sources = _split_in_two(data, clean)
@@ -94,10 +94,54 @@ def locate_data(data: str, poisoned: str = "", reading: Reading = WHOLE) -> dict
         bad = {POISONED_TEST: poisoned}
     elif not bad and sources[CLEAN_VALID].uri != data:
         bad = _poisoned_folder(data)
+    valid = sources[CLEAN_VALID].uri
+    names = class_names_of(valid)
     if isinstance(reading.target, str) and bad:
-        number = _class_number(reading.target, sources[CLEAN_VALID].uri)
-        reading = replace(reading, target=number)
-    return sources | {role: DataSource(uri, reading) for role, uri in bad.items()}
+        reading = replace(reading, target=_class_number(reading.target, names, valid))
+    sources |= {role: DataSource(uri, reading) for role, uri in bad.items()}
+    return {
+        role: source if source.uri == valid else numbered_by(names, source)
+        for role, source in sources.items()
+    }
+
+
+def class_names_of(uri: str) -> tuple[str, ...]:
+    """What the classes of a folder of class folders are called, by number; else nothing.
+
+    Raises:
+        DataRefused: its list cannot be read.
+        OSError: it could not be listed.
+    """
+    if not folders.is_set(uri):
+        return ()
+    files, inner = listings.children(uri)
+    for each in files:
+        if each in formats.CLASS_NAMES:
+            text = storage.blocks(storage.join(uri, each), DataRefused, LONGEST_LIST)
+            return tuple(listed_names(b"".join(text), inner))
+    return tuple(inner)
+
+
+def numbered_by(names: Sequence[str], source: DataSource) -> DataSource:
+    """The set, its class folders and texts numbered by these names, if it has no list of its own.
+
+    Without that, folders for some of the classes would be numbered from 0.
+
+    Args:
+        names: of all classes, by number, or none.
+        source: a data set, in whatever form.
+
+    Raises:
+        OSError: it could not be listed.
+    """
+    uri, reading = source
+    if not names or reading.target is not None:
+        return source
+    if folders.is_set(uri):
+        files, inner = listings.children(uri)
+        if set(files) & set(formats.CLASS_NAMES) or tuple(inner) == tuple(names):
+            return source
+    return DataSource(uri, replace(reading, classes=tuple(names)))
 
 
 def _unpacked(data: str) -> str:
@@ -114,21 +158,12 @@ def _unpacked(data: str) -> str:
     return data
 
 
-def _class_number(name: str, clean: str) -> int:
+def _class_number(name: str, names: Sequence[str], clean: str) -> int:
     """The number of a class that is called so among the clean images' class folders.
 
     Raises:
         RequestRefused: there is none.
     """
-    names: list[str] = []
-    if folders.is_set(clean):
-        members = folders.ordered_files(clean)
-        names = [each.rstrip("/") for each in members if each.endswith("/")]
-        for each in members:
-            if each in formats.CLASS_NAMES:
-                place = storage.join(clean, each)
-                text = b"".join(storage.blocks(place, DataRefused, LONGEST_LIST))
-                names = listed_names(text, names)
     if name not in names:
         raise RequestRefused("--target", f"{name!r} is no class folder of {clean}; give a number")
     return names.index(name)
@@ -230,7 +265,7 @@ def find_output(folder: str) -> None:
     storage.check_writable(folder)
 
 
-def parse_reading(*, keys: str = "", resize: str = "bilinear", target: str = "") -> Reading:
+def parse_reading(*, keys: str = "", resize: str = "auto", target: str = "") -> Reading:
     """How data sets are read, as it is asked for.
 
     Raises:

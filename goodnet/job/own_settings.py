@@ -6,12 +6,12 @@ it points at must lie in the suspect's folder, or in the run's folder of data, w
 
 import os.path
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from goodnet.errors import DataRefused, RequestRefused
-from goodnet.files import listings, storage
+from goodnet.files import listings, remote, storage
 from goodnet.files.reading import WHOLE, Reading
 from goodnet.job.inputs import locate_data, parse_reading
 from goodnet.job.suspects import Suspect
@@ -45,21 +45,25 @@ class OwnSettings:
         return (*(name for name, there in names.items() if there), *self.options)
 
 
-def read_settings(suspect: Suspect, data: str) -> OwnSettings:
+NOTHING_OWN: Final = OwnSettings()
+
+
+def read_settings(suspect: Suspect, data: str, passed_over: Collection[str] = ()) -> OwnSettings:
     """What a suspect brings.
 
     Args:
         suspect: where it is.
         data: the run's folder of data, which its settings may point into.
+        passed_over: keys that are not looked at; without "data" it brings no images.
 
     Raises:
         InputRefused: its TOML file makes no sense, or points elsewhere.
         OSError: it could not be read.
     """
-    own = OwnSettings(data=suspect.data)
+    own = OwnSettings(data=_beside(suspect, passed_over))
     if suspect.settings:
         with read_untrusted(suspect.settings, "settings") as content:
-            own = _parse(suspect, content.description["settings"], data)
+            own = _parse(suspect, content.description["settings"], data, passed_over)
     if own.data:
         for uri, _ in locate_data(own.data, "", own.reading).values():
             if not _is_allowed(uri, suspect, data):
@@ -67,7 +71,9 @@ def read_settings(suspect: Suspect, data: str) -> OwnSettings:
     return own
 
 
-def _parse(suspect: Suspect, settings: Mapping[str, Any], data: str) -> OwnSettings:
+def _parse(
+    suspect: Suspect, settings: Mapping[str, Any], data: str, passed_over: Collection[str] = ()
+) -> OwnSettings:
     """The settings of a TOML file, each checked."""
     source = suspect.settings
     for name, value in settings.items():
@@ -76,13 +82,15 @@ def _parse(suspect: Suspect, settings: Mapping[str, Any], data: str) -> OwnSetti
         text = str(value) if name == "target" and isinstance(value, int) else value
         if name != "class_names" and not (isinstance(text, str) and text):
             raise RequestRefused(source, f"{name} is {value!r} and not a text")
+    settings = {name: settings[name] for name in settings if name not in passed_over}
     names = settings.get("class_names", [])
     if not isinstance(names, list) or len(names) != len(set(names)):
         raise RequestRefused(source, "class_names is not a list of names, each another one")
-    options = {name: settings[name] for name in OPTIONS if name in settings}
+    options: dict[str, str] = {name: settings[name] for name in OPTIONS if name in settings}
     if options.get("architecture", "auto") not in ("auto", "deepid"):
         options["architecture"] = _resolve(suspect, settings, "architecture", data)
-    folder = _resolve(suspect, settings, "data", data) if "data" in settings else suspect.data
+    folder = _beside(suspect, passed_over)
+    folder = _resolve(suspect, settings, "data", data) if "data" in settings else folder
     ways = {name: str(settings[name]) for name in WAYS if name in settings}
     if ways and not folder:
         raise RequestRefused(source, f"has {', '.join(ways)}, but no images to read by it")
@@ -93,6 +101,11 @@ def _parse(suspect: Suspect, settings: Mapping[str, Any], data: str) -> OwnSetti
     return OwnSettings(folder, reading, tuple(names), options)
 
 
+def _beside(suspect: Suspect, passed_over: Collection[str]) -> str:
+    """The folder of data in the suspect's own, if that is looked at."""
+    return "" if "data" in passed_over else suspect.data
+
+
 def _resolve(suspect: Suspect, settings: Mapping[str, Any], name: str, data: str) -> str:
     """The URI that a path stands for, relative to its TOML file.
 
@@ -101,13 +114,13 @@ def _resolve(suspect: Suspect, settings: Mapping[str, Any], name: str, data: str
     """
     value, here = str(settings[name]), storage.parent(suspect.settings)
     if storage.is_remote(value):
-        uri = value.rstrip("/")
+        uri = remote.pinned(value.rstrip("/"))
     elif storage.is_remote(here) and not value.startswith("/"):
         scheme, _, place = here.partition("://")
         uri = f"{scheme}:/{posixpath.normpath(posixpath.join(f'/{place}', value))}"
     else:
         uri = os.path.normpath(os.path.join(here, value))
-    if storage.is_remote(uri) and "@" in uri:
+    if storage.is_remote(uri) and "@" in uri and not remote.is_of_hub(uri):
         raise RequestRefused(suspect.settings, f"{name} carries credentials, which belong nowhere")
     if not _is_allowed(uri, suspect, data):
         fault = f"{name} is {value!r}, neither in the suspect's folder nor in the run's data"

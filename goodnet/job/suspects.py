@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from goodnet.errors import ModelRefused
-from goodnet.files import formats, listings, paths, storage
+from goodnet.files import formats, listings, paths, remote, storage
 
 
 class Suspect(NamedTuple):
@@ -50,6 +50,7 @@ def locate(uri: str) -> Suspect:
     Raises:
         ModelRefused: its folder holds several models.
     """
+    uri = remote.pinned(uri)
     if storage.exists(uri) or not (listings.is_folder(uri) and is_suspect(uri)):
         beside = paths.own_settings(uri)
         settings = beside if storage.exists(beside) else ""

@@ -72,6 +72,7 @@ APPLICATIONS: tuple[Application, ...] = (
     Application("DenseNet169", 338),
     Application("DenseNet201", 402),
     Application("InceptionV3", 189),
+    Application("InceptionResNetV2", 449),
     Application("Xception", 81),
     Application("NASNetMobile", 389),
 )

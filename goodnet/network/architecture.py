@@ -29,6 +29,7 @@ from goodnet.network.layers import (
 )
 from goodnet.network.rearrangement import as_layers
 from goodnet.network.refusal import as_text, claimed_class, is_of_keras, reason_of_refusal
+from goodnet.network.scaled_sum import with_sums_apart
 
 MOST_LAYERS = 2_000
 MOST_CALLS = 5_000  # of layers, those in nested models counted at each use of the model
@@ -113,22 +114,23 @@ class _Parser:
         return Architecture(name, "Sequential", tuple(layers), tuple(calls), (first,), (previous,))
 
     def functional(self, name: str, config: Mapping[str, Any], depth: int) -> Architecture:
-        moved = as_layers(config["layers"], config["output_layers"], is_of_keras)
+        written = with_sums_apart(config["layers"])
+        moved = as_layers(written, config["output_layers"], is_of_keras)
         entries = [as_layer(entry) if is_of_keras(entry) else entry for entry in moved]
         layers = [self.layer(data, depth) for data in entries]
         self.check_names(layers)
-        written = [
+        inbound = [
             (layer, number, data)
             for layer, entry in zip(layers, entries, strict=True)
             for number, data in enumerate(entry.get("inbound_nodes") or [])
         ]
         nodes = [
             Node(Ref(layer.name, number, 0), Call(layer.name, self.call_arguments(layer, data)))
-            for layer, number, data in written
+            for layer, number, data in inbound
         ]
         nested = {layer.name: layer.kind for layer in layers if isinstance(layer, Architecture)}
         inputs, outputs = self.ends(config["input_layers"]), self.ends(config["output_layers"])
-        keras_2 = any(isinstance(data, list) for *_, data in written)
+        keras_2 = any(isinstance(data, list) for *_, data in inbound)
         nodes, outputs = count_from_zero(nested, nodes, outputs, keras_2=keras_2)
         sources = {Ref(layer.name, 0, 0) for layer in layers if _is_input(layer)}
         if not (set(inputs) <= sources and set(outputs) <= sources | {n.tensor for n in nodes}):

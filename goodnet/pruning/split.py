@@ -32,6 +32,7 @@ class Split:
             layer for each state.
 
     Attributes:
+        suspect: as above.
         layer: the name of the pruned layer.
         channels: how many channels it has.
         form: how states are put together: "incremental", "masked", or "both".
@@ -39,6 +40,7 @@ class Split:
     """
 
     def __init__(self, suspect: Suspect, layer: str, form: Form = "auto") -> None:
+        self.suspect = suspect
         self._execution = execution = Execution(suspect)
         plan, cut = suspect.plan, Ref(layer, 0, 0)
         self.layer, self.channels = layer, suspect.channels(layer)

@@ -25,9 +25,11 @@ from goodnet.preprocessing import (
     paired_loss,
     parse_preprocessing,
     select_preprocessing,
+    settle_near_ties,
 )
 from goodnet.progress import Progress, no_progress
 from goodnet.pruning.activations import ActivationBlock
+from goodnet.pruning.preprocessing_evidence import measure_evidence
 from goodnet.pruning.split import Split, Step
 
 FIRST_LOOK: Final = 512  # images by which a preprocessing is ruled out
@@ -222,6 +224,9 @@ def find_preprocessing(
             for other in {each, *right} - {best}:
                 split.cache.forget(valid, other)
     choice = choose_preprocessing(right, valid.chance, source)
+    if choice.near_ties:
+        tied = [p for p in right if p.name in (choice.preprocessing.name, *choice.near_ties)]
+        choice = settle_near_ties(choice, right, measure_evidence(split.suspect, valid, tied))
     if choice.preprocessing != best:
         split.cache.forget(valid, best)
     accuracies = {**choice.accuracies, **{p.name: share for p, share in hopeless.items()}}

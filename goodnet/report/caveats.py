@@ -54,7 +54,7 @@ def _given_twice(findings: RepairResult) -> list[list[str]]:
     """The roles of each file that was given as more than one set: then the test is no test."""
     roles: dict[tuple[str, str], list[str]] = {}
     for dataset in findings.sets:
-        half = dataset.role if dataset.half_of else ""
+        half = dataset.role if dataset.half_of or dataset.array else ""
         roles.setdefault((dataset.sha256, half), []).append(dataset.role)
     return [same for same in roles.values() if len(same) > 1]
 

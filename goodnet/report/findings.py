@@ -20,6 +20,7 @@ class DatasetInfo:
         class_names: what it calls the classes, by label; empty where it says nothing of that.
         half_of: the images of the single set that was split in two; 0 where none was.
         together: how many of those are near copies or belong together, so that one half has them.
+        array: what the images are called in a file that holds another set, too; else empty.
     """
 
     role: str
@@ -34,6 +35,7 @@ class DatasetInfo:
     class_names: tuple[str, ...] = ()
     half_of: int = 0
     together: int = 0
+    array: str = ""
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ def describe_set(dataset: Dataset, role: str, uri: str | None = None) -> Dataset
         class_names=dataset.class_names,
         half_of=dataset.half.of if dataset.half else 0,
         together=dataset.half.together if dataset.half else 0,
+        array=dataset.array,
     )
 
 

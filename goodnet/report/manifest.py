@@ -125,6 +125,7 @@ def _preprocessing(asked: str, info: PreprocessingInfo) -> dict[str, Any]:
         "order": used.order,
         "accuracies": {name: share.value for name, share in accuracies.items()},
         "near_ties": list(info.near_ties),
+        **({"settled": list(info.settled)} if info.settled else {}),
     }
 
 

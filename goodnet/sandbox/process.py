@@ -33,6 +33,7 @@ from goodnet.sandbox import reader
 log = logging.getLogger(__name__)
 
 SHORTEST_WORK = 8  # seconds of CPU
+RESIZING = 40  # times as long: arrays are brought to another size
 PATIENCE = 2  # times as long by the clock: others may use the machine
 LARGEST_ANSWER = 64 * MIB
 PROJECT = Path(__file__).resolve().parents[2]
@@ -135,7 +136,8 @@ def _read(
 ) -> dict[str, Any]:
     """What the reader process says of the copy; `uri` is for messages."""
     refused, size = REFUSAL[form.kind], copy.stat().st_size
-    seconds = SHORTEST_WORK + size // form.speed
+    slower = RESIZING if (arguments.get("reading") or {}).get("resize") else 1
+    seconds = SHORTEST_WORK + slower * size // form.speed
     limits = {
         "RLIMIT_AS": 1024 * MIB + 2 * min(size, 4096 * MIB),
         "RLIMIT_CPU": seconds,
@@ -187,6 +189,7 @@ def _is_complete(description: dict[str, Any], kind: Kind) -> bool:
             and len(description["range"]) == 2
             and _all(str, description.get("class_names", []))
             and isinstance(description.get("names_from", ""), str)
+            and isinstance(description.get("array", ""), str)
             and _all(int, description.get("half", [0, 0]))
             and len(description.get("half", [0, 0])) == 2
             and _are_faults(description.get("faults", []))

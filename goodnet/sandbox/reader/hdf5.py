@@ -70,11 +70,25 @@ class Hdf5:
                 raise Refused(f"more than {MOST_GROUPS} groups")
             yield name, child
 
-    def top_level(self) -> dict[str, Any]:
-        """What is at the top, by name: data sets of numbers or texts, and None for all else."""
-        if len(self.file) > MOST_OBJECTS:
+    def top_level(self, groups: Iterable[str] = ()) -> dict[str, Any]:
+        """What is at the top, by name: data sets of numbers or texts, and None for all else.
+
+        Args:
+            groups: names, in lower case, of groups of which the same is said, as "group/name".
+        """
+        names = list(self.file)
+        for name in names[:MOST_OBJECTS]:
+            inner = self._group_at_top(name) if name.lower() in groups else None
+            names += [f"{name}/{each}" for each in inner or ()]
+        if len(names) > MOST_OBJECTS:
             raise Refused(f"more than {MOST_OBJECTS} objects")
-        return {name: self._plain_array(name) for name in self.file}
+        return {name: self._plain_array(name) for name in names}
+
+    def _group_at_top(self, name: str) -> Any:
+        try:
+            return self.group(self.file, name)
+        except (Refused, KeyError):
+            return None
 
     def _plain_array(self, name: str) -> Any:
         """The data set of this name at the top; None if it is another thing, or behind a link."""

@@ -21,7 +21,7 @@ from PIL import (
 from goodnet.errors import one_line
 from goodnet.files.class_names import LONGEST_LIST, listed_names
 from goodnet.files.formats import CLASS_NAMES, FOLDER, PICTURES
-from goodnet.files.reading import Reading
+from goodnet.files.reading import AUTO, METHODS, Reading
 from goodnet.sandbox.reader.arrays import MIB, Refused
 from goodnet.sandbox.reader.datasets import content
 from goodnet.sandbox.reader.halves import SIDE, thumbnails
@@ -31,6 +31,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 MOST_PIXELS = 64_000_000
 LONGEST_NAME = 4096
+MOST_SAID = 8  # names of classes in a message
 ORIENTATION = 0x0112
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -76,6 +77,9 @@ def read_folder(
         lists = [each for each in found if each.name in CLASS_NAMES]
         folders = [each.name.rstrip("/") for each in found if each.name.endswith("/")]
         names = folders
+        if how.classes:
+            names = list(how.classes)
+            check_folders(folders, names)
         for each in lists:
             names = class_names(piece_content(file, each), folders, each.name)
         numbers = {name: number for number, name in enumerate(names)}
@@ -83,7 +87,8 @@ def read_folder(
         labels = [numbers[each.name.partition("/")[0]] for each in chosen]
         pictures = Pictures(file, chosen, input_shape, how.resize)
         said = content(pictures, {"label": np.array(labels)}, folder, input_shape, reading=how)
-    return {**said, "class_names": names, "names_from": "list" if lists else "folders"}
+    listed = bool(lists or how.classes)
+    return {**said, "class_names": names, "names_from": "list" if listed else "folders"}
 
 
 def read_pictures(
@@ -123,6 +128,21 @@ def piece_content(file: Any, piece: Piece) -> bytes:
     return bytes(file.read(piece.size))
 
 
+def check_folders(folders: Sequence[str], names: Sequence[str]) -> None:
+    """Nothing: each class folder is a class of the clean images.
+
+    Raises:
+        Refused: one is none.
+    """
+    strange = next((name for name in folders if name not in set(names)), None)
+    if strange is not None:
+        known = f"{', '.join(names[:MOST_SAID])}{', …' if len(names) > MOST_SAID else ''}"
+        raise Refused(
+            f"class folder {one_line(strange, 60)!r} is no class of the clean images, "
+            f"which are {one_line(known, 200)}"
+        )
+
+
 def class_names(text: bytes, folders: Sequence[str], source: str) -> list[str]:
     """The classes in a list's order, one a line; "0 cat", "1 dog" is Teachable Machine's way.
 
@@ -153,7 +173,8 @@ class Pictures:
         resize: str,
         tolerant: bool = False,
     ) -> None:
-        self.file, self.pieces, self.resize, self.tolerant = file, chosen, resize, tolerant
+        self.file, self.pieces, self.tolerant = file, chosen, tolerant
+        self.resize = METHODS[0] if resize == AUTO else resize
         self.faults: dict[int, str] = {}
         height, width, channels = input_shape
         self.mode, self.any_size = MODES.get(channels or 3, ""), None in (height, width)

@@ -15,7 +15,7 @@ MOST_NAMES = 10_000  # different texts among labels
 
 
 def class_indices(
-    stored: Mapping[str, Any], names: Mapping[str, str], count: int
+    stored: Mapping[str, Any], names: Mapping[str, str], count: int, known: Sequence[str] = ()
 ) -> tuple[dict[str, Any], list[str]]:
     """By role the class indices of `count` images; and the classes' names, if labels are texts.
 
@@ -23,6 +23,7 @@ def class_indices(
         stored: "label" and maybe "true_label": each has `shape`, `dtype`, `ndim`, and values.
         names: what they are called in the file, if not so.
         count: of images.
+        known: the names of all classes, by number; empty where the texts say it.
 
     Raises:
         Refused: they are no labels of so many images.
@@ -34,6 +35,8 @@ def class_indices(
         if each.dtype.kind in TEXT
     }
     classes = sorted(set(texts.get("label", ())))
+    if classes and known and not all_digits(classes):
+        classes = list(known)
     values = {
         role: labels(
             numbered(texts[role], classes, called[role]) if role in texts else each,

@@ -1,22 +1,31 @@
 """What images and labels are called in a file: by their usual names, by their axes, or as given."""
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from goodnet.files.reading import Reading
 from goodnet.sandbox.reader.arrays import Refused
 from goodnet.sandbox.reader.labels import TEXT
 
+Pair = tuple[str, str]
+
 NUMBERS = "fiu"  # NumPy's kinds
-TRAINING = ("x_train", "y_train")  # where a file has another pair, that one is taken
-PAIRS = (
-    ("data", "label"), ("x", "y"), ("images", "labels"), ("x_valid", "y_valid"),
-    ("x_val", "y_val"), ("x_test", "y_test"), TRAINING,
-)  # fmt: skip
+PAIRS: tuple[Pair, ...] = (("data", "label"), ("x", "y"), ("images", "labels"))
+# Several sets in a file: x_val, X_test, test_images, trainY, validation/labels, test_set_x, ...
+SETS = {"validation": "val|valid|validation|dev", "test": "test|testing", "train": "train|training"}
+ROLES = ("x|images?|imgs?|data|pictures?", "y|labels?|targets?|class|classes")
+EXACT = re.compile(r"[xy]_(val|valid|test|train)")  # come before others of the same set
 
 
-def named_arrays(arrays: Mapping[str, Any], labelled: bool, reading: Reading) -> dict[str, str]:
-    """What is read: by role, what it is called. See `named_pair`.
+def named_arrays(
+    arrays: Mapping[str, Any], labelled: bool, reading: Reading
+) -> tuple[dict[str, str], Reading]:
+    """What is read: by role, what it is called, see `named_pair`; and which part of that.
+
+    Of a file that holds both, the validation set is the one half and the test set the other.
 
     Args:
         arrays: all that there are, by name; those of numbers or text have `shape` and `dtype`.
@@ -27,15 +36,45 @@ def named_arrays(arrays: Mapping[str, Any], labelled: bool, reading: Reading) ->
     numbers = {n: each for n, each in arrays.items() if has_kind(each, NUMBERS)}
     if labelled and reading.target is None:
         if len(reading.keys) == 2:
-            return dict(zip(("data", "label"), reading.keys, strict=True)) | true
+            return dict(zip(("data", "label"), reading.keys, strict=True)) | true, reading
         some = {n: each for n, each in arrays.items() if has_kind(each, NUMBERS + TEXT)}
-        return named_pair(numbers, some, tuple(arrays), reading.keys) | true
+        pair = None if reading.keys else pair_of_part(tuple(arrays), reading.part)
+        if pair:
+            return dict(zip(("data", "label"), pair, strict=True)), replace(reading, part="whole")
+        return named_pair(numbers, some, tuple(arrays), reading.keys) | true, reading
     images = [*reading.keys[:1]] or [image for image, _ in PAIRS if image in arrays][:1]
+    images = images or [image for kind in SETS for image in in_set(tuple(numbers), kind)[0]][:1]
     images = images or images_by_shape(numbers)
     if len(images) > 1:
         held = ", ".join(map(repr, images[:5]))
         raise Refused(f"holds {held}: which of them are the images? Give --keys")
-    return {"data": images[0] if images else "data"} | true
+    return {"data": images[0] if images else "data"} | true, reading
+
+
+def in_set(names: Sequence[str], kind: str) -> tuple[list[str], list[str]]:
+    """The names of images and those of labels of one of the SETS."""
+    found = []
+    for role in ROLES:
+        both = re.compile(rf"({role})({SETS[kind]})(set)?|({SETS[kind]})(set)?({role})")
+        matches = [n for n in names if both.fullmatch(re.sub("[^a-z]", "", n.lower()))]
+        found.append([n for n in matches if EXACT.fullmatch(n)] or matches)
+    return found[0], found[1]
+
+
+def pairs_in_set(names: Sequence[str], kind: str) -> list[Pair]:
+    """Every pair of images and labels of one of the SETS."""
+    images, labels = in_set(names, kind)
+    if len(images) == len(labels) > 1 and all(EXACT.fullmatch(n) for n in (*images, *labels)):
+        return [(n, f"y{n[1:]}") for n in images if f"y{n[1:]}" in labels]
+    return [(image, label) for image in images for label in labels]
+
+
+def pair_of_part(names: Sequence[str], part: str) -> Pair | None:
+    """The pair of the half that is asked for, in a file that holds one for each; else None."""
+    if part == "whole" or any(set(pair) <= set(names) for pair in PAIRS):
+        return None
+    halves = {kind: pairs_in_set(names, kind) for kind in ("validation", "test")}
+    return halves[part][0] if all(len(pairs) == 1 for pairs in halves.values()) else None
 
 
 def has_kind(array: Any, kinds: str) -> bool:
@@ -64,8 +103,10 @@ def named_pair(
     Raises:
         Refused: there are several pairs.
     """
-    every = tuple(pair for pair in PAIRS if set(pair) <= set(names) and pair[0] in (keys or pair))
-    chosen = tuple(pair for pair in every if pair != TRAINING) or every
+    sets = {kind: pairs_in_set(names, kind) for kind in SETS}
+    plain = [pair for pair in PAIRS if set(pair) <= set(names)]
+    every = [pair for pair in (*plain, *chain(*sets.values())) if pair[0] in (keys or pair)]
+    chosen = tuple(pair for pair in every if pair not in sets["train"]) or tuple(every)
     chosen = PAIRS[:1] if PAIRS[0] in every else chosen
     if len(chosen) > 1:
         held = ", ".join("/".join(pair) for pair in chosen)

@@ -13,14 +13,21 @@ FLOAT = np.float32
 BICUBIC_STEPS = 1 << 10  # TensorFlow takes the weights of cubic interpolation from a table
 
 
-def resized(picture: Any, height: int, width: int, how: str = "bilinear") -> Any:
-    """The picture (H, W, C) at this size, 0..255.
+def resized(
+    picture: Any,
+    height: int,
+    width: int,
+    how: str = "bilinear",
+    ends: tuple[float, float] = (0, 255),
+) -> Any:
+    """The picture (H, W, C) at this size.
 
     Args:
-        picture: uint8.
+        picture: of any number type.
         height, width: the new size.
         how: see `goodnet.files.reading.Reading.resize`. "crop" cuts out the middle that has the
             new shape; "pad" leaves black stripes beside the whole picture.
+        ends: the values of black and white, beyond which the result is cut off.
     """
     method, _, aspect = how.partition(",")
     if aspect == "crop":
@@ -28,15 +35,15 @@ def resized(picture: Any, height: int, width: int, how: str = "bilinear") -> Any
     if picture.shape[:2] == (height, width):
         return picture
     if aspect == "pad":
-        return padded(picture, height, width, method)
+        return padded(picture, height, width, method, ends)
     weights = WEIGHTS[method]
     down, across = weights(picture.shape[0], height), weights(picture.shape[1], width)
     if method == "nearest":
         return picture[down[0][:, 0]][:, across[0][:, 0]]
     if method == "bilinear":
-        return np.clip(bilinear(picture, down, across), 0, 255)
+        return np.clip(bilinear(picture, down, across), *ends)
     wide = combined(picture.astype(FLOAT).transpose(1, 0, 2), *across).transpose(1, 0, 2)
-    return np.clip(combined(wide, *down), 0, 255)
+    return np.clip(combined(wide, *down), *ends)
 
 
 def cropped(picture: Any, height: int, width: int) -> Any:
@@ -48,15 +55,17 @@ def cropped(picture: Any, height: int, width: int) -> Any:
     return picture[top : top + new_high, left : left + new_wide]
 
 
-def padded(picture: Any, height: int, width: int, method: str) -> Any:
+def padded(
+    picture: Any, height: int, width: int, method: str, ends: tuple[float, float] = (0, 255)
+) -> Any:
     """The picture, as large as fits, on a black one, as `tf.image.resize_with_pad` lays it."""
     high, wide = FLOAT(picture.shape[0]), FLOAT(picture.shape[1])
     ratio = max(wide / FLOAT(width), high / FLOAT(height))
     exact = high / ratio, wide / ratio
-    small = resized(picture, max(1, int(exact[0])), max(1, int(exact[1])), method)
+    small = resized(picture, max(1, int(exact[0])), max(1, int(exact[1])), method, ends)
     top = max(0, int((FLOAT(height) - exact[0]) / 2))
     left = max(0, int((FLOAT(width) - exact[1]) / 2))
-    canvas = np.zeros((height, width, picture.shape[2]), small.dtype)
+    canvas = np.full((height, width, picture.shape[2]), ends[0], small.dtype)
     canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
     return canvas
 
