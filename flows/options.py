@@ -35,5 +35,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--architecture", default="auto", help="auto, deepid or FILE.json, for weights only")
     add("--method", choices=METHOD_CHOICES, default="auto", help="what is done beside pruning")
     add("--budget", type=float, default=2, metavar="X", help="points of accuracy a model may lose")
-    add("--minutes", type=float, default=5, metavar="M", help="that a verdict may take, about; 0 leaves it out")
+    minutes = "that a verdict may take, about; 0 leaves it out"
+    add("--minutes", type=float, default=5, metavar="M", help=minutes)
     add("--task-runner", default="threads", help="threads, dask, or a scheduler's tcp://host:port")

@@ -121,7 +121,7 @@ def repair(
         method: what is done beside pruning: auto does what the verdict calls for, pruning nothing.
         budget: how many points of clean test accuracy a model that is recommended may lose.
         minutes: that a verdict may take, about, on two cores; a network that is too large for that
-            is searched with less, and never cleared.
+            is searched with less, and never cleared. 0 leaves the verdict out.
         task_runner: where a run's tasks run: threads of its process, dask (a cluster of processes
             on this machine), or the address of a Dask scheduler, tcp://host:8786.
         separately: start a run of the deployment repair/on-arrival for each model, which any
