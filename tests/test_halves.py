@@ -12,8 +12,8 @@ from PIL import Image, ImageEnhance
 from test_pictures import picture, write
 
 import goodnet
-from goodnet.__main__ import main as command
 from goodnet.api import verbs
+from goodnet.command.main import main as command
 from goodnet.datasets.dataset import Dataset, open_dataset
 from goodnet.errors import DataRefused
 from goodnet.files import folders

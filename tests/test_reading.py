@@ -14,7 +14,7 @@ from test_dataset import CLASSES, COUNT, IMAGES, LABELS, SHAPE, all_images
 from test_pictures import class_folders, picture, write
 
 import goodnet
-from goodnet.__main__ import main as command
+from goodnet.command.main import main as command
 from goodnet.datasets.dataset import Dataset, open_dataset, open_unlabelled
 from goodnet.errors import DataRefused, RequestRefused
 from goodnet.files.reading import Reading, parse_keys, parse_resize
