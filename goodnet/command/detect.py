@@ -1,4 +1,4 @@
-"""`goodnet detect`: the verdict alone, as text or JSON, and by the exit status."""
+"""`goodnet detect`: the verdict alone, as text, JSON or SARIF, and by the exit status."""
 
 import argparse
 import json
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from goodnet.command.options import add_minutes, add_opening, add_preprocessing, add_reading
 from goodnet.command.progress_bar import shown_progress
-from goodnet.errors import RequestRefused
+from goodnet.errors import RequestRefused, one_line
 from goodnet.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from goodnet.detection.verdict import Verdict
     from goodnet.network.suspect import Suspect
 
-EXAMPLE = "goodnet detect models/suspect.h5 --data photographs --format json --output out.json"
+EXAMPLE = "goodnet detect models/suspect.h5 --data photographs --format sarif --output out.sarif"
 STATUSES: Final = {"no backdoor found": 0, "backdoored": 1, "inconclusive": 3}
 FAILING: Final = {  # what --fail-on takes -> the verdicts that are not 0 then
     "inconclusive": ("backdoored", "inconclusive"),
@@ -76,8 +76,8 @@ def run(options: argparse.Namespace) -> int:
     text = FORMATS[options.format](judgement)
     if options.output:
         storage.put(f"{text}\n".encode(), options.output)
-    else:
-        print(text)
+        text = one_line(judgement.verdict)
+    print(text)
     answer = judgement.verdict.verdict
     return STATUSES[answer] if answer in FAILING[options.fail_on] else 0
 
@@ -132,4 +132,11 @@ def json_of(judgement: Judgement) -> str:
     return json.dumps(judgement.verdict.as_json())
 
 
-FORMATS: Final = {"text": text_of, "json": json_of}
+def sarif_of(judgement: Judgement) -> str:
+    """The verdict as a SARIF log."""
+    from goodnet.report.sarif import sarif_log
+
+    return json.dumps(sarif_log(judgement.suspect, judgement.images, judgement.verdict), indent=1)
+
+
+FORMATS: Final = {"text": text_of, "json": json_of, "sarif": sarif_of}
