@@ -88,6 +88,7 @@ def test_without_prefect_the_same_files_are_left(
     assert f"failed: {broken}: is not an HDF5 file" in said.err
     (with_flow,), (alone,) = Path("flow").glob("small-*"), Path("alone").glob("small-*")
     assert said.out.endswith(f"wrote {alone}\n")
+    assert Path("alone", "index.html").exists() and Path("flow", "index.html").exists()
     ours, theirs = digests(alone), digests(with_flow)
     assert set(ours) == set(theirs)
     assert {name for name in ours if ours[name] != theirs[name]} == {"manifest.json"}

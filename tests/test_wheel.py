@@ -51,7 +51,7 @@ def test_the_wheel_is_the_package_alone_and_finds_a_backdoor(
         (metadata,) = (content.read(name).decode() for name in names if name.endswith("METADATA"))
     tops = {name.split("/")[0] for name in names}
     assert tops == {"goodnet", wheel.name.removesuffix("-py3-none-any.whl") + ".dist-info"}
-    assert {"goodnet/report/templates/report.md.j2", "goodnet/py.typed"} <= set(names)
+    assert {"goodnet/report/templates/index.js.j2", "goodnet/py.typed"} <= set(names)
     needs = re.findall(r"^Requires-Dist: ([\w-]+)(?!.*extra ==)", metadata, re.MULTILINE)
     assert set(needs) == CORE
 

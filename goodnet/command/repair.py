@@ -84,6 +84,7 @@ def _repair_each(
 
             print("\n".join(repair_suspect(job, places["output"])))
             repaired += 1
+            _write_index(places["output"])
         except (InputRefused, OSError) as fault:
             refused += isinstance(fault, InputRefused)
             faults += 1
@@ -91,3 +92,12 @@ def _repair_each(
     if not faults:
         return ALL_REPAIRED
     return NOTHING_STARTED if refused == faults and not repaired else SOME_FAILED
+
+
+def _write_index(output: str) -> None:
+    from goodnet.report.index import update_index
+
+    try:
+        update_index(output)
+    except OSError as fault:  # the repairs themselves are done
+        print(f"warning: the index is not written: {fault_line(fault)}", file=sys.stderr)
