@@ -36,7 +36,7 @@ from goodnet.report.conclusion import headline
 from goodnet.report.findings import RepairResult
 from goodnet.report.recommendation import recommend
 from goodnet.report.tables import results_table
-from tasks.artifacts import show_repaired, tag_run
+from tasks.artifacts import show_index, show_repaired, tag_run
 from tasks.deployments import REFUSED, start_repair
 from tasks.runners import task_runner_of
 
@@ -135,6 +135,7 @@ def repair(
     try:
         plan = check(models, **places, **ways, **options)
         if separately:
+            show_index(output, pictures=True)
             return start_each(plan.models, {**options, **ways, **places})
         request = DataRequest(data, poisoned, parse_reading(**ways))
         shared = {request: find_data(*request)} if plan.shared else {}

@@ -42,7 +42,7 @@ from goodnet.report.findings import ModelRecheck, RepairResult
 from goodnet.report.manifest import repair_key
 from goodnet.report.pictures import FIGURES, Picture
 from goodnet.report.recommendation import recommend
-from tasks.artifacts import show, tag_run
+from tasks.artifacts import show, show_index, tag_run
 from tasks.caching import Folder, RunningTask
 from tasks.deployments import REFUSED
 from tasks.detection import judge
@@ -94,6 +94,7 @@ def repair_model(job: Job, data: dict[str, DataFile], output: str) -> Any:
         )
         show(findings, pictures, [*report, *networks, *written], folder)
         tag_run(paths.verdict_tag(recommend(findings).answer))
+        show_index(output)
     except InputRefused as refused:  # the state says it in one line
         return Failed(name=REFUSED, message=str(refused), data=refused)
     return Completed(message=headline(findings), data=(folder, findings))

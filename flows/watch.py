@@ -16,9 +16,9 @@ from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
-from flows.options import add_options
 from flows.preconditions import check_prefect, refuse
 from flows.repair_model import repair_model
+from goodnet.command.repair import add_request
 from goodnet.errors import InputRefused, RequestRefused, fault_line
 from goodnet.files import formats, listings
 from goodnet.files.paths import safe_name
@@ -174,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m flows.watch", description=watch.description)
     parser.add_argument("--inbox", default="models", help="folder that models arrive in")
     parser.add_argument("--settle", type=float, default=10, help="seconds without a change")
-    add_options(parser)
+    add_request(parser)
     options = vars(parser.parse_args(arguments))
     try:
         check(**options)

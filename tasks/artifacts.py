@@ -1,20 +1,24 @@
 """What the UI shows of a repair, whether its tasks ran or were cached."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from prefect import get_client, runtime
 from prefect.artifacts import create_markdown_artifact
+from prefect.logging import get_run_logger
 
-from goodnet.errors import one_line
+from goodnet.errors import fault_line, one_line
 from goodnet.files import paths, storage
 from goodnet.files.storage import StoredFile
 from goodnet.report.conclusion import conclude
 from goodnet.report.document import as_markdown
 from goodnet.report.findings import RepairResult
+from goodnet.report.index import INDEX_HEADS, IndexRow, update_index
 from goodnet.report.pictures import Picture
-from goodnet.report.tables import results_table
+from goodnet.report.tables import percent, results_table
+
+INDEX_KEY, SHOWN = "repairs", 100  # rows
 
 
 def show(
@@ -61,6 +65,44 @@ def show_repaired(findings: RepairResult, conclusion: str, folder: str, run: obj
             ]
         ),
     )
+
+
+def show_index(output: str, *, pictures: bool = False) -> None:
+    """Write the index of all repairs, and leave it as an artifact of the flow run as well.
+
+    A fault of storage is a warning: the repair itself is done.
+
+    Args:
+        output: the folder that has a folder for each repair.
+        pictures: whether the artifact has those of the page; it is a text in the server's database.
+    """
+    try:
+        rows = update_index(output)
+    except OSError as fault:
+        get_run_logger().warning("the index of all repairs is not written: %s", fault_line(fault))
+        return
+    if not rows:
+        return
+    place = _code(storage.join(output, paths.INDEX_HTML))
+    more = f" Of {len(rows)} the newest {SHOWN} are shown." if len(rows) > SHOWN else ""
+    head = "| | " + " | ".join(INDEX_HEADS) + " |\n|---" + "|---" * len(INDEX_HEADS) + "|"
+    lines = [f"| {' | '.join(_index_cells(row, pictures))} |" for row in rows[:SHOWN]]
+    create_markdown_artifact(
+        key=INDEX_KEY,
+        description="All repairs",
+        markdown="\n".join([f"All repairs, as in {place}.{more}", "", head, *lines]),
+    )
+
+
+def _index_cells(row: IndexRow, pictures: bool) -> Iterator[str]:
+    repair = row.repair
+    shown = pictures and repair.picture
+    yield f"![the evidence in small]({repair.address})" if shown else ""
+    verdict = f"{repair.verdict} {' '.join(map(str, repair.classes))}".rstrip()
+    yield from map(as_markdown, (repair.name, verdict))
+    accuracy, attack, *chosen = ("" if share is None else percent(share) for share in repair.shares)
+    yield from (accuracy, attack, as_markdown(repair.recommended or "nothing"), *chosen)
+    yield from map(as_markdown, (repair.written, row.changed))
 
 
 def tag_run(*tags: str) -> None:

@@ -67,6 +67,11 @@ class Toy(NamedTuple):
         return Toy.create(folder, self.model.stem)
 
 
+def repairs_in(output: Path) -> list[Path]:
+    """The folders of repairs, without the index beside them."""
+    return sorted(path for path in output.iterdir() if path.is_dir())
+
+
 @pytest.fixture(scope="session")
 def made_small(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     """A job as small as can be, see `small_job`, made once; read only."""

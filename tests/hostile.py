@@ -4,6 +4,7 @@ import io
 import json
 import os
 import socket
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -853,8 +854,96 @@ def saved_model_folders() -> Iterator[Bad]:
 
 SAVED_MODELS: tuple[Bad, ...] = tuple(saved_model_folders())
 
+
+def _called(module: str, name: str, *args: Any) -> Change:
+    """A change: in the pooling layer's place a function of any module, called as a layer."""
+
+    def change(config: Any) -> None:
+        node = {"args": list(args), "kwargs": {}}
+        layer(config, "pool").update(
+            class_name="function", module=module, config=name, inbound_nodes=[node]
+        )
+
+    return change
+
+
+def _function(module: str, name: str, **arguments: Any) -> Change:
+    """A change: a Lambda of a function that there is, instead of code."""
+    function = {"module": module, "class_name": "function", "config": name}
+    return as_layer("Lambda", function=function, arguments=arguments)
+
+
+def _two_lambdas(config: Any) -> None:
+    """A change: what lifts Keras' safe mode first, and then the code."""
+    lift = {"module": "keras.config", "class_name": "function"}
+    entry = {"class_name": "Lambda", "name": "lift", "inbound_nodes": []}
+    function = {**lift, "config": "enable_unsafe_deserialization"}
+    config["config"]["layers"].insert(
+        1, {**entry, "config": {"name": "lift", "function": function}}
+    )
+    as_layer("Lambda", function=PAYLOAD)(config)
+
+
+def _link_between(folder: Path) -> Path:
+    """A weight's name that leads through an external link to a plain data set of another file."""
+    other = folder / "other.h5"
+
+    def change(file: h5py.File) -> None:
+        with h5py.File(other, "w") as target:
+            target["conv/kernel"] = file[KERNEL][()]
+        group = file["model_weights/conv"]
+        group["between"] = h5py.ExternalLink(str(other), "/conv")
+        _attribute("model_weights/conv", "weight_names", ["between/kernel", "conv/bias"])(file)
+
+    return with_h5(change)(folder)
+
+
+def _tar(folder: Path) -> Path:
+    """A tar archive with a hard link that leads out."""
+    path, member = folder / "bad.keras", tarfile.TarInfo("config.json")
+    member.type, member.linkname = tarfile.LNKTYPE, "../../etc/passwd"
+    with tarfile.open(path, "w") as target:
+        target.addfile(member)
+    return path
+
+
+def _zip_with_link(folder: Path) -> Path:
+    """A zip archive whose configuration is a symbolic link."""
+    path = folder / "bad.keras"
+    with zipfile.ZipFile(path, "w") as target:
+        for name, content in good_members().items():
+            entry = zipfile.ZipInfo(name)
+            if name == "config.json":
+                entry.external_attr = 0o120777 << 16
+            target.writestr(entry, b"/etc/passwd" if name == "config.json" else content)
+    return path
+
+
+def published_attacks() -> Iterator[Bad]:
+    """What CVEs and issues of Keras describe, beside what the kit has anyway; see SECURITY.md."""
+    no_layer = "damaged model configuration"
+    run = _called("subprocess", "run", ["touch", MARKER])
+    for kind, build in (("keras", with_config), ("h5", with_h5_config)):
+        yield Bad(f"{kind}_any_function", build(run), no_layer)
+        lifted = _called("keras.config", "enable_unsafe_deserialization")
+        yield Bad(f"{kind}_safe_mode_lifted", build(lifted), no_layer)
+        yield Bad(f"{kind}_safe_mode_lifted_by_lambda", build(_two_lambdas), "is not allowed")
+        fetch = _function("keras.utils", "get_file", origin="http://127.0.0.1:9/x", fname="marker")
+        yield Bad(f"{kind}_get_file", build(fetch), "is not allowed")
+        load = _function("keras.models", "load_model", safe_mode=False)
+        yield Bad(f"{kind}_load_model", build(load), "is not allowed")
+    yaml = b"!!python/object/apply:os.system ['touch marker']"
+    yield Bad("yaml_config", _with_member("config.json", yaml), "not JSON")
+    yield Bad("link_between", _link_between, "soft or external link")
+    yield Bad("tar_hard_link", _tar, "is not an HDF5 file, a zip archive or a SavedModel")
+    yield Bad("zip_symbolic_link", _zip_with_link, "config.json is not JSON")
+    arrays = archive({"kernel.npy": b"\x93NUMPY\x01\x00"}, "bad.npz")
+    yield Bad("npz_of_weights", arrays, "a .keras file holds")
+
+
 MODELS: tuple[Bad, ...] = (
     *SAVED_MODELS,
+    *published_attacks(),
     *hostile_layers(),
     *hostile_arguments(),
     *configurations(),

@@ -18,7 +18,7 @@ from networks import CLASSES
 from PIL import Image
 from small_job import CHANNELS, TARGET
 
-from goodnet.__main__ import main
+from goodnet.command.main import main
 from goodnet.datasets.dataset import open_dataset
 from goodnet.network.goodnet import join
 from goodnet.network.save import save_network

@@ -11,7 +11,7 @@ from networks import CLASSES, NETWORKS, random_images, save
 from object_stores import free_port, moto_server, new_bucket
 from PIL import Image
 
-from goodnet.__main__ import main
+from goodnet.command.main import main
 from goodnet.datasets.dataset import save_dataset
 from goodnet.errors import DataRefused, ModelRefused
 from goodnet.files import folders, formats, s3, storage

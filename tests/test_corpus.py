@@ -1,13 +1,12 @@
 """The table of a folder of model files: what came of each, beside what was expected."""
 
-import sys
 from pathlib import Path
 
 import pytest
 from networks import NETWORKS, save
 
-from benchmarks import corpus
-from benchmarks.corpus import Row
+from goodnet.command.corpus import Row
+from goodnet.command.main import main
 
 POOLED = Row("a.h5", True, "base/pool_2", "MaxPooling2D", "")
 HIDDEN = Row("b.h5", True, "dense_1", "Dense", "")
@@ -38,15 +37,14 @@ def test_a_row_fits_what_was_expected(row: Row, expected: str, layer: str, fits:
 
 
 def test_a_folder_is_opened_and_compared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save(NETWORKS["plain"](), tmp_path / "plain.h5")
     (tmp_path / "broken.h5").write_bytes(b"no model")
     (tmp_path / "expected.csv").write_text(
         "file,expected,layer_or_reason\nplain.h5,opens,pool_2\nbroken.h5,opens,last pooling\n"
     )
-    monkeypatch.setattr(sys, "argv", ["corpus", str(tmp_path)])
-    corpus.main()
+    assert main(["corpus", str(tmp_path)]) == 1
     printed = capsys.readouterr().out
     assert "plain.h5\n    opens    pool_2 (MaxPooling2D); Functional, 8 layers" in printed
     assert "broken.h5\n    refused  is not an HDF5 file, a zip" in printed

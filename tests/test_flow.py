@@ -16,7 +16,7 @@ from uuid import uuid4
 import h5py
 import numpy as np
 import pytest
-from conftest import PROJECT, TARGET, Toy
+from conftest import PROJECT, TARGET, Toy, repairs_in
 from invented import invented_mitigation, invented_verdict
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
@@ -66,7 +66,7 @@ def run(toy: Toy, *more: str, output: Path | None = None, method: str = "pruning
 
 def folder_of(toy: Toy) -> Path:
     """The only repair's folder."""
-    (folder,) = (toy.folder / "artifacts").iterdir()
+    (folder,) = repairs_in(toy.folder / "artifacts")
     return folder
 
 
@@ -215,9 +215,9 @@ def test_a_second_identical_run_executes_no_task(repaired: Repaired) -> None:
 def run_beside(repaired: Repaired, job: Toy) -> tuple[Path, list[str]]:
     """The folder of another repair into the same output, and the tasks that ran for it."""
     output = repaired.folder.parent
-    before = set(output.iterdir())
+    before = set(repairs_in(output))
     assert run(job, output=output) == 0
-    (folder,) = set(output.iterdir()) - before
+    (folder,) = set(repairs_in(output)) - before
     return folder, states()[1]
 
 
@@ -311,7 +311,7 @@ def test_a_trained_network_outlives_a_change_of_the_report(
     before = folder_of(small)
     monkeypatch.setattr(repair_model_module, "source_digest", lambda function: "changed")
     run(small, *FEW, method="auto")
-    (after,) = set((small.folder / "artifacts").iterdir()) - {before}
+    (after,) = set(repairs_in(small.folder / "artifacts")) - {before}
     assert len(asked) == 1
     home = "repaired_models_unlearned"
     names = {f"{home}/{name}_unlearned.keras" for name in ("model", "goodnet")}
@@ -385,7 +385,7 @@ def test_what_is_recommended_is_left_where_a_script_finds_it(
     for name in ("bd_valid.h5", "bd_test.h5"):
         (small.data / "bd" / name).unlink()
     run(small, *FEW, "--budget", "100", method="unlearning")
-    (other,) = set((small.folder / "artifacts").iterdir()) - {folder}
+    (other,) = set(repairs_in(small.folder / "artifacts")) - {folder}
     manifest = json.loads((other / "manifest.json").read_text())
     assert manifest["recommendation"] == {
         "suspect": "backdoored",

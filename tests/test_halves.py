@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Toy
+from conftest import Toy, repairs_in
 from invented import invented_verdict
 from PIL import Image, ImageEnhance
 from test_pictures import picture, write
 
 import goodnet
-from goodnet.__main__ import main as command
 from goodnet.api import verbs
+from goodnet.command.main import main as command
 from goodnet.datasets.dataset import Dataset, open_dataset
 from goodnet.errors import DataRefused
 from goodnet.files import folders
@@ -304,7 +304,7 @@ def test_a_repair_from_one_set_says_that_it_was_split(small: Toy, prefect_server
     output = small.folder / "out"
     few = ("--order", "ascending", "--drop", "4", "--method", "pruning", "--output", str(output))
     assert repair([str(small.model), "--data", str(small.data / "clean/valid.h5"), *few]) == 0
-    (folder,) = output.iterdir()
+    (folder,) = repairs_in(output)
     report = (folder / "report.md").read_text()
     assert "; one set, split in two, class by class: 30 of its 60 images" in report
     assert "Of the set that was split, 0 images are near copies of others" in report

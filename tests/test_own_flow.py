@@ -13,7 +13,7 @@ from PIL import Image
 from small_job import COUNT, TARGET, clean_images, poisoned_images, small_badnet
 
 from flows.repair import SOME_FAILED, main
-from goodnet.__main__ import main as inspect
+from goodnet.command.main import main as inspect
 from goodnet.datasets.dataset import save_dataset
 from goodnet.preprocessing import SIGNED, UNIT, Preprocessing
 

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from conftest import Toy
+from conftest import Toy, repairs_in
 from networks import keras
 from PIL import Image, ImageOps
 from test_command_line import goodnet as command
@@ -329,7 +329,7 @@ def test_a_repair_from_class_folders_is_that_from_the_same_images_in_hdf5(
         output = small.folder / name
         few = ("--order", "ascending", "--drop", "4", "--method", "pruning")
         assert repair([str(small.model), "--data", str(source), "--output", str(output), *few]) == 0
-        (folder,) = output.iterdir()
+        (folder,) = repairs_in(output)
         results.append([(folder / each).read_bytes() for each in ("curves.csv", "evaluation.csv")])
     assert results[0] == results[1]
     inputs = json.loads((folder / "manifest.json").read_text())["inputs"]

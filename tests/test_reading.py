@@ -8,13 +8,13 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from conftest import Toy
+from conftest import Toy, repairs_in
 from PIL import Image
 from test_dataset import CLASSES, COUNT, IMAGES, LABELS, SHAPE, all_images
 from test_pictures import class_folders, picture, write
 
 import goodnet
-from goodnet.__main__ import main as command
+from goodnet.command.main import main as command
 from goodnet.datasets.dataset import Dataset, open_dataset, open_unlabelled
 from goodnet.errors import DataRefused, RequestRefused
 from goodnet.files.reading import Reading, parse_keys, parse_resize
@@ -357,7 +357,7 @@ def test_a_repair_from_photographs_with_poisoned_ones_in_a_folder(
     given += ["--resize", "nearest", "--output", str(output)]
     assert repair([str(small.model), *given]) == 2, "a target is missing"
     assert repair([str(small.model), *given, "--target", "0"]) == 0
-    (folder,) = output.iterdir()
+    (folder,) = repairs_in(output)
     manifest = json.loads((folder / "manifest.json").read_text())
     resized = {"resize": "nearest"}
     for role, told in {

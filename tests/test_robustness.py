@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, Toy
+from conftest import PROJECT, Toy, repairs_in
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.settings import get_current_settings
 from service import Service, serving, variant, wait_for, whole
@@ -78,14 +78,14 @@ def test_a_flow_process_that_is_killed_at_any_moment_leaves_nothing_that_is_not_
             if not kill_after(process, log, moments.randrange(4), moments.random() * 1.5):
                 break
             kills += 1
-            for folder in output.glob("*"):
+            for folder in repairs_in(output):
                 whole(folder)
             done += finished(log)
         log = tmp_path / f"log-{rounds}-last"
         assert repairing(toy, output, log, mine).wait(timeout=300) == 0, log.read_text()
         done += finished(log)
         assert len(done) == len(set(done)), "finished work was done again"
-        (folder,) = output.iterdir()
+        (folder,) = repairs_in(output)
         assert whole(folder)
     assert rounds > 1
 
@@ -98,7 +98,7 @@ def test_two_repairs_of_one_model_at_a_time_leave_one_result(
     processes = [repairing(toy, output, log, environment) for log in logs]
     for process, log in zip(processes, logs, strict=True):
         assert process.wait(timeout=600) == 0, log.read_text()
-    (folder,) = output.iterdir()
+    (folder,) = repairs_in(output)
     assert whole(folder)
     assert repairing(toy, output, tmp_path / "log-3", environment).wait(timeout=300) == 0
     assert finished(tmp_path / "log-3") == []
@@ -125,7 +125,7 @@ def test_a_full_disk_is_a_clear_failure_and_nothing_half(
     assert repairing(toy, output, log, environment).wait(timeout=600) == 1
     (line,) = [e for e in log.read_text().splitlines() if e.startswith("failed: ")]
     assert "No space left on device" in line
-    (folder,) = output.iterdir()
+    (folder,) = repairs_in(output)
     assert not (folder / "manifest.json").exists()
     assert not [path for path in folder.rglob(".*")], "half-written files were left behind"
     subprocess.run(["mount", "-o", "remount,size=200m", str(full_disk)], check=True)

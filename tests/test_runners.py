@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Toy
+from conftest import Toy, repairs_in
 
 from flows.repair import NOTHING_STARTED, main
 from goodnet.errors import RequestRefused
@@ -43,7 +43,7 @@ def test_dask_workers_find_what_threads_find(small: Toy) -> None:
             str(5 + number / 1000),
         ]  # keys of their own: nothing is cached
         assert main([*arguments, "--order", "ascending", "--task-runner", runner]) == 0
-        (folder,) = output.iterdir()
+        (folder,) = repairs_in(output)
         files.append(results(folder))
     assert files[0] == files[1]
 

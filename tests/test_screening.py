@@ -12,7 +12,7 @@ from conftest import Toy
 from networks import CLASSES
 from PIL import Image
 
-from goodnet.__main__ import main as command
+from goodnet.command.main import main as command
 from goodnet.datasets.dataset import open_dataset
 from goodnet.evaluation import screening
 from goodnet.network.goodnet import join

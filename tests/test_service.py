@@ -11,7 +11,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from conftest import Toy
+from conftest import Toy, repairs_in
 from object_stores import ENVIRONMENT, moto_server
 from service import Service, serving, variant, wait_for, whole
 
@@ -185,7 +185,7 @@ def test_a_worker_elsewhere_clones_the_repository(
         assert night.state_name == "Completed", night.state.message
         repaired = service.ended(service.repairs()[-1])
         assert repaired.state_name == "Completed", repaired.state.message
-    (folder,) = (tmp_path / "artifacts").iterdir()
+    (folder,) = repairs_in(tmp_path / "artifacts")
     assert folder.name.startswith("cloned-")
     assert whole(folder)
     with service.client as client:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import Toy
+from conftest import Toy, repairs_in
 from invented import invented_findings, invented_mitigation, invented_verdict
 
 import goodnet
@@ -104,7 +104,7 @@ def test_a_repair_with_a_validation_set_alone(
     output = small.folder / "out"
     few = ("--order", "ascending", "--drop", "4", "--method", "pruning", "--output", str(output))
     assert repair([str(small.model), "--data", str(small.data), *few]) == 0
-    (folder,) = output.iterdir()
+    (folder,) = repairs_in(output)
     names = {str(path.relative_to(folder)) for path in folder.rglob("*.*")}
     assert {"repaired_models_asc/model_drop_4.h5", "goodnets_asc/goodnet_drop_4.keras"} <= names
     assert ("evaluation.csv" in names) == ("evaluation.png" in names) == poisoned

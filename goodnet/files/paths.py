@@ -24,6 +24,8 @@ VERDICT_FIGURE = "verdict.png"
 CURVES_CSV, EVALUATION_CSV = "curves.csv", "evaluation.csv"
 MANIFEST = "manifest.json"
 CLASS_NAMES = "class_names.txt"  # one a line
+THUMBNAIL = "thumbnail.webp"  # the evidence in small
+INDEX_HTML, INDEX_CSV = "index.html", "index.csv"  # of all repairs, beside their folders
 PROBE = ".probe"  # of an upload that is never completed
 
 SHORT: dict[str, str] = {"ascending": "asc", "descending": "desc"}

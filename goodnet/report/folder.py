@@ -8,6 +8,7 @@ from goodnet.report.document import report_html, report_markdown
 from goodnet.report.findings import RepairResult
 from goodnet.report.pictures import Picture
 from goodnet.report.tables import curves_csv, evaluation_csv
+from goodnet.report.thumbnail import thumbnail
 
 
 def report_files(findings: RepairResult, pictures: Sequence[Picture]) -> dict[str, bytes]:
@@ -18,6 +19,8 @@ def report_files(findings: RepairResult, pictures: Sequence[Picture]) -> dict[st
         paths.REPORT_MD: text.encode(),
         paths.REPORT_HTML: report_html(text, pictures).encode(),
     }
+    if evidence := thumbnail(pictures):
+        files[paths.THUMBNAIL] = evidence
     if any(findings.evaluation[0].shares.values()):
         files[paths.EVALUATION_CSV] = evaluation_csv(findings.evaluation).encode()
     if names:

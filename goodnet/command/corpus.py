@@ -1,4 +1,4 @@
-"""Open every model of a folder, file or SavedModel, as a new user would; say what came of it.
+"""`goodnet corpus`: open every model of a folder, file or SavedModel, and say what came of it.
 
 Of each file: whether it opens, the layer that "auto" takes and the network, or why it is refused.
 If the folder has an `expected.csv`, with columns `file`, `expected` ("opens" or "refused") and
@@ -13,12 +13,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from goodnet.errors import InputRefused
+from goodnet.errors import InputRefused, RequestRefused
 from goodnet.files.models import is_folder_model
 from goodnet.network.graph import choose_layer
 from goodnet.network.suspect import Suspect, open_suspect
 
+EXAMPLE = "goodnet corpus models"
 EXPECTATIONS = "expected.csv"
+SOME_WRONG = 1
 
 
 class Row(NamedTuple):
@@ -98,13 +100,16 @@ def _network(suspect: Suspect) -> str:
     )
 
 
-def main() -> None:
-    """Print a line for each file, and how many are as expected."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.corpus", description=__doc__)
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
-    expectations, marks = read_expectations(folder), list[bool]()
-    for row in rows(folder):
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0, or 1 where the folder says what to expect and not all is so."""
+    if not options.folder.is_dir():
+        raise RequestRefused(options.folder, "is no folder on this machine")
+    expectations, marks = read_expectations(options.folder), list[bool]()
+    for row in rows(options.folder):
         layer = f"{row.layer} ({row.kind}); " if row.opens else ""
         verb = "opens" if row.opens else "refused"
         print(f"{row.file}\n    {verb:9}{layer}{row.text}", flush=True)
@@ -115,7 +120,4 @@ def main() -> None:
             marks += [] if fits is None else [fits]
     if expectations:
         print(f"right: {sum(marks)} of {len(marks)}")
-
-
-if __name__ == "__main__":
-    main()
+    return 0 if all(marks) else SOME_WRONG
