@@ -36,7 +36,7 @@ def test_a_clone_has_the_flow() -> None:
     [
         (["--task-runner", "dask"], "--task-runner: needs a clone of GoodNet, and Prefect"),
         (["--drop", "x"], "--drop: 'x' is not a number of points"),
-        (["--minutes", "0"], "--minutes: 0.0 is not more than 0 and at most a week"),
+        (["--minutes", "-1"], "--minutes: -1.0 is not 0 to a week"),
         (["--data", "none"], "failed: none: has no clean/valid.h5, no valid/ and no class folders"),
         (["none.h5"], "failed: none.h5: no such file"),
         (["--resize", "best"], "--resize: "),

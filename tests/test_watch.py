@@ -235,7 +235,7 @@ def test_what_makes_no_sense_for_a_repair_is_refused_at_the_look(
 ) -> None:
     (inbox / "net.h5").write_bytes(uuid4().bytes)
     places = [f"--inbox={inbox}", f"--data={small.data}", "--settle=0"]
-    for wrong in ("--keys=a,b,c", "--resize=no", "--drop=x", "--preprocessing=no", "--minutes=0"):
+    for wrong in ("--keys=a,b,c", "--resize=no", "--drop=x", "--preprocessing=no", "--minutes=-1"):
         assert flows.watch.main([*places, wrong]) == NOTHING_STARTED
         assert wrong.partition("=")[0] in capsys.readouterr().err
     state = watch(str(inbox), str(small.data), settle=0, target="hope", return_state=True)
