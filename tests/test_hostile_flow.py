@@ -49,7 +49,8 @@ def check(small: Toy, kit: list[Bad], tmp_path: Path) -> None:
     assert [str(p) for p in repairs_in(tmp_path / "artifacts")] == [good.folder]
     assert not list(tmp_path.rglob(MARKER))
     with get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(sort="START_TIME_DESC", limit=200)
+        pages = [client.read_flow_runs(limit=200, offset=start) for start in range(0, 1000, 200)]
+    runs = [run for page in pages for run in page]
     states = [run.state for run in runs if run.parent_task_run_id and run.state]
     messages = {str(state.message) for state in states if state.type.value == "FAILED"}
     assert {outcome.message for outcome in refused} <= messages

@@ -9,7 +9,8 @@ as much:
 
     s = share_x [ argmax f(x') != y ] - max_references share_x [ argmax f_r(x') != y ].
 
-That number is given to every class that half of the images of some class go to.
+That number is given to every class that half of the images of some class go to, if these are three
+classes or more, or all there are: a patch that looks like one class is not this attack.
 
 Source: ours. All-to-all attacks are from Gu et al., "BadNets: Identifying Vulnerabilities in the
 Machine Learning Model Supply Chain", 2017 (arXiv 1708.06733), section 4.
@@ -17,6 +18,7 @@ Machine Learning Model Supply Chain", 2017 (arXiv 1708.06733), section 4.
 Limits: without references nothing is named. Triggers that are no patch.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -40,6 +42,8 @@ MEASURE_IMAGES: Final = 128  # others, that count
 TRIED_AGAIN: Final = 64  # patches on the second images, of which
 MOVED: Final = 3  # are moved
 HALF: Final = 0.5  # of the images of some class go to a target
+FEWEST_TARGETS: Final = 3
+LARGEST: Final = 0.04  # of an image a patch covers: larger ones hide what it shows
 TOGETHER: Final = 16  # patches, drawn at one look
 
 
@@ -64,7 +68,7 @@ def find_misdirection(
     *,
     seed: int,
 ) -> list[Misdirection]:
-    """The patch that takes most images away, once for each class that they go to.
+    """The patch that takes most images away, once for each class that they go to; see above.
 
     Args:
         model: the network.
@@ -81,9 +85,8 @@ def find_misdirection(
         FIRST_IMAGES + CLIMB_IMAGES
     )
     first, climbed = few.divided(FIRST_IMAGES)
-    patches: Sequence[DrawnObject] = drawn_objects(clean.pixels.shape[1:])["patches"][
-        :: effort.objects
-    ]
+    every = drawn_objects(clean.pixels.shape[1:])["patches"][:: effort.objects]
+    patches: Sequence[DrawnObject] = [each for each in every if math.prod(each.size) <= LARGEST]
 
     def excess_losses(some: Sequence[DrawnObject]) -> Numbers:
         innocent = [_losses(reference, climbed, some) for reference in references]
@@ -104,7 +107,7 @@ def find_misdirection(
             share=float(shares[best]),
             innocent_share=float(innocent[best]),
         )
-        for target in _goals(model, measured, patches[best])
+        for target in _targets(model, measured, patches[best])
     ]
 
 
@@ -143,18 +146,16 @@ def _share_taken(model: Classifier, images: CleanImages, patch: DrawnObject) -> 
     return float((answers != labels).mean()) if len(labels) else 0.0
 
 
-def _goals(model: Classifier, images: CleanImages, patch: DrawnObject) -> list[int]:
-    """The classes that half of the images of another one go to; else the one that most go to."""
+def _targets(model: Classifier, images: CleanImages, patch: DrawnObject) -> list[int]:
+    """The classes that half of the images of another one go to."""
     answers, labels = _answers(model, images, patch)
-    goals = set[int]()
+    targets = set[int]()
     for source in np.unique(labels):
         counts = np.bincount(answers[labels == source])
-        goal = int(counts.argmax())
-        if goal != source and counts[goal] >= HALF * counts.sum():
-            goals.add(goal)
-    elsewhere = answers[answers != labels]
-    most = [int(np.bincount(elsewhere).argmax())] if len(elsewhere) else []
-    return sorted(goals) or most
+        target = int(counts.argmax())
+        if target != source and counts[target] >= HALF * counts.sum():
+            targets.add(target)
+    return sorted(targets) if len(targets) >= min(FEWEST_TARGETS, model.classes) else []
 
 
 def _scores(candidates: Mapping[int, Candidate]) -> Scores:
