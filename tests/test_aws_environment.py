@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from object_stores import ENVIRONMENT, free_port
 
-from goodnet import __main__ as command
+from goodnet.command import main as command
 from goodnet.errors import RequestRefused
 from goodnet.files import storage
 

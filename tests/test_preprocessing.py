@@ -1,5 +1,6 @@
 """What is done to pixels before a network sees them: what there is, and which is taken."""
 
+import argparse
 from dataclasses import replace
 from typing import Any
 
@@ -201,10 +202,12 @@ def test_report_and_inspect_say_how_a_preprocessing_was_found() -> None:
 @pytest.mark.parametrize("options", [["--scale", "unit"], ["--preprocessing", "unit"], []])
 def test_scale_is_another_word_for_preprocessing(options: list[str]) -> None:
     from flows.options import parser_of_repair
-    from goodnet import __main__ as goodnet
+    from goodnet.command import inspect
 
     expected = options[-1] if options else "auto"
     assert parser_of_repair().parse_args(["model.h5", *options]).preprocessing == expected
-    inspect = goodnet._parser().parse_args(["inspect", "model.h5", *options])
-    assert inspect.preprocessing == expected
-    assert not hasattr(inspect, "scale")
+    parser = argparse.ArgumentParser()
+    inspect.add_options(parser)
+    asked = parser.parse_args(["model.h5", *options])
+    assert asked.preprocessing == expected
+    assert not hasattr(asked, "scale")

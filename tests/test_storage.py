@@ -144,7 +144,7 @@ def test_parameters_are_checked_before_anything_starts() -> None:
         ("drop", [0]),
         ("method", "prayer"),
         ("budget", -1),
-        ("minutes", 0),
+        ("minutes", -1),
     ):
         with pytest.raises(RequestRefused, match=f"--{name}"):
             parse_request(**{**good, name: value}, architecture="auto")

@@ -54,6 +54,12 @@ class MitigatedNetworks(NamedTuple):
     account: MitigationResult
 
 
+def _still_flagged(before: Verdict, again: Verdict) -> tuple[int, ...]:
+    """The classes that a repaired network is named for, or suspected of as the suspect was."""
+    suspected = (c for c in again.suspicious if c in before.flagged_classes)
+    return (*again.classes, *suspected)
+
+
 def mitigate(
     problem: MitigationInput, method: Method, *, seed: int = 0, progress: Progress = no_progress
 ) -> MitigatedNetworks:
@@ -94,7 +100,7 @@ def mitigate(
         triggers=recheck(
             LogitModel.from_suspect(suspect, preprocessing), repaired, parts.held_out, known, fresh
         ),
-        flagged_classes=again.flagged_classes if again else None,
+        flagged_classes=_still_flagged(problem.verdict, again) if again else None,
     )
     goodnet = join(suspect, network, preprocessing, result.classes)
     return MitigatedNetworks(model, written, goodnet, account)

@@ -47,8 +47,8 @@ class MitigationResult:
         held_out_before: held-out clean validation images that the suspect answers right.
         held_out_after: those that the repaired network does.
         triggers: what triggers recovered from the suspect do, for each class that has one.
-        flagged_classes: those that stand out, named or only suspicious, when the repaired
-            network is judged as the suspect was; None where it was not judged.
+        flagged_classes: those that are named, or stood out before and still do, when it is judged
+            as the suspect was; None where it was not judged.
     """
 
     model: RepairedModel

@@ -73,8 +73,8 @@ class ModelRecheck(NamedTuple):
     Attributes:
         model: the repaired model.
         triggers: for each class that a trigger was recovered for.
-        flagged_classes: those that stand out, named or only suspicious, when it is judged as the
-            suspect was; None where it was not judged.
+        flagged_classes: those that are named, or stood out before and still do, when it is judged
+            as the suspect was; None where it was not judged.
     """
 
     model: RepairedModel
