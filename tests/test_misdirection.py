@@ -1,6 +1,7 @@
 """A patch that takes each class to another one, on a network of four hidden units."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from test_detection import SIDE, SOME, clean_images
 
 from goodnet.backend import keras
 from goodnet.datasets.images import CleanImages
+from goodnet.detection import misdirection
 from goodnet.detection.detect import detect_with
 from goodnet.detection.misdirection import MISDIRECTION, find_misdirection
 from goodnet.detection.reference_models import ReferenceModels
@@ -80,3 +82,19 @@ def test_all_classes_are_named_and_none_depends_on_another(
     assert set(statistic.at_least(statistic.threshold)) == {0, 1}
     clean_verdict = detect_with(plain, clean, ReferenceModels((plain,), SOME))
     assert not clean_verdict.classes
+
+
+@pytest.mark.parametrize(
+    ("answers", "targets"),
+    [
+        ([1, 1, 2, 2, 3, 3, 0, 0], [0, 1, 2, 3]),  # every class to the next
+        ([3, 3, 3, 3, 3, 3, 3, 3], []),  # looks like one class
+        ([3, 3, 3, 3, 1, 1, 3, 3], []),  # like two
+    ],
+)
+def test_a_patch_that_looks_like_a_class_or_two_names_none(
+    answers: list[int], targets: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = np.array([0, 0, 1, 1, 2, 2, 3, 3])
+    monkeypatch.setattr(misdirection, "_answers", lambda *_: (np.array(answers), labels))
+    assert misdirection._targets(SimpleNamespace(classes=4), None, None) == targets  # type: ignore[arg-type]

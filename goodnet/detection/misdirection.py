@@ -10,7 +10,8 @@ as much:
     s = share_x [ argmax f(x') != y ] - max_references share_x [ argmax f_r(x') != y ].
 
 That number is given to every class that half of the images of some class go to, if these are three
-classes or more, or all there are: a patch that looks like one class is not this attack.
+or more, or all there are, and half as many as those that they come from: a patch that looks like
+one class, or a few, is not this attack.
 
 Source: ours. All-to-all attacks are from Gu et al., "BadNets: Identifying Vulnerabilities in the
 Machine Learning Model Supply Chain", 2017 (arXiv 1708.06733), section 4.
@@ -149,13 +150,14 @@ def _share_taken(model: Classifier, images: CleanImages, patch: DrawnObject) -> 
 def _targets(model: Classifier, images: CleanImages, patch: DrawnObject) -> list[int]:
     """The classes that half of the images of another one go to."""
     answers, labels = _answers(model, images, patch)
-    targets = set[int]()
+    targets = list[int]()
     for source in np.unique(labels):
         counts = np.bincount(answers[labels == source])
         target = int(counts.argmax())
         if target != source and counts[target] >= HALF * counts.sum():
-            targets.add(target)
-    return sorted(targets) if len(targets) >= min(FEWEST_TARGETS, model.classes) else []
+            targets.append(target)
+    several = max(min(FEWEST_TARGETS, model.classes), HALF * len(targets))
+    return sorted({*targets}) if len({*targets}) >= several else []
 
 
 def _scores(candidates: Mapping[int, Candidate]) -> Scores:
