@@ -106,6 +106,7 @@ def test_tables_are_made_without_tensorflow() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tables.PROJECT)
 
 
+@pytest.mark.slow
 def test_every_benchmark_finds_what_it_imports_and_says_what_it_does() -> None:
     """A renamed function breaks no benchmark unseen; `--help` begins with one sentence."""
     code = """

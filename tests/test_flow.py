@@ -491,6 +491,7 @@ def test_bad_input_is_not_tried_again(small: Toy) -> None:
     assert str(small.model) in str(task.state and task.state.message)
 
 
+@pytest.mark.slow
 def test_without_poisoned_sets_nothing_is_said_of_the_attack(
     small: Toy, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -507,6 +508,7 @@ def test_without_poisoned_sets_nothing_is_said_of_the_attack(
         assert row["attack_success"] == row["poisoned_flagged"] == row["poisoned_count"] == ""
 
 
+@pytest.mark.slow
 def test_a_cached_run_imports_no_tensorflow(repaired: Repaired) -> None:
     small = repaired.small
     code = (

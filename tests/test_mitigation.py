@@ -236,6 +236,7 @@ def test_a_batch_shared_by_workers_teaches_what_it_teaches_whole(
         np.testing.assert_allclose(trained[0], other, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_corner_is_unlearned_and_its_record_says_so(
     as_suspect: Callable[[Any], Suspect], monkeypatch: pytest.MonkeyPatch
 ) -> None:
