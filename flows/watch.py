@@ -2,13 +2,15 @@
 
     python -m flows.watch [--inbox DIR] [--data DIR] [--output DIR]
 
-It takes all else that `flows.repair` takes, and hands it on to each repair. It needs a Prefect
-server that knows the deployment `repair/on-arrival`: see `make serve`.
+It takes all else that `flows.repair` takes, and hands it on to each repair; what is not given is
+as the deployment has it. It needs a Prefect server that knows the deployment `repair/on-arrival`:
+see `make serve`.
 """
 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any, Literal
 
 from prefect import flow
@@ -32,6 +34,7 @@ from tasks.runners import task_runner_of
 from tasks.source import source_digest
 
 LONGEST = 3600  # seconds that one look may wait
+PLACES = ("data", "output")  # every run is told
 
 
 @flow(name="watch", flow_run_name="look into {inbox}")
@@ -145,15 +148,25 @@ def start_due(seen: Mapping[str, InboxEntry], asked: dict[str, Any]) -> dict[str
     Raises:
         InputRefused: there are no data sets to repair with, or no deployment.
     """
+    given = handed_on(asked)
     by_content = {s.sha256: uri for uri, s in sorted(seen.items(), reverse=True) if s.sha256}
     keys = deployments.due(by_content, source_digest(repair_model.fn))
     if any(not own_data(by_content[sha256], asked["data"]) for sha256 in keys):
         reading = parse_reading(**{name: asked[name] for name in ("keys", "resize", "target")})
         locate_data(asked["data"], asked["poisoned"], reading)
     return {
-        by_content[sha256]: str(deployments.start_repair(by_content[sha256], key, asked).id)
+        by_content[sha256]: str(deployments.start_repair(by_content[sha256], key, given).id)
         for sha256, key in keys.items()
     }
+
+
+def handed_on(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that each run gets: places, and what was asked for beside the defaults.
+
+    For all else the deployment may have values of its own, see prefect.yaml.
+    """
+    usual = {name: each.default for name, each in signature(watch.fn).parameters.items()}
+    return {name: value for name, value in asked.items() if name in PLACES or value != usual[name]}
 
 
 def show(run_ids: Mapping[str, str], refused: Sequence[str]) -> None:

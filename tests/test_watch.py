@@ -230,6 +230,16 @@ def test_all_that_can_be_asked_of_a_repair_can_be_asked_of_those_of_an_inbox(
     assert {name: run.parameters[name] for name in expected} == expected
 
 
+def test_what_is_not_asked_for_is_left_to_the_deployment(small: Toy, inbox: Path) -> None:
+    """Else parameters that it has in prefect.yaml would be overwritten by defaults."""
+    (inbox / "net.h5").write_bytes(uuid4().bytes)
+    output = small.folder / "artifacts"
+    places = [f"--inbox={inbox}", f"--data={small.data}", f"--output={output}"]
+    assert flows.watch.main([*places, "--settle=0"]) == 0
+    [run] = started(small)
+    assert set(run.parameters) == {"models", "data", "output"}
+
+
 def test_what_makes_no_sense_for_a_repair_is_refused_at_the_look(
     small: Toy, inbox: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
