@@ -57,5 +57,6 @@ def check(small: Toy, kit: list[Bad], tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_every_bad_model_fails_with_its_message(small: Toy, tmp_path: Path) -> None:
     check(small, [bad for bad in MODELS if bad.name not in FOLDERS], tmp_path)
