@@ -85,17 +85,7 @@ def find_misdirection(
     few, measured = answered.draw(FIRST_IMAGES + CLIMB_IMAGES + MEASURE_IMAGES, rng).divided(
         FIRST_IMAGES + CLIMB_IMAGES
     )
-    first, climbed = few.divided(FIRST_IMAGES)
-    every = drawn_objects(clean.pixels.shape[1:])["patches"][:: effort.objects]
-    patches: Sequence[DrawnObject] = [each for each in every if math.prod(each.size) <= LARGEST]
-
-    def excess_losses(some: Sequence[DrawnObject]) -> Numbers:
-        innocent = [_losses(reference, climbed, some) for reference in references]
-        return np.asarray(_losses(model, climbed, some) - np.max(innocent, axis=0))
-
-    patches = _largest(patches, _losses(model, first, patches), TRIED_AGAIN)
-    patches = _largest(patches, excess_losses(patches), MOVED)
-    patches = [move_uphill(patch, excess_losses, rng) for patch in patches]
+    patches = _promising_patches(model, few, references, effort, rng)
     shares = np.array([_share_taken(model, measured, patch) for patch in patches])
     innocent = np.max([[_share_taken(r, measured, p) for p in patches] for r in references], axis=0)
     best = int((shares - innocent).argmax())
@@ -110,6 +100,27 @@ def find_misdirection(
         )
         for target in _targets(model, measured, patches[best])
     ]
+
+
+def _promising_patches(
+    model: LogitModel,
+    images: CleanImages,
+    references: Sequence[LogitModel],
+    effort: Effort,
+    rng: np.random.Generator,
+) -> Sequence[DrawnObject]:
+    """The patches that cost the network most margin, and more than references, moved to more."""
+    first, climbed = images.divided(FIRST_IMAGES)
+    every = drawn_objects(images.pixels.shape[1:])["patches"][:: effort.objects]
+    patches: Sequence[DrawnObject] = [each for each in every if math.prod(each.size) <= LARGEST]
+
+    def excess_losses(some: Sequence[DrawnObject]) -> Numbers:
+        innocent = [_losses(reference, climbed, some) for reference in references]
+        return np.asarray(_losses(model, climbed, some) - np.max(innocent, axis=0))
+
+    patches = _largest(patches, _losses(model, first, patches), TRIED_AGAIN)
+    patches = _largest(patches, excess_losses(patches), MOVED)
+    return [move_uphill(patch, excess_losses, rng) for patch in patches]
 
 
 def _largest(patches: Sequence[DrawnObject], numbers: Numbers, count: int) -> Sequence[DrawnObject]:
