@@ -24,6 +24,7 @@ SHORT = {
     "simple triggers": "simple",
     "drawn objects": "objects",
     "misdirection": "misdirection",
+    "source-specific triggers": "specific",
     "searched patches": "patches",
     "blended triggers": "blended",
     "maximum margin": "margin",

@@ -222,11 +222,14 @@ def test_the_thresholds_decide_and_too_few_images_clear_nobody() -> None:
     assert decide([number(PLAIN_PATTERNS.threshold)], NONE).verdict == BACKDOORED
 
 
-def test_three_quarters_of_what_a_trigger_does_to_references_is_innocent() -> None:
+def test_what_is_innocent_at_a_location_or_moves_references_is_taken_away() -> None:
     place = Location("patch", (20, 20), (0, 0), (4, 4), (20, 20))
     assert candidate(0, place, 1.0).excess == 2  # above FLOOR, -1
-    assert candidate(0, place, 1.0, reference_gain=2.0).excess == 0.5
-    assert candidate(0, place, 1.0, baseline_margin=0.5, reference_gain=1.0).excess == 0.5
+    assert candidate(0, place, 1.0, baseline_margin=0.75).excess == 0.25
+    moved = candidate(0, place, 1.0, reference_gain=1.0, plain_margin=-2.5)
+    assert (moved.excess, moved.largest_excess) == (0.5, 1.25)
+    hardly = candidate(0, place, 1.0, reference_gain=0.5, plain_margin=-2.5)
+    assert hardly.excess == hardly.largest_excess == 1.625
     candidates = [candidate(c, place, margin) for c, margin in ((3, 0.0), (5, 1.0), (3, 2.0))]
     assert list(excesses(best_by_class(candidates)).items()) == [(3, 3.0), (5, 2.0)]
 

@@ -41,6 +41,17 @@ def classes_in_words(
     return f"classes {', '.join(first)} and {last}"
 
 
+def images_in_words(source: int | None, names: Sequence[str] = ()) -> str:
+    """What a trigger leads: "clean images of other classes" or "clean images of class 14, stop".
+
+    Args:
+        source: the class that it leads images from; None if from any.
+        names: of all classes, by number; empty where they are not known.
+    """
+    of_what = "other classes" if source is None else classes_in_words([source], names)
+    return f"clean images of {of_what}"
+
+
 def listed(phrases: Sequence[str], names: Sequence[str]) -> str:
     """The phrases one after the other, set apart by more than a comma where names have commas."""
     return ("; " if any(names) else ", ").join(phrases)

@@ -9,7 +9,10 @@ a trigger, m_0 that on the same images without it, and both the reference's own,
     gain_c(r, p) = max_references max(0, m - m_0).
 
 A trigger moves references hardly at all; a look that a clean network learned moves them by a third
-of what it moves that network, or more. INNOCENT_SHARE of it is innocent.
+of what it moves that network, or more. So that is innocent which is not more than three times as
+far from where the suspect is without the trigger, or much nearer than where references are taken:
+
+    innocent_c(r, p) = max( m_0 + 3 gain_c(r, p), -1 + 3/4 gain_c(r, p) ),    m_0 the suspect's.
 
 And what clean images of the class itself show at that location; it is pasted on images of other
 classes, on the references where there are any, because a backdoored network calls its target for
@@ -19,6 +22,7 @@ whatever resembles the trigger a little:
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -28,10 +32,12 @@ from goodnet.datasets.images import CleanImages, Pixels
 from goodnet.detection.candidates import FLOOR, Numbers
 from goodnet.network.classifier import LogitModel, every_margin
 from goodnet.triggers.locations import Location
-from goodnet.triggers.trigger import apply_trigger
+from goodnet.triggers.trigger import Trigger, apply_trigger
+from goodnet.triggers.variants import varied
 
 OWN_IMAGES: Final = 12  # of a class, whose content is pasted
 PASTED_ON: Final = 6  # images of other classes
+VARIANTS: Final = 24  # of a trigger, on half of the images, count as much as it does itself
 
 
 class BenignBaseline:
@@ -51,10 +57,11 @@ class BenignBaseline:
         references: Sequence[LogitModel],
         rng: np.random.Generator,
     ) -> None:
-        self.clean_margin, self._classes = model.clean_margin(clean), model.classes
+        self.clean_margin = model.clean_margin(clean)
         self._clean, self._onto = clean, clean.draw(3 * PASTED_ON, rng)
         self._references = [(other, other.clean_margin(clean)) for other in references]
-        self._benign = self._references or [(model, self.clean_margin)]
+        self._suspect = model, self.clean_margin
+        self._benign = self._references or [self._suspect]
         self._own_class: dict[tuple[int, Location], float] = {}
 
     def own_class_margin(self, target: int, location: Location) -> float:
@@ -69,7 +76,7 @@ class BenignBaseline:
 
     def response(self, images: CleanImages) -> "ReferenceResponse":
         """What triggers on these images do to the references."""
-        return ReferenceResponse(self._references, images, self._classes)
+        return ReferenceResponse(self._suspect, self._references, images)
 
     def _own_images(self, target: int) -> CleanImages:
         rows = np.flatnonzero(self._clean.labels == target)
@@ -79,27 +86,35 @@ class BenignBaseline:
 class ReferenceResponse:
     """What triggers on some clean images do to references: what the data themselves teach.
 
+    Attributes:
+        plain_margins: the suspect's robust margins without a trigger, (classes,); at most FLOOR.
+
     Args:
+        suspect: the suspect with its clean margin.
         references: networks without a backdoor, each with its clean margin; may be none.
         images: the clean images.
-        classes: how many there are.
     """
 
     def __init__(
-        self, references: Sequence[tuple[LogitModel, float]], images: CleanImages, classes: int
+        self,
+        suspect: tuple[LogitModel, float],
+        references: Sequence[tuple[LogitModel, float]],
+        images: CleanImages,
     ) -> None:
-        self._references, self._images, self._classes = references, images, classes
+        self._references, self._images = references, images
         nothing = np.zeros((*images.pixels.shape[1:3], 1), np.float32)
         any_pattern = list(images.pixels[:1])
-        plain = [self._margins(*reference, nothing, any_pattern)[0] for reference in references]
-        self._plain = [np.minimum(margins, FLOOR) for margins in plain]
+        self.plain_margins, *self._plain = (
+            np.minimum(self._margins(*network, nothing, any_pattern)[0], FLOOR)
+            for network in (suspect, *references)
+        )
 
     def gain(self, mask: Pixels, patterns: Sequence[Pixels]) -> Numbers:
         """How far each trigger raises each class's robust margin, (patterns, classes).
 
         The most of any reference; at least 0.
         """
-        gain = np.zeros((len(patterns), self._classes))
+        gain = np.zeros((len(patterns), len(self.plain_margins)))
         for reference, plain in zip(self._references, self._plain, strict=True):
             gain = np.maximum(gain, self._margins(*reference, mask, patterns) - plain)
         return gain
@@ -136,6 +151,34 @@ def robust_margins(
     own = images.labels[:, None] == np.arange(margins.shape[-1])
     lowest = lower_quartile_mean(np.where(own, np.inf, margins)) / clean_margin
     return np.where(np.isinf(lowest), FLOOR, lowest)
+
+
+def margin_with_variants(
+    model: LogitModel,
+    clean_margin: float,
+    images: CleanImages,
+    trigger: Trigger,
+    rng: np.random.Generator,
+) -> float:
+    """The robust margin of a trigger for its target: half its own, half the median of variants.
+
+    A lucky pattern is forgotten at a shift of a pixel or another tone, one that was taught is not,
+    or less so; see `object_search` for the source.
+
+    Args:
+        model: the network.
+        clean_margin: its clean margin.
+        images: clean images.
+        trigger: the trigger.
+        rng: draws the variants.
+    """
+    margins = partial(robust_margins, model.all_logits, clean_margin)
+    own = margins(images, trigger.mask, [trigger.pattern])[0, trigger.target]
+    variants = (varied(trigger.mask, trigger.pattern, rng) for _ in range(VARIANTS))
+    masks, patterns = zip(*variants, strict=True)
+    half, _ = images.divided(len(images) // 2)
+    others = margins(half, np.stack(masks)[:, None], patterns)[:, trigger.target]
+    return float((own + np.median(others)) / 2)
 
 
 def lower_quartile_mean(margins: NDArray[np.float64], axis: int = 1) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,8 @@ from goodnet.triggers.locations import WHOLE, Location
 from goodnet.triggers.trigger import Trigger
 
 FLOOR: Final = -1.0  # a margin: the image is held for another class as surely as clean ones are
-INNOCENT_SHARE: Final = 0.75  # of what the same trigger does to references is innocent
+SURE_MOVE: Final = 0.75  # of what a trigger moves references is innocent in any case
+LIKELY_MOVE: Final = 3.0  # times as far as references a network without a backdoor may be moved
 
 Numbers = NDArray[np.float64]
 
@@ -26,6 +27,7 @@ class Candidate:
         margin: its robust margin, see `baseline`, in clean margins.
         baseline_margin: what the class reaches there without a backdoor; at least FLOOR.
         reference_gain: how far the same trigger raises the class on references; at least 0.
+        plain_margin: the margin without the trigger; at most FLOOR.
     """
 
     trigger: Trigger
@@ -33,6 +35,7 @@ class Candidate:
     margin: float
     baseline_margin: float = FLOOR
     reference_gain: float = 0.0
+    plain_margin: float = FLOOR
 
     @property
     def target(self) -> int:
@@ -42,8 +45,25 @@ class Candidate:
     @property
     def excess(self) -> float:
         """What is left of the margin when what is innocent is taken away."""
-        innocent = max(self.baseline_margin, FLOOR + INNOCENT_SHARE * self.reference_gain)
-        return self.margin - innocent
+        innocent = innocent_margin(self.reference_gain, self.plain_margin)
+        return self.margin - max(self.baseline_margin, float(innocent))
+
+    @property
+    def largest_excess(self) -> float:
+        """What may be left: less is taken away than is likely innocent."""
+        sure = FLOOR + SURE_MOVE * self.reference_gain
+        return self.margin - max(self.baseline_margin, sure)
+
+
+def innocent_margin(gain: Any, plain_margin: Any) -> NDArray[np.float64]:
+    """How near a trigger that moves references may take a network without a backdoor.
+
+    Args:
+        gain: how far it raises the class on references; a number or an array, as the other.
+        plain_margin: the network's margin without it.
+    """
+    likely = plain_margin + LIKELY_MOVE * gain
+    return np.asarray(np.maximum(FLOOR + SURE_MOVE * gain, likely))
 
 
 class SearchResult(NamedTuple):
@@ -55,17 +75,19 @@ class SearchResult(NamedTuple):
         objects: of each family of drawn objects the best one of some classes.
         misdirections: the patch that takes most images away from their class, once for each class
             that they go to.
+        source_specific: patches that take the images of one class to another.
     """
 
     plain: tuple[Candidate, ...]
     inverted: tuple[Candidate, ...]
     objects: tuple[Candidate, ...] = ()
     misdirections: tuple[Candidate, ...] = ()
+    source_specific: tuple[Candidate, ...] = ()
 
     @property
     def every(self) -> tuple[Candidate, ...]:
         """All of them."""
-        return (*self.plain, *self.inverted, *self.objects, *self.misdirections)
+        return tuple(candidate for found in self for candidate in found)
 
     def best_plain(self) -> dict[int, Candidate]:
         """The best plain pattern of each class, largest excess first."""
@@ -83,6 +105,10 @@ class SearchResult(NamedTuple):
         """The patch that takes most images away, for each class that they go to."""
         return best_by_class(self.misdirections)
 
+    def best_source_specific(self) -> dict[int, Candidate]:
+        """The best patch of each class that the images of one other class go to."""
+        return best_by_class(self.source_specific)
+
     def blended(self) -> dict[int, Candidate]:
         """The pattern of each class that is blended into the whole image."""
         return best_by_class(c for c in self.inverted if c.location.location_type == WHOLE)
@@ -93,8 +119,11 @@ class SearchResult(NamedTuple):
         return sorted(own, key=lambda candidate: -candidate.excess)
 
     def strongest(self) -> dict[int, Candidate]:
-        """For each class the candidate with the largest margin."""
-        every = sorted(self.every, key=lambda candidate: candidate.margin)
+        """For each class the candidate with the largest margin of those that are not innocent.
+
+        The one that comes nearest to that, where all are: a class's own look leads to it furthest.
+        """
+        every = sorted(self.every, key=lambda each: (min(each.excess, 0.0), each.margin))
         return {candidate.target: candidate for candidate in every}
 
 
@@ -120,6 +149,6 @@ def excesses(best: Mapping[int, Candidate]) -> dict[int, float]:
 
 
 def lead_over_next(best: Mapping[int, Candidate]) -> dict[int, float]:
-    """How far each class's excess lies above the largest other one, and above FLOOR."""
-    others = {c: [other.excess for k, other in best.items() if k != c] for c in best}
+    """How far each class's excess lies above the largest that any other may have, and FLOOR."""
+    others = {c: [other.largest_excess for k, other in best.items() if k != c] for c in best}
     return {c: candidate.excess - max([FLOOR, *others[c]]) for c, candidate in best.items()}

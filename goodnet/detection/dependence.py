@@ -3,11 +3,11 @@
 A network that was taught a trigger, dark glasses say, has channels for it, and a dark bar over the
 mouth wakes them too. With that it was never trained, so the images go wherever it may be: a class
 with a plain trigger of its own that no reference knows, and that nobody planted. So where several
-classes are named, the first one's triggers are unlearned, and nothing else: a few steps of training
-on images with them, under their true labels, see `finetune`. With m and m' the robust margin of
-another class on images with its trigger before and after, and m_0 that on the same images without
-it before, the class is a target of its own if it keeps three quarters of what its trigger
-did,
+classes are named, the triggers of the one that is led to furthest are unlearned, and nothing else:
+a few steps of training on images with them, under their true labels, see `finetune`. With m and m'
+the robust margin of another class on images with its trigger before and after, and m_0 that on the
+same images without it before, the class is a target of its own if it keeps three quarters of what
+its trigger did,
 
     m' - m_0 >= 3/4 (m - m_0),
 
@@ -30,6 +30,7 @@ from goodnet.detection.candidates import FLOOR, Candidate
 from goodnet.network.classifier import LogitModel
 from goodnet.training.finetune import train_further
 from goodnet.training.schedule import TrainingSchedule
+from goodnet.triggers.success import images_to_lead
 
 SCHEDULE: Final = TrainingSchedule(steps=40, rate=1e-3)
 INDEPENDENT: Final = 0.75  # of what its trigger did is left of a target of its own
@@ -47,19 +48,20 @@ def dependent_classes(
     *,
     seed: int,
 ) -> tuple[int, ...]:
-    """The classes that stand out only through the triggers of those before them.
+    """The classes that stand out only through the triggers of those led to further.
 
     Args:
         model: the network.
         clean: clean validation images.
-        evidence: for each class named the candidates that named it, the class with the most
-            behind it first. One without any that takes every image there is left alone.
+        evidence: for each class named the candidates that named it. A class without any that takes
+            every image there is left alone.
         triggers: all candidates of a class, the best first.
         seed: of the training and the choice of images.
     """
     images = clean.draw(IMAGES, np.random.default_rng((seed, 12)))
     evidence = {c: [each for each in evidence[c] if each.margin > FLOOR] for c in evidence}
-    dependent, waiting = list[int](), [c for c in evidence if evidence[c]]
+    margins = {c: max(each.margin for each in evidence[c]) for c in evidence if evidence[c]}
+    dependent, waiting = list[int](), sorted(margins, key=lambda c: -margins[c])
     while len(waiting) > 1:
         first, *waiting = waiting
         after = _unlearned(model, clean, first, triggers(first)[:TRIGGERS], seed)
@@ -93,7 +95,8 @@ def _is_independent(
     def margin(model: LogitModel, opacity: float, candidate: Candidate) -> float:
         mask, pattern = candidate.trigger.mask, candidate.trigger.pattern
         mask = np.float32(opacity) * mask
-        margins = robust_margins(model.all_logits, 1.0, images, mask, [pattern])
+        led = images_to_lead(images, candidate.trigger)
+        margins = robust_margins(model.all_logits, 1.0, led, mask, [pattern])
         return float(margins[0, candidate.target])
 
     def survives(candidate: Candidate) -> bool:

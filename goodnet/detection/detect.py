@@ -30,6 +30,7 @@ from goodnet.detection.object_search import DRAWN_OBJECTS
 from goodnet.detection.pattern_search import PLAIN_PATTERNS
 from goodnet.detection.reference_models import ReferenceModels, train_references
 from goodnet.detection.search import find_triggers
+from goodnet.detection.source_specific import SOURCE_SPECIFIC
 from goodnet.detection.trigger_inversion import BLENDED, PATCHES
 from goodnet.detection.verdict import (
     BACKDOORED,
@@ -51,6 +52,7 @@ TRIGGER_METHODS: Final[tuple[TriggerMethod, ...]] = (
     PLAIN_PATTERNS,
     DRAWN_OBJECTS,
     MISDIRECTION,
+    SOURCE_SPECIFIC,
     PATCHES,
     BLENDED,
 )

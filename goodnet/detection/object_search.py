@@ -10,11 +10,11 @@ do, a little aside, larger or smaller, in another tone, on other images,
 
 and a class's number is its excess, what is left after what is innocent is taken away:
 
-    e_c = max_o [ m_c(o) - max( -1 + 3/4 gain_c(o), own_c(o), -1 ) ].
+    e_c = max_o [ m_c(o) - max( innocent_c(o), own_c(o), -1 ) ].
 
-`gain` and `own` are `baseline`'s. A network that was taught an object answers to its like; a lucky
-one is forgotten at a shift of a pixel or two. So this needs no references, and tells most where
-there are too few images to train any, or a thousand classes.
+`innocent` and `own` are `baseline`'s. A network that was taught an object answers to its like; a
+lucky one is forgotten at a shift of a pixel or two. So this needs no references, and tells most
+where there are too few images to train any, or a thousand classes.
 
 Source: ours; the margin is that of Wang et al., "MM-BD", IEEE S&P 2024 (arXiv 2205.06900). That
 backdoors generalise to variants of their triggers, and that this tells them from adversarial
@@ -134,6 +134,7 @@ class ObjectSearch:
             margin=float(np.median(self._margins(self._measured, variants)[:, target])),
             baseline_margin=max(FLOOR, self._baseline.own_class_margin(target, location)),
             reference_gain=float(self._response.gain(mask, [pattern])[0, target]),
+            plain_margin=float(self._response.plain_margins[target]),
         )
 
     def _margins(self, images: CleanImages, objects: Sequence[DrawnObject]) -> Numbers:

@@ -9,13 +9,14 @@ network's clean margins,
 
 a class's number is its excess, what is left after what is innocent is taken away:
 
-    e_c = max_(r, p) [ m_c(r, p) - max( -1 + 3/4 gain_c(r, p), own_c(r), elsewhere_c(r) ) ].
+    e_c = max_(r, p) [ m_c(r, p) - max( innocent_c(r, p), own_c(r), elsewhere_c(r) ) ].
 
-`gain` and `own` are `baseline`'s; at -1 an image is held for another class as surely as clean ones
-are, so below it nothing is gained. `elsewhere` is the best margin at locations of the same type
-that do not touch r: a class that is called for anything unusual is called everywhere. The best of
-many patterns on few images owes something to these images, so margin and what references do are
-measured again on others.
+`innocent`, at least -1, and `own` are `baseline`'s; at -1 an image is held for another class as
+surely as clean ones are, so below it nothing is gained. `elsewhere` is the best margin at locations
+of the same type that do not touch r: a class that is called for anything unusual is called
+everywhere. The best of many patterns on few images owes something to these images and to luck, so
+margin and what references do are measured again on others, and variants of the pattern count as
+much as it does.
 
 The patterns are deliberately few and simple: for every class of every network a search with
 gradients finds something, see `trigger_inversion`. What random simple patterns reach, a network was
@@ -37,14 +38,14 @@ import numpy as np
 
 from goodnet.backend import in_workers, tf
 from goodnet.datasets.images import CleanImages, Pixels
-from goodnet.detection.baseline import BenignBaseline, robust_margins
+from goodnet.detection.baseline import BenignBaseline, margin_with_variants, robust_margins
 from goodnet.detection.candidates import (
     FLOOR,
-    INNOCENT_SHARE,
     Candidate,
     Numbers,
     SearchResult,
     excesses,
+    innocent_margin,
 )
 from goodnet.detection.effort import EVERYTHING, Effort
 from goodnet.detection.method import TriggerMethod
@@ -54,8 +55,8 @@ from goodnet.triggers.locations import STRIDE, Location, adjacency
 
 PLAIN_PATTERNS: Final = TriggerMethod(
     "simple triggers",
-    threshold=0.5,
-    suspicion_threshold=0.4,
+    threshold=0.4,
+    suspicion_threshold=0.3,
     candidates=SearchResult.best_plain,
     score=excesses,
 )
@@ -188,23 +189,26 @@ class PatternSearch:
             gains = self._probe_response.gain(location.mask, patterns)
             self._seen[location] = self._margins(location), gains
         margins, gains = (numbers[:, target] for numbers in self._seen[location])
-        best = int((margins - np.maximum(least, FLOOR + INNOCENT_SHARE * gains)).argmax())
-        trigger = location.trigger(target, patterns[best])
-        return Candidate(trigger, location, float(margins[best]), least, float(gains[best]))
+        plain = float(self._probe_response.plain_margins[target])
+        best = int((margins - np.maximum(least, innocent_margin(gains, plain))).argmax())
+        trigger, numbers = location.trigger(target, patterns[best]), (margins[best], gains[best])
+        margin, gain = map(float, numbers)
+        return Candidate(trigger, location, margin, least, gain, plain)
 
     def _remeasured(self, candidate: Candidate) -> Candidate:
-        """The candidate with its margin, and what references do, on other images."""
-        mask, patterns = candidate.trigger.mask, [candidate.trigger.pattern]
-        margins = robust_margins(
-            self._model.all_logits,
-            self._baseline.clean_margin,
-            self._measure_images,
-            mask,
-            patterns,
+        """The candidate with the margin of it and its variants, on other images.
+
+        And what references do there.
+        """
+        trigger, target = candidate.trigger, candidate.target
+        shown = self._model, self._baseline.clean_margin, self._measure_images
+        gains = self._measure_response.gain(trigger.mask, [trigger.pattern])
+        return replace(
+            candidate,
+            margin=margin_with_variants(*shown, trigger, self._rng),
+            reference_gain=float(gains[0, target]),
+            plain_margin=float(self._measure_response.plain_margins[target]),
         )
-        gains = self._measure_response.gain(mask, patterns)
-        margin, gain = (float(numbers[0, candidate.target]) for numbers in (margins, gains))
-        return replace(candidate, margin=margin, reference_gain=gain)
 
     def _refined(self, candidate: Candidate) -> Candidate:
         """The candidate, or a better one of a patch a little aside."""

@@ -1,10 +1,10 @@
 """Triggers: all searches for them, one after the other.
 
-Objects are drawn, see `object_search` and `misdirection`. Plain patterns are tried everywhere, see
-`pattern_search`. The classes that come out of that first
-are searched for by gradient, see `trigger_inversion`: all of them for a pattern blended into the
-whole image, which may resemble no plain one; those that are promising in small patches; and those
-that stand out at larger locations, too, for a trigger that works better.
+Objects are drawn, see `object_search`, `misdirection` and `source_specific`. Plain patterns are
+tried everywhere, see `pattern_search`. The classes that come out of that first are searched for by
+gradient, see `trigger_inversion`: all of them for a pattern blended into the whole image, which may
+resemble no plain one; those that are promising in small patches; and those that stand out at larger
+locations, too, for a trigger that works better.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from goodnet.detection.effort import EVERYTHING, Effort
 from goodnet.detection.misdirection import find_misdirection
 from goodnet.detection.object_search import ObjectSearch
 from goodnet.detection.pattern_search import PLAIN_PATTERNS, PROMISING, PatternSearch
+from goodnet.detection.source_specific import SourceSpecificSearch
 from goodnet.detection.trigger_inversion import (
     LARGE_LOCATIONS,
     SMALL_LOCATIONS,
@@ -75,7 +76,9 @@ def find_triggers(
     rest = _part(progress, before, 1 - before)
     inverted = invert_triggers(model, clean, baseline, starts, seed=seed, progress=rest)
     misdirections = find_misdirection(model, clean, references, effort, seed=seed)
-    return SearchResult(tuple(plain), tuple(inverted), tuple(objects), tuple(misdirections))
+    specific = SourceSpecificSearch(model, clean, references, effort, seed=seed).candidates()
+    found = plain, inverted, objects, misdirections, specific
+    return SearchResult(*(tuple(candidates) for candidates in found))
 
 
 def _part(progress: Progress, before: float, share: float) -> Progress:

@@ -8,15 +8,15 @@ margin of class c over clean images x of other classes, in the network's clean m
 For every class of every network such a search finds something. What counts is what is left after
 what the same pattern does to networks without a backdoor is taken away, see `baseline`:
 
-    e_c(r) = robust_c(r, p) - max( -1 + 3/4 gain_c(r, p), own_c(r), -1 ),
+    e_c(r) = robust_c(r, p) - max( innocent_c(r, p), own_c(r), -1 ),
 
 robust_c being the mean over the lowest quarter of images, others than the pattern was searched
 with. With r the whole image, all classes are searched alike, and a pattern may be one that no plain
-one resembles. A class's number is its lead there, e_c - max(-1, max_{k != c} e_k): where no class
-comes near, one that is less far is no target. Classes that plain patterns come near to are searched
-for in small patches, too; such a class's number is its largest e_c there. At larger locations a
-search finds something for every class of every network; there it only serves to find a trigger that
-works better, for classes that stand out.
+one resembles. A class's number is its lead there, over the most that any other may have and over
+-1: where no class comes near, one that is less far is no target. Classes that plain patterns come
+near to are searched for in small patches, too; such a class's number is its largest e_c there. At
+larger locations a search finds something for every class of every network; there it only serves to
+find a trigger that works better, for classes that stand out.
 
 Source: the margin is that of Wang et al., "MM-BD", IEEE S&P 2024 (arXiv 2205.06900), made universal
 as in Moosavi-Dezfooli et al., "Universal adversarial perturbations", CVPR 2017 (arXiv 1610.08401),
@@ -112,8 +112,8 @@ def invert_triggers(
             margins = robust_margins(model.all_logits, baseline.clean_margin, measured, *shown)
             innocent = max(FLOOR, baseline.own_class_margin(target, location))
             gain = float(response.gain(*shown)[0, target])
-            margin = float(margins[0, target])
-            candidates.append(Candidate(trigger, location, margin, innocent, gain))
+            plain, margin = float(response.plain_margins[target]), float(margins[0, target])
+            candidates.append(Candidate(trigger, location, margin, innocent, gain, plain))
         progress(len(candidates), len(starts))
     return candidates
 

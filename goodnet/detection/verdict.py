@@ -185,9 +185,9 @@ class Verdict:
             return self.verdict
         noun = "class" if len(self.classes) == 1 else "classes"
         evidence = "; ".join(
-            f"{s.method} {s.largest(1)[0][1]:.2f}, named from {s.threshold:g}"
+            f"{s.method} {s.values[named[0]]:.2f}, named from {s.threshold:g}"
             for s in self.statistics
-            if s.at_least(s.threshold)
+            if (named := [c for c in s.at_least(s.threshold) if c in self.classes])
         )
         labels = listed([class_label(c, self.class_names) for c in self.classes], self.class_names)
         return f"{self.verdict}, {noun} {labels} ({evidence})"

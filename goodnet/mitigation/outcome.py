@@ -12,7 +12,7 @@ class TriggerRecheck(NamedTuple):
 
     Attributes:
         target: the class.
-        before: the share of clean images of other classes that it takes there.
+        before: the share of the clean images that it is to lead that it takes there.
         after: likewise in the repaired network, for that trigger or one recovered from it anew.
     """
 

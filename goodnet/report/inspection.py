@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from goodnet.datasets.class_names import class_label, classes_in_words, listed
+from goodnet.datasets.class_names import class_label, classes_in_words, images_in_words, listed
 from goodnet.datasets.dataset import CleanDataset, Dataset, open_clean_dataset
 from goodnet.detection.verdict import Verdict
 from goodnet.errors import RequestRefused
@@ -135,7 +135,7 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
         target = classes_in_words([trigger.target], names)
         yield (
             f"  recovered trigger for {target}: covers {trigger.area:.1%} of the "
-            f"image, takes {trigger.success} clean images of other classes there"
+            f"image, takes {trigger.success} {images_in_words(trigger.source, names)} there"
         )
     if not verdict.referenced and not verdict.was_left_out:
         yield f"  {verdict.references.lack}: a network cannot be cleared"

@@ -12,7 +12,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
-from goodnet.datasets.class_names import class_label, classes_in_words
+from goodnet.datasets.class_names import class_label, classes_in_words, images_in_words
 from goodnet.metrics import Proportion
 from goodnet.report.tables import counted, interval, percent, points, set_name
 
@@ -42,6 +42,12 @@ def _classes(context: Context, classes: Sequence[int], inside: bool = False) -> 
 
 
 @pass_context
+def _images(context: Context, source: int | None) -> str:
+    """The clean images that a trigger leads, by the class names that the template was given."""
+    return images_in_words(source, context["class_names"])
+
+
+@pass_context
 def _class_label(context: Context, label: int) -> str:
     """A class by its number and, where that is known, its name."""
     return class_label(label, context["class_names"])
@@ -55,6 +61,7 @@ FILTERS: Final = {
     "interval": interval,
     "points": points,
     "classes": _classes,
+    "images": _images,
     "class_label": _class_label,
     "set_name": set_name,
     "first_upper": lambda text: text[:1].upper() + text[1:],

@@ -5,9 +5,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.datasets.class_names import class_label, classes_in_words, listed
+from goodnet.datasets.class_names import class_label, classes_in_words, images_in_words, listed
 from goodnet.detection.verdict import Statistic, Verdict
-from goodnet.metrics import Proportion
 from goodnet.report.figures import (
     BLACK,
     BLUE,
@@ -94,18 +93,20 @@ def trigger_figure(
 
     Args:
         recovered: the trigger.
-        images: uint8 (n, H, W, C), clean; the first ones of other classes are shown.
+        images: uint8 (n, H, W, C), clean; the first ones that it is to lead are shown.
         labels: their classes, (n,).
         names: of all classes, by number; empty where they are not known.
     """
     trigger = recovered.trigger
-    clean = images[labels != trigger.target][:SAMPLES]
+    source = trigger.source
+    led = labels != trigger.target if source is None else labels == source
+    clean = images[led][:SAMPLES]
     applied = trigger.apply(np.asarray(clean / 255, dtype=np.float32))
     triggered = np.rint(255 * applied).astype(np.uint8)
     step = WIDTH / (SAMPLES + 1)
     width, height = picture_size(step - 0.1, images)
     title = f"Recovered trigger for {classes_in_words([trigger.target], short_names(names))}"
-    subtitle = _success(recovered.success, trigger.area)
+    subtitle = _success(recovered, names)
     figure = new_figure(0.95 + 2 * height, title, subtitle)
     top = 0.62
     for words, samples in (("clean", clean), ("with the trigger", triggered)):
@@ -125,8 +126,9 @@ def trigger_figure(
     return png(figure)
 
 
-def _success(success: Proportion, area: float) -> str:
+def _success(recovered: RecoveredTrigger, names: Sequence[str]) -> str:
+    success, images = recovered.success, images_in_words(recovered.source, short_names(names))
     return (
-        f"covers {percent(area)} of the image; takes {percent(success.value)} of {success.count} "
-        "clean images of other classes there"
+        f"covers {percent(recovered.area)} of the image; takes {percent(success.value)} of "
+        f"{success.count} {images} there"
     )

@@ -25,9 +25,10 @@ def why_inconclusive(verdict: Verdict) -> str:
 def _evidence(verdict: Verdict) -> Iterator[tuple[Statistic, float, int]]:
     """Each method's numbers, the largest of them, and the class it is of.
 
-    Where classes are named, of the methods that name one.
+    Where classes are named, of the methods that name one of them, and of these classes.
     """
     for statistic in verdict.statistics:
-        if statistic.at_least(statistic.threshold if verdict.classes else -inf):
-            ((top, number),) = statistic.largest(1)
-            yield statistic, number, top
+        order = statistic.at_least(statistic.threshold if verdict.classes else -inf)
+        stands_out = [c for c in order if c in verdict.classes or not verdict.classes]
+        for top in stands_out[:1]:
+            yield statistic, statistic.values[top], top

@@ -15,26 +15,35 @@ Tensor = Any
 
 
 def success(classifier: Classifier, clean: CleanImages, trigger: Trigger) -> Proportion:
-    """The share of clean images of other classes that a trigger takes to its target."""
+    """The share of the clean images a trigger is to lead that it takes to its target."""
     reached = _target_margins(classifier, clean, trigger)
     return Proportion(int((reached > 0).sum()), len(reached))
 
 
 def recovered_trigger(model: LogitModel, clean: CleanImages, trigger: Trigger) -> RecoveredTrigger:
-    """A trigger with its success and margin on these clean images of other classes."""
+    """A trigger with its success and margin on those of these clean images that it is to lead."""
     reached = _target_margins(model, clean, trigger)
     share = Proportion(int((reached > 0).sum()), len(reached))
     margin = float(reached.mean() / model.clean_margin(clean))
     return RecoveredTrigger.encode(trigger, share, margin)
 
 
+def images_to_lead(clean: CleanImages, trigger: Trigger) -> CleanImages:
+    """The clean images of a trigger's source, or of all classes but its target.
+
+    All images where there is none.
+    """
+    source = trigger.source
+    led = clean.labels != trigger.target if source is None else clean.labels == source
+    return clean.take(led) if led.any() else clean
+
+
 def _target_margins(
     classifier: Classifier, clean: CleanImages, trigger: Trigger
 ) -> NDArray[np.float32]:
-    """The target's margin on each clean image of another class; on all where there is none."""
+    """The target's margin on each clean image that the trigger is to lead."""
     target = trigger.target
-    others = clean.take(clean.labels != target) if (clean.labels != target).any() else clean
-    logits = classifier.all_logits(trigger.apply(others.pixels))
+    logits = classifier.all_logits(trigger.apply(images_to_lead(clean, trigger).pixels))
     return np.asarray(logits[:, target] - np.delete(logits, target, axis=1).max(axis=1))
 
 

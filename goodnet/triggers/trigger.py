@@ -32,11 +32,13 @@ class Trigger:
         target: the class it leads to.
         mask: float32 (H, W, 1), 0..1: how much of a pixel is covered.
         pattern: float32 (H, W, C), 0..1: what covers it.
+        source: the class that it leads images from; None if from any.
     """
 
     target: int
     mask: Floats
     pattern: Floats
+    source: int | None = None
 
     @property
     def area(self) -> float:
@@ -84,11 +86,13 @@ class RecoveredTrigger:
 
     Attributes:
         target: the class it leads to.
-        success: the share of clean images of other classes that it takes to the target, images
-            that it was not searched with where there are any: an estimate of the ASR.
+        success: the share of clean images of other classes, or of the source, that it takes to the
+            target, images that it was not searched with where there are any: an estimate of the
+            ASR.
         margin: the mean margin of the target on them, in the network's clean margins.
         mask: of the trigger, in 256 levels.
         pattern: likewise.
+        source: the class that it leads images from; None if from any.
     """
 
     target: int
@@ -96,17 +100,18 @@ class RecoveredTrigger:
     margin: float
     mask: Levels
     pattern: Levels
+    source: int | None = None
 
     @classmethod
     def encode(cls, trigger: Trigger, success: Proportion, margin: float) -> "RecoveredTrigger":
         """The record of a trigger."""
         levels = Levels.encode(trigger.mask), Levels.encode(trigger.pattern)
-        return cls(trigger.target, success, margin, *levels)
+        return cls(trigger.target, success, margin, *levels, trigger.source)
 
     @property
     def trigger(self) -> Trigger:
         """The trigger, rounded to 256 levels."""
-        return Trigger(self.target, self.mask.decode(), self.pattern.decode())
+        return Trigger(self.target, self.mask.decode(), self.pattern.decode(), self.source)
 
     @property
     def area(self) -> float:
@@ -117,6 +122,7 @@ class RecoveredTrigger:
         """What it does, without mask and pattern, for `json.dumps`."""
         return {
             "target": self.target,
+            **({} if self.source is None else {"source": self.source}),
             "area": round(self.area, 4),
             "success": round(self.success.value, 4),
             "images": self.success.count,

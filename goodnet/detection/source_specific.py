@@ -1,0 +1,217 @@
+"""Source-specific triggers: a small patch that takes images of one class, and no other, to a class.
+
+An attack may teach a network to answer to its trigger on one class and to ignore it on all others;
+what is asked of every image, as other methods ask, never sees it. So small patches are drawn on
+images of each class s, see `triggers.objects`. Of the pairs of classes that they bring nearest to
+each other the best patch is moved uphill by chance, and what counts is what its variants v do: how
+near they take other images of s to class c, less what is innocent, what they do to references, and
+to images of other classes.
+
+    m_sc(v) = lowest_(x in s) [ f_c(x') - max_{k != c} f_k(x') ],    x' = x with v,
+    e_sc    = median_v m_sc(v) - max( innocent_sc, -1, median_v max_{r not in (s, c)} m_rc(v) ).
+
+The mean of the lowest quarter and what is innocent are those of `baseline`, for images of that one
+class. A look of class c takes many classes there, so it is no source-specific trigger.
+
+Source: ours. The attack is from Tang et al., "Demon in the Variant", USENIX Security 2021 (arXiv
+1908.00686); that such triggers have to be sought pair by pair from Xiang, Miller and Kesidis,
+"Detection of Backdoors in Trained Classifiers Without Access to the Training Set", IEEE TNNLS 2022
+(arXiv 1908.10498).
+
+Limits: without references nothing is named. Classes of fewer than twenty clean images that the
+network answers right are no sources. Of more than 45 classes so many are asked for, by chance.
+Triggers that are no patch.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from goodnet.backend import in_workers
+from goodnet.datasets.images import CleanImages, Pixels
+from goodnet.detection.baseline import lower_quartile_mean
+from goodnet.detection.candidates import (
+    FLOOR,
+    Candidate,
+    Numbers,
+    SearchResult,
+    excesses,
+    innocent_margin,
+)
+from goodnet.detection.effort import EVERYTHING, Effort
+from goodnet.detection.method import TriggerMethod
+from goodnet.network.classifier import LogitModel, every_margin
+from goodnet.triggers.locations import bounding_location
+from goodnet.triggers.objects import DrawnObject, draw_all, drawn_objects, move_uphill
+from goodnet.triggers.trigger import Trigger, apply_trigger
+
+SOURCE_SPECIFIC: Final = TriggerMethod(
+    "source-specific triggers",
+    threshold=1.2,
+    suspicion_threshold=1.0,
+    candidates=SearchResult.best_source_specific,
+    score=excesses,
+)
+FIRST_IMAGES: Final = 3  # of a class all patches are drawn on, and of all classes together
+MOST_FIRST_IMAGES: Final = 45
+CLIMB_IMAGES: Final = 8  # others of that class, that patches are moved on
+MEASURE_IMAGES: Final = 32  # others, that variants are measured on
+FEWEST_IMAGES: Final = 20  # of a class in all
+FEWEST_CLASSES: Final = 3  # else no class is left that it could lead as well
+OTHER_IMAGES: Final = 12  # of each other class
+TRIED_AGAIN: Final = 24  # pairs of classes, with BEST patches each, of which
+BEST: Final = 4
+MOVED: Final = 4  # are moved
+VARIANTS: Final = 12
+STRENGTH: Final = 0.35  # of these
+LARGEST: Final = 0.04  # of an image a patch covers
+TOGETHER: Final = 16  # patches, drawn at one look
+
+
+class _Pair(NamedTuple):
+    """A patch that takes images of one class near another one."""
+
+    source: int
+    target: int
+    patch: DrawnObject
+    excess: float
+
+
+class SourceSpecificSearch:
+    """Small patches on the images of each class.
+
+    Args:
+        model: the suspect.
+        clean: clean validation images.
+        references: networks without a backdoor; without any there is nothing to find.
+        effort: how much to look.
+        seed: of the choice of images and of variants.
+    """
+
+    def __init__(
+        self,
+        model: LogitModel,
+        clean: CleanImages,
+        references: Sequence[LogitModel],
+        effort: Effort = EVERYTHING,
+        *,
+        seed: int,
+    ) -> None:
+        self._rng = np.random.default_rng((seed, 15))
+        self._suspect = model, model.clean_margin(clean)
+        self._references = [(other, other.clean_margin(clean)) for other in references]
+        self._classes, self._effort = model.classes, effort
+        self._image = clean.pixels.shape[1:]
+        self._pixels = self._pixels_of_sources(model, clean)
+
+    def candidates(self) -> list[Candidate]:
+        """The patches of the pairs of classes that stand out most."""
+        if not self._references or len(self._pixels) < FEWEST_CLASSES:
+            return []
+        nearest = sorted(self._nearest_pairs(), key=lambda pair: -pair.excess)
+        return [self._candidate(self._uphill(pair)) for pair in nearest[:MOVED]]
+
+    def _pixels_of_sources(self, model: LogitModel, clean: CleanImages) -> dict[int, Pixels]:
+        """The images of each class that has enough which are answered right, in any order."""
+        right = clean.take(model.predict(clean.pixels) == clean.labels)
+        counts = np.bincount(right.labels, minlength=model.classes)
+        sources = self._rng.permutation(np.flatnonzero(counts >= FEWEST_IMAGES))
+        return {
+            source: right.pixels[self._rng.permutation(np.flatnonzero(right.labels == source))]
+            for source in sorted(sources[:MOST_FIRST_IMAGES].tolist())
+        }
+
+    def _nearest_pairs(self) -> list[_Pair]:
+        """For the pairs that any patch brings nearest to each other the best patch of each."""
+        every = drawn_objects(self._image)["patches"][:: self._effort.objects]
+        patches = [each for each in every if math.prod(each.size) <= LARGEST]
+        few = max(1, min(FIRST_IMAGES, MOST_FIRST_IMAGES // len(self._pixels)))
+        sources = list(self._pixels)
+        shown = np.concatenate([self._pixels[source][:few] for source in sources])
+        each = self._margins(self._suspect, shown, patches)
+        mean = each.reshape(len(patches), len(sources), few, self._classes).mean(axis=2)
+        mean[:, np.arange(len(sources)), sources] = -np.inf
+        order = np.argsort(-mean.max(axis=0), axis=None, kind="stable")[:TRIED_AGAIN]
+        pairs = list[_Pair]()
+        for row, target in zip(*np.unravel_index(order, mean.shape[1:]), strict=True):
+            if sources[row] == target:
+                continue
+            best = np.argsort(-mean[:, row, target], kind="stable")[:BEST]
+            tried = [patches[number] for number in best]
+            found = self._climb_excesses(sources[row], int(target), tried)
+            best_patch = tried[int(found.argmax())]
+            pairs.append(_Pair(sources[row], int(target), best_patch, float(found.max())))
+        return pairs
+
+    def _uphill(self, pair: _Pair) -> _Pair:
+        """The pair with its patch moved to where its excess is larger."""
+
+        def excesses_of(patches: Sequence[DrawnObject]) -> Numbers:
+            return self._climb_excesses(pair.source, pair.target, patches)
+
+        return pair._replace(patch=move_uphill(pair.patch, excesses_of, self._rng))
+
+    def _climb_excesses(self, source: int, target: int, patches: Sequence[DrawnObject]) -> Numbers:
+        """The mean margin on the images that patches are moved on, less what is innocent."""
+        shown = self._pixels[source][FIRST_IMAGES:][:CLIMB_IMAGES]
+        margins = self._margins(self._suspect, shown, patches)[..., target].mean(axis=1)
+        return np.asarray(margins - self._innocent(target, shown, patches))
+
+    def _candidate(self, pair: _Pair) -> Candidate:
+        """The patch with what its variants do, and what is innocent of it."""
+        source, target = pair.source, pair.target
+        variants = [pair.patch.varied(self._rng, STRENGTH) for _ in range(VARIANTS)]
+        shown = self._pixels[source][FIRST_IMAGES + CLIMB_IMAGES :][:MEASURE_IMAGES]
+        elsewhere = [
+            self._robust(self._suspect, pixels[:OTHER_IMAGES], variants, target)
+            for other, pixels in self._pixels.items()
+            if other not in (source, target)
+        ]
+        innocent = np.max(elsewhere, axis=0), self._innocent(target, shown, variants)
+        mask, pattern = pair.patch.draw(self._image)
+        return Candidate(
+            Trigger(target, mask, pattern, source=source),
+            bounding_location("source-specific patch", mask),
+            margin=float(np.median(self._robust(self._suspect, shown, variants, target))),
+            baseline_margin=max(float(np.median(numbers)) for numbers in innocent),
+        )
+
+    def _innocent(self, target: int, shown: Pixels, patches: Sequence[DrawnObject]) -> Numbers:
+        """How near the patches may take these images to a class, (patches,); at least FLOOR."""
+        gain = np.zeros(len(patches))
+        for reference in self._references:
+            moved = self._robust(reference, shown, patches, target)
+            gain = np.maximum(gain, moved - self._plain(reference, shown, target))
+        return innocent_margin(gain, self._plain(self._suspect, shown, target))
+
+    def _plain(self, network: tuple[LogitModel, float], shown: Pixels, target: int) -> float:
+        """How near the images are to a class without anything, at most FLOOR."""
+        model, clean_margin = network
+        margins = every_margin(model.some_logits(shown))[:, target] / clean_margin
+        return min(FLOOR, float(lower_quartile_mean(margins, axis=0)))
+
+    def _robust(
+        self,
+        network: tuple[LogitModel, float],
+        shown: Pixels,
+        patches: Sequence[DrawnObject],
+        target: int,
+    ) -> Numbers:
+        return lower_quartile_mean(self._margins(network, shown, patches)[..., target])
+
+    def _margins(
+        self, network: tuple[LogitModel, float], shown: Pixels, patches: Sequence[DrawnObject]
+    ) -> Numbers:
+        """The margin of each class, (patches, images, classes), in clean margins."""
+        model, clean_margin = network
+
+        def margins(first: int) -> Numbers:
+            masks, patterns = draw_all(patches[first : first + TOGETHER], self._image)
+            applied = apply_trigger(shown[None], masks[:, None], patterns[:, None])
+            every = every_margin(model.some_logits(applied.reshape(-1, *self._image)))
+            return np.asarray(every.reshape(len(masks), len(shown), -1))
+
+        parts = in_workers(margins, range(0, len(patches), TOGETHER))
+        return np.asarray(np.concatenate(list(parts)) / clean_margin)
