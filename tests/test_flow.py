@@ -46,6 +46,7 @@ COMPUTES = ("judge", "mitigate", "sweep", "measure", "find", "evaluate")  # the 
 EVERYTHING = {
     "report.md",
     "report.html",
+    "report.pdf",
     "clean.png",
     "poisoned.png",
     "curve_asc.png",

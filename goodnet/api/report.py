@@ -23,6 +23,7 @@ from goodnet.network.classifier import Classifier
 from goodnet.network.save import save_network
 from goodnet.pruning.curve import Curve
 from goodnet.report.conclusion import recommended_files
+from goodnet.report.extras import extra_files
 from goodnet.report.findings import ModelRecheck, RepairResult
 from goodnet.report.folder import report_files
 from goodnet.report.inspection import describe_model, describe_set
@@ -71,7 +72,7 @@ def write_report(
     pictures = [picture for draw in FIGURES.values() for picture in draw(findings, samples)]
     files = [
         storage.put(content, storage.join(str(folder), name))
-        for name, content in report_files(findings, pictures).items()
+        for name, content in report_files(findings, pictures, extras=extra_files()).items()
     ]
     files += _store_networks(evaluation.repaired, recommended_files(findings), str(folder))
     suspect = models.identify(model.suspect.source)

@@ -17,7 +17,7 @@ POISONED_TEST_NAMES = ("bd/bd_test", "poisoned/test")
 LITTER = "__MACOSX"  # a folder that unpacking an archive leaves beside what was packed
 POISONED_FOLDERS = ("poisoned", "bd")  # themselves a set, where they hold neither of those
 
-REPORT_MD, REPORT_HTML = "report.md", "report.html"
+REPORT_MD, REPORT_HTML, REPORT_PDF = "report.md", "report.html", "report.pdf"
 CLEAN_SAMPLES, POISONED_SAMPLES = "clean.png", "poisoned.png"
 EVALUATION_FIGURE = "evaluation.png"
 VERDICT_FIGURE = "verdict.png"

@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from markupsafe import Markup
 
 from goodnet.errors import one_line
@@ -202,6 +203,13 @@ def _compared(findings: RepairResult) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: float(row["drop"]))
 
 
+def parsed(markdown: str) -> tuple[list[Token], MarkdownIt]:
+    """The tokens of the Markdown, without links and HTML, and what read them."""
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    reader.disable(["link", "autolink"])
+    return reader.parse(markdown), reader
+
+
 def report_html(markdown: str, pictures: Sequence[Picture]) -> str:
     """The text of `report.html`: the Markdown as one page that needs no other file.
 
@@ -213,9 +221,7 @@ def report_html(markdown: str, pictures: Sequence[Picture]) -> str:
         KeyError: the Markdown shows a picture that is not given.
     """
     addresses = {picture.file: picture.address for picture in pictures}
-    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
-    reader.disable(["link", "autolink"])
-    tokens = reader.parse(markdown)
+    tokens, reader = parsed(markdown)
     inline = [child for token in tokens for child in token.children or []]
     for image in (token for token in inline if token.type == "image"):
         image.attrs["src"] = addresses[str(image.attrs["src"])]

@@ -25,6 +25,7 @@ PACKAGES = (
     "h5py",
     "numpy",
     "matplotlib",
+    "typst",
     "prefect",
 )
 
@@ -74,7 +75,7 @@ def manifest(
     content = {
         "inputs": {"model": _input(model), **{role: _set(each) for role, each in data.items()}},
         "parameters": _parameters(request, findings),
-        "versions": {"code": code, **_versions()},
+        "versions": {"code": code, **versions()},
         "baseline": {
             "clean_accuracy": _share(findings.baseline_clean),
             "attack_success": _share(findings.baseline_attack),
@@ -129,14 +130,15 @@ def _preprocessing(asked: str, info: PreprocessingInfo) -> dict[str, Any]:
     }
 
 
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that a repair is made with, as far as they are there."""
+    found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            versions[package] = version(package)
+            found[package] = version(package)
         except ImportError:  # not installed: one of the two TensorFlow packages never is
             continue
-    return versions
+    return found
 
 
 def _input(stored: StoredFile) -> dict[str, Any]:
