@@ -48,7 +48,14 @@ from tasks.caching import Folder, RunningTask
 from tasks.deployments import REFUSED
 from tasks.detection import judge
 from tasks.mitigation import MitigatedFiles, evaluate_mitigation, mitigate, try_triggers
-from tasks.outputs import draw, store_copy, store_manifest, store_pruned, store_report
+from tasks.outputs import (
+    draw,
+    store_copy,
+    store_manifest,
+    store_origins,
+    store_pruned,
+    store_report,
+)
 from tasks.pruning import (
     describe_data,
     describe_suspect,
@@ -90,6 +97,7 @@ def repair_model(job: Job, data: dict[str, DataFile], output: str) -> Any:
         networks += store_recommended(findings, networks, folder)
         pictures = draw_all(findings, suspect, data)
         report = store_report(findings, pictures, extra_files(), folder)
+        report += store_origins(suspect.model, data, findings, networks, extra_files(), folder)
         written = store_manifest(
             suspect.model, data, request, code, findings, [*networks, *report], folder
         )

@@ -103,6 +103,26 @@ def store_report(
 
 
 @cached_task(
+    name="write origins",
+    run_name="write where the networks of {findings.model.name} come from",
+    places=("model", "data", "networks"),
+)
+def store_origins(
+    model: StoredFile,
+    data: Mapping[str, DataFile],
+    findings: RepairResult,
+    networks: Sequence[StoredFile],
+    extras: Sequence[str],
+    folder: str,
+) -> list[StoredFile]:
+    """The model card of what is recommended, and the bill of materials."""
+    from goodnet.report.folder import origin_files
+
+    files = origin_files(folder, model, data, findings, networks, extras)
+    return [storage.put(file, storage.join(folder, name)) for name, file in files.items()]
+
+
+@cached_task(
     name="write manifest",
     run_name="write manifest of {findings.model.name}",
     places=("model", "data", "request"),

@@ -47,6 +47,7 @@ EVERYTHING = {
     "report.md",
     "report.html",
     "report.pdf",
+    "bom.cdx.json",
     "clean.png",
     "poisoned.png",
     "curve_asc.png",

@@ -23,6 +23,7 @@ EVALUATION_FIGURE = "evaluation.png"
 VERDICT_FIGURE = "verdict.png"
 CURVES_CSV, EVALUATION_CSV = "curves.csv", "evaluation.csv"
 MANIFEST = "manifest.json"
+BOM = "bom.cdx.json"  # the bill of materials, CycloneDX
 CLASS_NAMES = "class_names.txt"  # one a line
 THUMBNAIL = "thumbnail.webp"  # the evidence in small
 INDEX_HTML, INDEX_CSV = "index.html", "index.csv"  # of all repairs, beside their folders
@@ -30,6 +31,7 @@ PROBE = ".probe"  # of an upload that is never completed
 
 SHORT: dict[str, str] = {"ascending": "asc", "descending": "desc"}
 RECOMMENDED_GOODNET = "recommended/goodnet.keras"
+MODEL_CARD = "recommended/README.md"
 
 
 def curve_figure(direction: str) -> str:

@@ -37,7 +37,7 @@ NAME_LIMIT = 80
 MARKUP = re.compile(r"[\\`*\[\]<>|&~$#@]|:(?=//)|(?<=www)\.|_(?![0-9A-Za-z])", re.IGNORECASE)
 
 
-class _Written(str):
+class Written(str):
     """Text that is Markdown already."""
 
 
@@ -48,6 +48,20 @@ def report_markdown(findings: RepairResult, pictures: Sequence[Picture]) -> str:
         findings: what the repair found.
         pictures: those that there are; each is shown in its section.
     """
+    text = (
+        markdown_environment()
+        .get_template("report.md.j2")
+        .render(
+            pictures_of=lambda section: [p for p in pictures if p.section == section],
+            LISTED=LISTED,
+            **_contents(findings),
+        )
+    )
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def markdown_environment() -> Environment:
+    """What templates of Markdown are rendered in: whatever they print is text, not markup."""
     environment = Environment(
         loader=TEMPLATES,
         finalize=_printed,
@@ -58,17 +72,12 @@ def report_markdown(findings: RepairResult, pictures: Sequence[Picture]) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= FILTERS
-    text = environment.get_template("report.md.j2").render(
-        pictures_of=lambda section: [p for p in pictures if p.section == section],
-        LISTED=LISTED,
-        **_contents(findings),
-    )
-    return re.sub(r"\n{3,}", "\n\n", text)
+    return environment
 
 
 def _printed(value: object) -> object:
     """What the template prints for a value: one line of text that is no markup."""
-    return value if isinstance(value, _Written) else as_markdown(value)
+    return value if isinstance(value, Written) else as_markdown(value)
 
 
 def as_markdown(text: object) -> str:
@@ -149,8 +158,8 @@ def _repaired(findings: RepairResult) -> list[dict[str, Any]]:
                 "drop": model.drop,
                 "pruned": f"{k} of {findings.model.channels} = {percent(curve.fractions[k])}",
                 "accuracy": counted(Proportion(curve.clean_correct[k], curve.clean_count)),
-                "file": _Written(f"`{model.model_file}`"),
-                "goodnet": _Written(f"`{model.goodnet_file}`"),
+                "file": Written(f"`{model.model_file}`"),
+                "goodnet": Written(f"`{model.goodnet_file}`"),
             }
         )
     return rows

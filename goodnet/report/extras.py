@@ -15,7 +15,7 @@ class Extra(NamedTuple):
     name: str
 
 
-EXTRAS: Final = (Extra(paths.REPORT_PDF, "typst", "pdf"),)
+EXTRAS: Final = (Extra(paths.REPORT_PDF, "typst", "pdf"), Extra(paths.BOM, "cyclonedx", "bom"))
 
 
 def extra_files() -> tuple[str, ...]:
