@@ -72,10 +72,20 @@ def bill_of_materials(
         if component["type"] == ComponentType.MACHINE_LEARNING_MODEL.value:
             ref = "" if component["bom-ref"] == SUSPECT else component["bom-ref"]
             component["modelCard"] = _card(rows[ref], findings)
-    del content["metadata"]["timestamp"], content["serialNumber"]
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).digest()
-    content["serialNumber"] = UUID(bytes=digest[:16], version=5).urn
-    return (json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return without_chance(content)
+
+
+def without_chance(content: dict[str, Any]) -> bytes:
+    """The text of a bill, with no time in it and a serial number that is a digest of the rest.
+
+    Args:
+        content: from CycloneDX' library, which puts the time and a random number into it.
+    """
+    metadata = {name: each for name, each in content["metadata"].items() if name != "timestamp"}
+    rest = content | {"metadata": metadata, "serialNumber": None}
+    digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).digest()
+    whole = rest | {"serialNumber": UUID(bytes=digest[:16], version=5).urn}
+    return (json.dumps(whole, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def _file(row: EvaluationRow) -> str:
