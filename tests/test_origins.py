@@ -16,7 +16,7 @@ from test_pdf import TYPST
 from test_report import HOSTILE, Page
 
 from goodnet.detection.verdict import BACKDOORED
-from goodnet.files import paths
+from goodnet.files import paths, storage
 from goodnet.files.data_files import DataFile
 from goodnet.files.storage import StoredFile
 from goodnet.report import extras
@@ -43,21 +43,23 @@ def repaired(**changed: Any) -> RepairResult:
     return invented_findings(**(asked | changed))
 
 
-def networks(findings: RepairResult, digits: str = "") -> list[StoredFile]:
+def networks(findings: RepairResult, folder: str = FOLDER) -> list[StoredFile]:
     """All networks of the folder, with digests made up."""
     models = {row.repaired for row in findings.evaluation if row.repaired}
     names = [name for model in models for name in (model.model_file, model.goodnet_file)]
     names += recommended_files(findings)
     return [
-        StoredFile(f"{FOLDER}/{name}", (digits + f"{place:02x}" * 32)[:64], 1000 + place)
+        StoredFile(storage.join(folder, name), f"{place:02x}" * 32, 1000 + place)
         for place, name in enumerate(sorted(names))
     ]
 
 
-def made(findings: RepairResult, extra: Sequence[str] = BOTH) -> dict[str, bytes]:
+def made(
+    findings: RepairResult, extra: Sequence[str] = BOTH, folder: str = FOLDER
+) -> dict[str, bytes]:
     data = {each.role: DataFile(StoredFile(each.uri, each.sha256, 9)) for each in findings.sets}
     model = StoredFile(findings.model.uri, findings.model.sha256, 10)
-    return origin_files(FOLDER, model, data, findings, networks(findings), extra)
+    return origin_files(folder, model, data, findings, networks(findings, folder), extra)
 
 
 def bom_of(findings: RepairResult) -> dict[str, Any]:
@@ -114,6 +116,12 @@ def test_the_same_repair_gives_the_same_bytes_and_another_one_another_number() -
     other = bom_of(repaired(attack=[200, *(200 for _ in range(6)), 1]))
     assert other["serialNumber"] != bom_of(findings)["serialNumber"]
     assert "timestamp" not in other["metadata"]
+
+
+@pytest.mark.parametrize("folder", ["out", "./out/", ".", "/tmp/x//out", "s3://bucket/out/"])
+def test_the_files_do_not_depend_on_how_the_folder_is_written(folder: str) -> None:
+    findings = repaired()
+    assert made(findings, folder=folder) == made(findings)
 
 
 @pytest.mark.parametrize("tested", [True, False])

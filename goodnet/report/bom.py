@@ -14,6 +14,7 @@ from uuid import UUID
 from goodnet.errors import one_line
 from goodnet.evaluation.columns import COLUMNS
 from goodnet.evaluation.results import EvaluationRow
+from goodnet.files import storage
 from goodnet.files.data_files import DataFile
 from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import CLEAN_VALID
@@ -52,7 +53,7 @@ def bill_of_materials(
     from cyclonedx.model.component import Component, ComponentType
     from cyclonedx.output.json import JsonV1Dot6
 
-    stored = {file.uri.removeprefix(folder).lstrip("/"): file for file in files}
+    stored = {storage.name_in(folder, file.uri): file for file in files}
     suspect = _suspect(model, findings)
     sets = {role: _data(role, each, findings) for role, each in data.items()}
     rows = {_file(row): row for row in findings.evaluation}

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from goodnet.evaluation.results import EvaluationRow
+from goodnet.files import storage
 from goodnet.files.data_files import DataFile
 from goodnet.files.storage import StoredFile
 from goodnet.job.request import Request
@@ -85,7 +86,7 @@ def manifest(
         "recommendation": recommend(findings).as_json(),
         "results": [_row(row) for row in findings.evaluation],
         "files": {
-            file.uri.removeprefix(folder).lstrip("/"): {"sha256": file.sha256, "bytes": file.bytes}
+            storage.name_in(folder, file.uri): {"sha256": file.sha256, "bytes": file.bytes}
             for file in sorted(files)
         },
     }

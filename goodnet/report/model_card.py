@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from goodnet.evaluation.columns import COLUMNS
 from goodnet.evaluation.results import EvaluationRow
-from goodnet.files import hub, paths
+from goodnet.files import hub, paths, storage
 from goodnet.files.storage import StoredFile
 from goodnet.report.caveats import caveats
 from goodnet.report.conclusion import recommended_model
@@ -34,7 +34,7 @@ def model_card(folder: str, findings: RepairResult, files: Sequence[StoredFile])
         files: at least what is in `recommended/`.
     """
     chosen, suspect = recommend(findings), findings.evaluation[0]
-    digests = {file.uri.removeprefix(folder).lstrip("/"): file.sha256 for file in files}
+    digests = {storage.name_in(folder, file.uri): file.sha256 for file in files}
     places = {
         "model": recommended_model(chosen.model) if chosen.model else "",
         "goodnet": paths.RECOMMENDED_GOODNET if chosen.goodnet else "",
