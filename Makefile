@@ -4,6 +4,8 @@
 # make test    the tests; make test-all also the slow ones, make test-fast those that need
 #              neither TensorFlow nor a server
 # make check   format, lint, types, and which floor imports which
+# make docs    the documentation as a site, in build/site
+# make sbom    all packages that GoodNet needs, build/goodnet.cdx.json
 # make bench   timings of the sweep, side by side with the plain loop; BENCH=--full at the lab's size
 # make tables  the tables of the documents, from benchmarks/results/
 
@@ -12,7 +14,7 @@ BIN := .venv/bin
 READY := .venv/ready
 SPREAD := -n 2 --dist loadfile --no-loadscope-reorder  # the order is tests/conftest.py's
 
-.PHONY: setup demo serve test test-all test-fast check format bench tables
+.PHONY: setup demo serve test test-all test-fast check format docs sbom bench tables
 
 setup: $(READY)
 
@@ -35,6 +37,13 @@ test-fast: $(READY)
 
 test-all: $(READY)
 	$(BIN)/python -m pytest
+
+docs: $(READY)
+	$(BIN)/python -m tools.site_pages build/pages
+	$(BIN)/zensical build --strict --clean
+
+sbom: $(READY)
+	$(BIN)/python -m tools.sbom build/goodnet.cdx.json
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.sweep $(BENCH)

@@ -33,6 +33,7 @@ from goodnet.job.request import (
     parse_request,
 )
 from goodnet.report.conclusion import headline
+from goodnet.report.extras import missing_files
 from goodnet.report.findings import RepairResult
 from goodnet.report.recommendation import recommend
 from goodnet.report.tables import results_table
@@ -311,6 +312,8 @@ def report_state(state: State[Any]) -> int:
             print(f"\n{outcome.findings.model.name}: {headline(outcome.findings)}\n")
             print(results_table(outcome.findings))
             print(f"report: {storage.join(str(outcome.folder), paths.REPORT_HTML)}")
+    for line in missing_files() if any(outcome.folder for outcome in outcomes) else ():
+        print(line)
     print()
     for outcome in outcomes:
         if outcome.folder is None:

@@ -38,6 +38,7 @@ from goodnet.mitigation.policy import FIRST, channels_pruned_first, choose_metho
 from goodnet.pruning.curve import Curve, make_curve
 from goodnet.pruning.order import Direction, order_channels
 from goodnet.report.conclusion import headline, recommended_files
+from goodnet.report.extras import extra_files
 from goodnet.report.findings import ModelRecheck, RepairResult
 from goodnet.report.manifest import repair_key
 from goodnet.report.pictures import FIGURES, Picture
@@ -47,7 +48,14 @@ from tasks.caching import Folder, RunningTask
 from tasks.deployments import REFUSED
 from tasks.detection import judge
 from tasks.mitigation import MitigatedFiles, evaluate_mitigation, mitigate, try_triggers
-from tasks.outputs import draw, store_copy, store_manifest, store_pruned, store_report
+from tasks.outputs import (
+    draw,
+    store_copy,
+    store_manifest,
+    store_origins,
+    store_pruned,
+    store_report,
+)
 from tasks.pruning import (
     describe_data,
     describe_suspect,
@@ -88,7 +96,8 @@ def repair_model(job: Job, data: dict[str, DataFile], output: str) -> Any:
         findings, networks = investigate(suspect, data, job, folder)
         networks += store_recommended(findings, networks, folder)
         pictures = draw_all(findings, suspect, data)
-        report = store_report(findings, pictures, folder)
+        report = store_report(findings, pictures, extra_files(), folder)
+        report += store_origins(suspect.model, data, findings, networks, extra_files(), folder)
         written = store_manifest(
             suspect.model, data, request, code, findings, [*networks, *report], folder
         )

@@ -121,4 +121,4 @@ def _code(text: str) -> str:
 def _link(uri: str, folder: str) -> str:
     """A link to a stored file; its name, below the folder, is one of ours."""
     address = uri if storage.is_remote(uri) else f"file://{Path(uri).resolve()}"
-    return f"[{uri.removeprefix(folder).lstrip('/')}]({quote(address, safe='/:')})"
+    return f"[{storage.name_in(folder, uri)}]({quote(address, safe='/:')})"

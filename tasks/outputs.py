@@ -86,12 +86,39 @@ def draw(
 
 @cached_task(name="write report", run_name="write tables and report of {findings.model.name}")
 def store_report(
-    findings: RepairResult, pictures: Sequence[Picture], folder: str
+    findings: RepairResult, pictures: Sequence[Picture], extras: Sequence[str], folder: str
 ) -> list[StoredFile]:
-    """The pictures, the tables, and the report as Markdown and as one self-contained page."""
+    """The pictures, the tables, and the report as Markdown and as one self-contained page.
+
+    Args:
+        findings: what was found.
+        pictures: those of the report.
+        extras: the files to make that need an extra.
+        folder: the repair's folder.
+    """
     from goodnet.report.folder import report_files
 
-    files = report_files(findings, pictures)
+    files = report_files(findings, pictures, extras=extras)
+    return [storage.put(file, storage.join(folder, name)) for name, file in files.items()]
+
+
+@cached_task(
+    name="write origins",
+    run_name="write where the networks of {findings.model.name} come from",
+    places=("model", "data", "networks"),
+)
+def store_origins(
+    model: StoredFile,
+    data: Mapping[str, DataFile],
+    findings: RepairResult,
+    networks: Sequence[StoredFile],
+    extras: Sequence[str],
+    folder: str,
+) -> list[StoredFile]:
+    """The model card of what is recommended, and the bill of materials."""
+    from goodnet.report.folder import origin_files
+
+    files = origin_files(folder, model, data, findings, networks, extras)
     return [storage.put(file, storage.join(folder, name)) for name, file in files.items()]
 
 

@@ -46,6 +46,8 @@ COMPUTES = ("judge", "mitigate", "sweep", "measure", "find", "evaluate")  # the 
 EVERYTHING = {
     "report.md",
     "report.html",
+    "report.pdf",
+    "bom.cdx.json",
     "clean.png",
     "poisoned.png",
     "curve_asc.png",

@@ -23,8 +23,9 @@ from goodnet.network.classifier import Classifier
 from goodnet.network.save import save_network
 from goodnet.pruning.curve import Curve
 from goodnet.report.conclusion import recommended_files
+from goodnet.report.extras import extra_files
 from goodnet.report.findings import ModelRecheck, RepairResult
-from goodnet.report.folder import report_files
+from goodnet.report.folder import origin_files, report_files
 from goodnet.report.inspection import describe_model, describe_set
 from goodnet.report.manifest import manifest
 from goodnet.report.pictures import FIGURES, Samples
@@ -71,11 +72,15 @@ def write_report(
     pictures = [picture for draw in FIGURES.values() for picture in draw(findings, samples)]
     files = [
         storage.put(content, storage.join(str(folder), name))
-        for name, content in report_files(findings, pictures).items()
+        for name, content in report_files(findings, pictures, extras=extra_files()).items()
     ]
-    files += _store_networks(evaluation.repaired, recommended_files(findings), str(folder))
+    networks = _store_networks(evaluation.repaired, recommended_files(findings), str(folder))
     suspect = models.identify(model.suspect.source)
     inputs = {role: DataFile(_stored(images), images.reading) for role, images in given.items()}
+    origins = origin_files(str(folder), suspect, inputs, findings, networks, extra_files())
+    files += networks + [
+        storage.put(content, storage.join(str(folder), name)) for name, content in origins.items()
+    ]
     request = _request(model, findings)
     text = manifest(str(folder), suspect, inputs, request, None, findings, files)
     storage.put(text, storage.join(str(folder), paths.MANIFEST))

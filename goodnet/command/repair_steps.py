@@ -29,6 +29,7 @@ from goodnet.mitigation.policy import choose_method
 from goodnet.pruning.curve import Curve
 from goodnet.pruning.order import Direction
 from goodnet.report.conclusion import headline
+from goodnet.report.extras import missing_files
 from goodnet.report.manifest import repair_key
 from goodnet.report.tables import results_table
 
@@ -83,6 +84,7 @@ def repair_suspect(job: Job, output: str) -> list[str]:
         f"\n{paths.safe_name(job.uri)}: {headline(findings)}\n",
         results_table(findings),
         f"report: {storage.join(folder, paths.REPORT_HTML)}",
+        *missing_files(),
         f"\nwrote {folder}",
     ]
 

@@ -17,12 +17,13 @@ POISONED_TEST_NAMES = ("bd/bd_test", "poisoned/test")
 LITTER = "__MACOSX"  # a folder that unpacking an archive leaves beside what was packed
 POISONED_FOLDERS = ("poisoned", "bd")  # themselves a set, where they hold neither of those
 
-REPORT_MD, REPORT_HTML = "report.md", "report.html"
+REPORT_MD, REPORT_HTML, REPORT_PDF = "report.md", "report.html", "report.pdf"
 CLEAN_SAMPLES, POISONED_SAMPLES = "clean.png", "poisoned.png"
 EVALUATION_FIGURE = "evaluation.png"
 VERDICT_FIGURE = "verdict.png"
 CURVES_CSV, EVALUATION_CSV = "curves.csv", "evaluation.csv"
 MANIFEST = "manifest.json"
+BOM = "bom.cdx.json"  # the bill of materials, CycloneDX
 CLASS_NAMES = "class_names.txt"  # one a line
 THUMBNAIL = "thumbnail.webp"  # the evidence in small
 INDEX_HTML, INDEX_CSV = "index.html", "index.csv"  # of all repairs, beside their folders
@@ -30,6 +31,7 @@ PROBE = ".probe"  # of an upload that is never completed
 
 SHORT: dict[str, str] = {"ascending": "asc", "descending": "desc"}
 RECOMMENDED_GOODNET = "recommended/goodnet.keras"
+MODEL_CARD = "recommended/README.md"
 
 
 def curve_figure(direction: str) -> str:

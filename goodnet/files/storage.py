@@ -40,6 +40,11 @@ def join(folder: str, name: str) -> str:
     return f"{folder.rstrip('/')}/{name}" if is_remote(folder) else str(Path(folder) / name)
 
 
+def name_in(folder: str, uri: str) -> str:
+    """The name, below a folder, of a file that `join` put into it."""
+    return uri.removeprefix(join(folder, "x")[:-1])
+
+
 def parent(uri: str) -> str:
     """The URI of the folder that a file or folder is in."""
     if is_remote(uri):

@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from markupsafe import Markup
 
 from goodnet.errors import one_line
@@ -36,7 +37,7 @@ NAME_LIMIT = 80
 MARKUP = re.compile(r"[\\`*\[\]<>|&~$#@]|:(?=//)|(?<=www)\.|_(?![0-9A-Za-z])", re.IGNORECASE)
 
 
-class _Written(str):
+class Written(str):
     """Text that is Markdown already."""
 
 
@@ -47,6 +48,20 @@ def report_markdown(findings: RepairResult, pictures: Sequence[Picture]) -> str:
         findings: what the repair found.
         pictures: those that there are; each is shown in its section.
     """
+    text = (
+        markdown_environment()
+        .get_template("report.md.j2")
+        .render(
+            pictures_of=lambda section: [p for p in pictures if p.section == section],
+            LISTED=LISTED,
+            **_contents(findings),
+        )
+    )
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def markdown_environment() -> Environment:
+    """What templates of Markdown are rendered in: whatever they print is text, not markup."""
     environment = Environment(
         loader=TEMPLATES,
         finalize=_printed,
@@ -57,17 +72,12 @@ def report_markdown(findings: RepairResult, pictures: Sequence[Picture]) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= FILTERS
-    text = environment.get_template("report.md.j2").render(
-        pictures_of=lambda section: [p for p in pictures if p.section == section],
-        LISTED=LISTED,
-        **_contents(findings),
-    )
-    return re.sub(r"\n{3,}", "\n\n", text)
+    return environment
 
 
 def _printed(value: object) -> object:
     """What the template prints for a value: one line of text that is no markup."""
-    return value if isinstance(value, _Written) else as_markdown(value)
+    return value if isinstance(value, Written) else as_markdown(value)
 
 
 def as_markdown(text: object) -> str:
@@ -148,8 +158,8 @@ def _repaired(findings: RepairResult) -> list[dict[str, Any]]:
                 "drop": model.drop,
                 "pruned": f"{k} of {findings.model.channels} = {percent(curve.fractions[k])}",
                 "accuracy": counted(Proportion(curve.clean_correct[k], curve.clean_count)),
-                "file": _Written(f"`{model.model_file}`"),
-                "goodnet": _Written(f"`{model.goodnet_file}`"),
+                "file": Written(f"`{model.model_file}`"),
+                "goodnet": Written(f"`{model.goodnet_file}`"),
             }
         )
     return rows
@@ -202,6 +212,13 @@ def _compared(findings: RepairResult) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: float(row["drop"]))
 
 
+def parsed(markdown: str) -> tuple[list[Token], MarkdownIt]:
+    """The tokens of the Markdown, without links and HTML, and what read them."""
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    reader.disable(["link", "autolink"])
+    return reader.parse(markdown), reader
+
+
 def report_html(markdown: str, pictures: Sequence[Picture]) -> str:
     """The text of `report.html`: the Markdown as one page that needs no other file.
 
@@ -213,9 +230,7 @@ def report_html(markdown: str, pictures: Sequence[Picture]) -> str:
         KeyError: the Markdown shows a picture that is not given.
     """
     addresses = {picture.file: picture.address for picture in pictures}
-    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
-    reader.disable(["link", "autolink"])
-    tokens = reader.parse(markdown)
+    tokens, reader = parsed(markdown)
     inline = [child for token in tokens for child in token.children or []]
     for image in (token for token in inline if token.type == "image"):
         image.attrs["src"] = addresses[str(image.attrs["src"])]

@@ -7,6 +7,7 @@ from the upper left corner. Colours are Okabe and Ito's, and nothing is told apa
 
 import io
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -245,15 +246,20 @@ def write(draw: Callable[..., Any], *arguments: Any, **style: Any) -> None:
     *place, words = arguments
     draw(
         *place,
-        _drawable(words),
+        drawable(words),
         **({"fontsize": SMALL, "family": FONT, "parse_math": False} | style),
     )
 
 
-def _drawable(words: str) -> str:
+def drawable(words: str) -> str:
     """The text with "?" for each letter that the font lacks."""
     glyphs = get_font(findfont(FontProperties(family=FONT))).get_charmap()
     return "".join(letter if letter == "\n" or ord(letter) in glyphs else "?" for letter in words)
+
+
+def font_folder() -> str:
+    """The folder where the font lies."""
+    return str(Path(findfont(FontProperties(family=FONT))).parent)
 
 
 def short_names(classes: Sequence[str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from goodnet.evaluation.results import EvaluationRow
+from goodnet.files import storage
 from goodnet.files.data_files import DataFile
 from goodnet.files.storage import StoredFile
 from goodnet.job.request import Request
@@ -25,6 +26,7 @@ PACKAGES = (
     "h5py",
     "numpy",
     "matplotlib",
+    "typst",
     "prefect",
 )
 
@@ -74,7 +76,7 @@ def manifest(
     content = {
         "inputs": {"model": _input(model), **{role: _set(each) for role, each in data.items()}},
         "parameters": _parameters(request, findings),
-        "versions": {"code": code, **_versions()},
+        "versions": {"code": code, **versions()},
         "baseline": {
             "clean_accuracy": _share(findings.baseline_clean),
             "attack_success": _share(findings.baseline_attack),
@@ -84,7 +86,7 @@ def manifest(
         "recommendation": recommend(findings).as_json(),
         "results": [_row(row) for row in findings.evaluation],
         "files": {
-            file.uri.removeprefix(folder).lstrip("/"): {"sha256": file.sha256, "bytes": file.bytes}
+            storage.name_in(folder, file.uri): {"sha256": file.sha256, "bytes": file.bytes}
             for file in sorted(files)
         },
     }
@@ -129,14 +131,15 @@ def _preprocessing(asked: str, info: PreprocessingInfo) -> dict[str, Any]:
     }
 
 
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that a repair is made with, as far as they are there."""
+    found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            versions[package] = version(package)
+            found[package] = version(package)
         except ImportError:  # not installed: one of the two TensorFlow packages never is
             continue
-    return versions
+    return found
 
 
 def _input(stored: StoredFile) -> dict[str, Any]:

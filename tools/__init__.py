@@ -1,0 +1,1 @@
+"""What is made for a release beside the wheel: the documentation's pages, and our own SBOM."""
