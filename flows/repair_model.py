@@ -38,16 +38,23 @@ from goodnet.mitigation.policy import FIRST, channels_pruned_first, choose_metho
 from goodnet.pruning.curve import Curve, make_curve
 from goodnet.pruning.order import Direction, order_channels
 from goodnet.report.conclusion import headline, recommended_files
-from goodnet.report.findings import ModelRecheck, RepairResult
+from goodnet.report.findings import ModelRecheck, PruningResult, RepairResult
 from goodnet.report.manifest import repair_key
 from goodnet.report.pictures import FIGURES, Picture
 from goodnet.report.recommendation import recommend
-from tasks.artifacts import show, show_index, tag_run
+from tasks.artifacts import show, show_index, show_pruning, tag_run
 from tasks.caching import Folder, RunningTask
 from tasks.deployments import REFUSED
 from tasks.detection import judge
 from tasks.mitigation import MitigatedFiles, evaluate_mitigation, mitigate, try_triggers
-from tasks.outputs import draw, store_copy, store_manifest, store_pruned, store_report
+from tasks.outputs import (
+    draw,
+    store_copy,
+    store_manifest,
+    store_pruned,
+    store_pruning,
+    store_report,
+)
 from tasks.pruning import (
     describe_data,
     describe_suspect,
@@ -125,6 +132,10 @@ def investigate(
 
     counts = {role: task.result() for role, task in counting.items()}
     networks = [file for task in pruning for file in task.result()]
+    rows = evaluation_rows(models, counts.get(CLEAN_TEST), counts.get(POISONED_TEST))
+    pruned = PruningResult(model, curves, rows)
+    written = [*store_pruning(pruned, folder), *(file.uri for file in networks)]
+    show_pruning(pruned, written, folder)
 
     verdict = judge(suspect, preprocessing.preprocessing, valid, request.minutes)
     verdict = replace(verdict, class_names=names)
