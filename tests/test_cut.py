@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 from networks import IMAGE_SHAPE, NETWORKS
 
+from goodnet import backend
 from goodnet.network.classifier import LogitModel
 from goodnet.network.cut import Cut, find_cut
 from goodnet.network.suspect import Suspect
 from goodnet.preprocessing import RAW
+
+layers = backend.keras.layers
 
 
 @pytest.mark.parametrize("name", ["plain", "residual", "siamese", "shared", "attention"])
@@ -31,13 +34,30 @@ def test_both_parts_together_are_the_network(
     assert Cut(view, None).variables == view.network.trainable_variables
 
 
+def test_arithmetic_behind_the_cut_is_part_of_the_rest(
+    as_suspect: Callable[[Any], Suspect],
+) -> None:
+    """As in MobileNetV3: x relu(x + 3) / 6."""
+    images = backend.keras.Input(IMAGE_SHAPE)
+    x = layers.Conv2D(8, 3, name="first")(images)
+    x = layers.Conv2D(4, 3)(x)
+    x = x * layers.ReLU()(x + 3) / 6
+    x = layers.Dense(4, activation="relu")(layers.Flatten()(x))
+    suspect = as_suspect(backend.keras.Model(images, layers.Dense(3, activation="softmax")(x)))
+    view, shown = LogitModel.from_suspect(suspect, RAW), np.ones((2, *IMAGE_SHAPE), np.float32)
+    cut = find_cut(view, 0.7)
+    assert cut.place is not None and cut.place.layer == "first" and len(cut.variables) == 6
+    np.testing.assert_allclose(cut.rest(cut.front(shown)), view.logits(shown), rtol=1e-5)
+
+
 def test_the_cut_is_the_first_that_leaves_little_enough(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
     """The first convolution is four fifths of the network's work, the two dense layers a fiftieth.
 
-    There is no place behind which there is nothing to do.
+    The second of them alone would be too little to train, and no place has nothing behind it.
     """
     view = LogitModel.from_suspect(as_suspect(NETWORKS["plain"]()), RAW)
-    places = [find_cut(view, share).place for share in (0.5, 0.05, 0.0)]
-    assert [place and place.layer for place in places] == ["conv_1", "conv_2", None]
+    places = [find_cut(view, share).place for share in (1.0, 0.5, 0.05, 0.01, 0.0)]
+    names = [None, "conv_1", "conv_2", "flatten", None]
+    assert [place and place.layer for place in places] == names

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from goodnet.backend import WORKERS, in_workers, tf
 from goodnet.datasets.images import CleanImages
-from goodnet.network.classifier import LogitModel
-from goodnet.training.batches import at_once
+from goodnet.network.classifier import LogitModel, at_once
 from goodnet.triggers.locations import WHOLE, Location
 from goodnet.triggers.success import trigger_margins
 from goodnet.triggers.trigger import Trigger

@@ -5,7 +5,7 @@ image is trained with, and no gradient goes through it.
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from goodnet.network.build import multiplications
 from goodnet.network.calls import Ref
@@ -14,6 +14,8 @@ from goodnet.network.execution import Execution
 from goodnet.network.graph import Architecture
 
 Tensor = Any
+
+LAYERS: Final = 2  # kernels that a rest has at least
 
 
 class Cut:
@@ -37,8 +39,11 @@ class Cut:
         self._head = model.plan.ancestors({place}, {execution.input})
         self._tail = model.plan.ancestors({execution.output}, {place})
         layers = {node.call.layer for node in self._tail} - {node.call.layer for node in self._head}
-        kept = [v for name in layers for v in execution.operations[name].trainable_variables]
-        ids = set(map(id, kept))
+        operations = (execution.operations[name] for name in layers)
+        weights = (
+            getattr(each, "trainable_variables", ()) for each in operations
+        )  # x + 3 has none
+        ids = {id(variable) for some in weights for variable in some}
         self.variables = [v for v in self.variables if id(v) in ids]
 
     def front(self, images: Tensor) -> Tensor:
@@ -60,9 +65,12 @@ class Cut:
 def find_cut(model: LogitModel, share: float) -> Cut:
     """The first cut that leaves the rest no more than a share of the network's multiplications.
 
-    Through the place of a cut goes all that follows: no shortcut leads around it. Where there is no
-    such place, nothing is left to the front.
+    Or the last before it that leaves LAYERS kernels to train; one alone can unlearn little. All
+    that follows goes through the place of a cut: no shortcut leads around it. Where there is no
+    such place, nothing is left to the front, nor where the share is all of it.
     """
+    if share >= 1:
+        return Cut(model, None)
     plan = model.plan
     places = _places(plan)
     low, high = 0, len(places)
@@ -70,7 +78,12 @@ def find_cut(model: LogitModel, share: float) -> Cut:
         middle = (low + high) // 2
         rest = model.work - multiplications(_front(plan, places[middle]))
         low, high = (low, middle) if rest <= share * model.work else (middle + 1, high)
-    return Cut(model, places[low] if low < len(places) else None)
+    cuts = (Cut(model, place) for place in places[low::-1] if low < len(places))
+    return next(filter(_has_layers, cuts), Cut(model, None))
+
+
+def _has_layers(cut: Cut) -> bool:
+    return sum(len(variable.shape) > 1 for variable in cut.variables) >= LAYERS
 
 
 def _places(plan: Architecture) -> list[Ref]:

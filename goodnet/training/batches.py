@@ -12,9 +12,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.backend import in_workers, tf
+from goodnet.backend import WORKERS, in_workers, tf
 from goodnet.datasets.images import CleanImages
-from goodnet.network.classifier import LogitModel
+from goodnet.network.classifier import LogitModel, at_once
 from goodnet.network.cut import Cut
 
 Floats = NDArray[np.float32]
@@ -29,7 +29,6 @@ MAX_SHIFT: Final = 0.04  # of a side
 MAX_BRIGHTNESS: Final = 0.15  # more or less
 VARIANTS: Final = 12  # of each clean image
 MOST_BYTES: Final = 200_000_000  # of all variants, with what is kept of them
-MOST_VALUES: Final = 64 * 64 * 64 * 3  # in a worker at once: gradients take memory
 
 
 class Batch(NamedTuple):
@@ -69,7 +68,8 @@ class TrainingImages:
         steps: int,
         rng: np.random.Generator,
     ) -> None:
-        self._front = tf.function(cut.front, reduce_retracing=True)
+        shape = tf.TensorSpec((None, *clean.pixels.shape[1:]), tf.float32)
+        self._front = tf.function(cut.front, input_signature=[shape])
         self._whole, self._rng = cut.place is None, rng
         image = self._features(clean.pixels[:1]).nbytes + clean.pixels[:1].nbytes
         count = min(VARIANTS * len(clean), steps * BATCH, MOST_BYTES // image)
@@ -99,16 +99,11 @@ class TrainingImages:
     def _features(self, images: Floats) -> Floats:
         if self._whole:
             return images
-        most = at_once(images.shape[1:])
-        blocks = np.array_split(images, -(-len(images) // most))
+        count = max(-(-len(images) // at_once(images.shape[1:])), min(WORKERS, len(images)))
+        blocks = np.array_split(images, count)
         return np.concatenate(
             list(in_workers(lambda block: np.asarray(self._front(block)), blocks))
         )
-
-
-def at_once(shape: Sequence[int]) -> int:
-    """How many images, or what was made of them, of this shape a worker takes at once."""
-    return max(1, MOST_VALUES // math.prod(shape))
 
 
 def sampling_probabilities(

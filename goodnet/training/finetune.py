@@ -17,7 +17,7 @@ brightened by a little, half of them mirrored, some blended with another one (mi
 arXiv 1710.09412), all with the suspect's answer to what came of it. Images of a rare
 unlearned class are drawn more often than others: every image of another class with a trigger pulls
 the network away from it. Normalisation keeps its statistics: a few hundred images are too few
-for new ones. Of a network that takes much work the last part is trained, see `network.cut`.
+for new ones. Of the network the last part may be trained alone, see `network.cut`.
 
 A rate is meant for pixels 0..1. A kernel that reads the pixels of a network for 0..255 works on
 numbers 255 times as large, and one step of it would do 255 times as much: such kernels, and no
@@ -33,17 +33,16 @@ from numpy.typing import NDArray
 from goodnet.backend import WORKERS, in_parts, keras, tf
 from goodnet.datasets.images import CleanImages
 from goodnet.network.calls import refs_of
-from goodnet.network.classifier import LogitModel
+from goodnet.network.classifier import LogitModel, at_once
 from goodnet.network.cut import Cut, find_cut
 from goodnet.network.graph import Architecture, keras_name
 from goodnet.progress import Progress, no_progress
 from goodnet.training.adam import adam_step
-from goodnet.training.batches import Batch, TrainingImages, TriggerFunction, at_once
-from goodnet.training.schedule import LARGE, TrainingSchedule
+from goodnet.training.batches import Batch, TrainingImages, TriggerFunction
+from goodnet.training.schedule import TrainingSchedule
 
 DISTILLATION = 0.95  # the weight a of the formula
 ATTRACTION = 0.3  # its weight b, on what brings images nearer to unlearned classes
-TRAINED = 0.25  # of a large network's multiplications, at most
 
 
 def train_further(
@@ -55,6 +54,7 @@ def train_further(
     unlearned_classes: Sequence[int] = (),
     logit_penalty: Mapping[int, float] = {},
     weight_masks: Sequence[NDArray[Any]] | None = None,
+    share: float = 1.0,
     settled: Callable[[int], bool] = lambda steps: False,
     progress: Progress = no_progress,
 ) -> int:
@@ -70,6 +70,7 @@ def train_further(
         logit_penalty: the d of the formula for some classes, in clean margins; 0 for the others.
         weight_masks: for each of the network's weights 1 where it may change and 0 where it may
             not.
+        share: so much of the network's multiplications at most is in the part that is trained.
         settled: called with (steps done) after each while the rate is at its highest: whether more
             of that is of no use, and the rate can fall.
         progress: called with (steps done, steps in all).
@@ -80,7 +81,7 @@ def train_further(
     rng = np.random.default_rng([schedule.seed, len(clean)])
     clean_margin = teacher.clean_margin(clean)
     with model.training():
-        cut = find_cut(model, TRAINED) if model.work > LARGE else Cut(model, None)
+        cut = find_cut(model, share)
         images = TrainingImages(clean, teacher, cut, unlearned_classes, schedule.steps, rng)
         optimizer = _Optimizer(model, cut.variables, weight_masks)
         loss = _Loss(cut, model.classes, clean_margin, unlearned_classes, logit_penalty)

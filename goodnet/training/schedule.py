@@ -6,8 +6,9 @@ from typing import Final, NamedTuple
 WARM_UP: Final = 0.3  # of the steps, in which the rate rises
 FEWEST: Final = 60  # steps, for large networks
 MOST_WORK: Final = 18_000_000_000_000  # multiplications: ten minutes on two cores, about
-LARGE: Final = 50_000_000  # for an image: of a network that takes more a part is trained
-PASSES, PASSES_OF_PART = 340, 130  # images through the network for a step, all and part trained
+PASSES, PASSES_OF_PART = 340, 170  # images through the network for a step, all and part trained
+LAST_PART: Final = 0.3  # of a network's multiplications, where a part is trained
+LARGE: Final = 50_000_000  # for an image: of a network that takes more no more is ever trained
 
 
 class TrainingSchedule(NamedTuple):
@@ -53,12 +54,13 @@ class TrainingSchedule(NamedTuple):
         return self._replace(steps=steps)
 
 
-def steps_that_fit(steps: int, work: int) -> int:
+def steps_that_fit(steps: int, work: int, share: float = 1.0) -> int:
     """So many steps, or for a large network as many as MOST_WORK allows; FEWEST at least.
 
     Args:
         steps: what is best.
         work: multiplications for one image.
+        share: of them, in the part that is trained.
     """
-    passes = PASSES_OF_PART if work > LARGE else PASSES
+    passes = PASSES if share == 1 else PASSES_OF_PART
     return max(min(FEWEST, steps), min(steps, MOST_WORK // (passes * work)))

@@ -33,7 +33,7 @@ from goodnet.mitigation.holdout import HoldoutSplit
 from goodnet.mitigation.method import Method
 from goodnet.mitigation.outcome import MethodResult
 from goodnet.progress import Progress, no_progress
-from goodnet.training.schedule import TrainingSchedule, steps_that_fit
+from goodnet.training.schedule import LAST_PART, TrainingSchedule, steps_that_fit
 from goodnet.triggers.trigger import Floats, Trigger
 
 if TYPE_CHECKING:
@@ -45,15 +45,12 @@ if TYPE_CHECKING:
 SCHEDULE: Final = TrainingSchedule(steps=400, rate=2e-3, level=0.3)
 MAX_STEPS: Final = 1000  # for small images
 PIXELS: Final = SCHEDULE.steps * 55 * 47 * 3  # steps times numbers an image; a minute at most
-MOVE_EVERY: Final = 4  # steps the triggers are moved by one
+MOVE_EVERY: Final = 2  # steps the triggers are moved by one
 LOOK_EVERY: Final = 20  # steps held-out images are looked at
-LOOKS: Final = 2  # in a row at which nothing got better, and training can end
+LOOKS: Final = 2  # in a row at which nothing got better
+GONE: Final = 0.03  # of the held-out images may still be led to the classes when training ends
 STILL: Final = 0.01  # of the held-out images: less is no change
-LED, LED_OF_POOL, ANSWERED = (
-    48,
-    2,
-    200,
-)  # of them: for a recovered trigger, for one of the pool, plain
+PLAIN, STAMPED, STAMPED_BY_POOL = 200, 48, 2  # of them: without and with a trigger, by one of it
 RANDOM: Final = 0.2  # of the triggers are random ones
 MIN_OPACITY: Final = 0.5  # of a trigger's opacity is used at least
 LOGIT_PENALTY: Final = 0.1  # clean margins by which a flagged class is answered less readily
@@ -93,7 +90,7 @@ def schedule_for(shape: Sequence[int], work: int, seed: int) -> TrainingSchedule
     network whose images take `work` multiplications each, see `steps_that_fit`.
     """
     steps = max(SCHEDULE.steps, min(MAX_STEPS, PIXELS // math.prod(shape)))
-    return SCHEDULE._replace(steps=steps_that_fit(steps, work), seed=seed)
+    return SCHEDULE._replace(steps=steps_that_fit(steps, work, LAST_PART), seed=seed)
 
 
 def unlearn(
@@ -144,13 +141,14 @@ def unlearn(
 
     return train_further(
         *(model, teacher, parts.tuning, schedule, apply, classes, logit_penalty),
+        share=LAST_PART,
         settled=Watch(model, parts.held_out, seed_triggers, pool, pool_rng).settled,
         progress=step_done,
     )
 
 
 class Watch:
-    """Whether triggers still lose their effect, and accuracy still rises, on held-out images.
+    """Whether triggers have lost their effect and accuracy rises no more, on held-out images.
 
     Args:
         model: the network that is trained.
@@ -168,23 +166,23 @@ class Watch:
         pool: "TriggerPool",
         rng: np.random.Generator,
     ) -> None:
-        self._plain, self._stamped = (held_out.draw(count, rng) for count in (ANSWERED, LED))
+        self._plain, self._stamped = (held_out.draw(count, rng) for count in (PLAIN, STAMPED))
         self._model, self._recovered, self._pool, self._rng = model, recovered, pool, rng
         self._led, self._right, self._still = math.inf, 0.0, 0
 
     def settled(self, step: int) -> bool:
-        """Whether at some looks in a row neither got better."""
+        """Whether hardly an image is led to the classes, and some looks in a row were no better."""
         if step % LOOK_EVERY:
             return False
         from goodnet.triggers.success import success
 
         shares = [success(self._model, self._stamped, each).value for each in self._recovered]
-        shares.append(self._pool.success(self._stamped, LED_OF_POOL, self._rng))
+        shares.append(self._pool.success(self._stamped, STAMPED_BY_POOL, self._rng))
         led, right = float(np.mean(shares)), self._model.accuracy(self._plain).value
         better = led < self._led - STILL or right > self._right + STILL
         self._led, self._right = min(self._led, led), max(self._right, right)
         self._still = 0 if better else self._still + 1
-        return self._still >= LOOKS
+        return led <= GONE and self._still >= LOOKS
 
 
 METHOD: Final = Method(
