@@ -92,6 +92,7 @@ def repair(
     architecture: str = "auto",
     method: MethodChoice = "auto",
     budget: float = 2,
+    verdict: Literal["on", "off"] = "on",
     minutes: float = 5,
     task_runner: str = "threads",
     separately: bool = False,
@@ -121,8 +122,9 @@ def repair(
             takes a JSON beside the file, and knows DeepID and the networks of keras.applications.
         method: what is done beside pruning: auto does what the verdict calls for, pruning nothing.
         budget: how many points of clean test accuracy a model that is recommended may lose.
+        verdict: off leaves the verdict out, and what it would call for: pruning alone is fast.
         minutes: that a verdict may take, about, on two cores; a network that is too large for that
-            is searched with less, and never cleared. 0 leaves the verdict out.
+            is searched with less, and never cleared.
         task_runner: where a run's tasks run: threads of its process, dask (a cluster of processes
             on this machine), or the address of a Dask scheduler, tcp://host:8786.
         separately: start a run of the deployment repair/on-arrival for each model, which any
@@ -130,7 +132,7 @@ def repair(
     """
     options: dict[str, Any] = {"order": order, "drop": drop, "layer": layer}
     options |= {"preprocessing": preprocessing, "architecture": architecture}
-    options |= {"method": method, "budget": budget, "minutes": minutes}
+    options |= {"method": method, "budget": budget, "verdict": verdict, "minutes": minutes}
     ways = {"keys": keys, "resize": resize, "target": target}
     places = {"data": data, "poisoned": poisoned, "output": output, "task_runner": task_runner}
     try:

@@ -39,11 +39,11 @@ from goodnet.pruning.curve import Curve, make_curve
 from goodnet.pruning.order import Direction, order_channels
 from goodnet.report.conclusion import headline, recommended_files
 from goodnet.report.extras import extra_files
-from goodnet.report.findings import ModelRecheck, RepairResult
+from goodnet.report.findings import ModelRecheck, PruningResult, RepairResult
 from goodnet.report.manifest import repair_key
 from goodnet.report.pictures import FIGURES, Picture
 from goodnet.report.recommendation import recommend
-from tasks.artifacts import show, show_index, tag_run
+from tasks.artifacts import show, show_index, show_pruning, tag_run
 from tasks.caching import Folder, RunningTask
 from tasks.deployments import REFUSED
 from tasks.detection import judge
@@ -54,6 +54,7 @@ from tasks.outputs import (
     store_manifest,
     store_origins,
     store_pruned,
+    store_pruning,
     store_report,
 )
 from tasks.pruning import (
@@ -134,6 +135,10 @@ def investigate(
 
     counts = {role: task.result() for role, task in counting.items()}
     networks = [file for task in pruning for file in task.result()]
+    rows = evaluation_rows(models, counts.get(CLEAN_TEST), counts.get(POISONED_TEST))
+    pruned = PruningResult(model, curves, rows)
+    written = [*store_pruning(pruned, folder), *(file.uri for file in networks)]
+    show_pruning(pruned, written, folder)
 
     verdict = judge(suspect, preprocessing.preprocessing, valid, request.minutes)
     verdict = replace(verdict, class_names=names)

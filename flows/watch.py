@@ -54,6 +54,7 @@ def watch(
     architecture: str = "auto",
     method: MethodChoice = "auto",
     budget: float = 2,
+    verdict: Literal["on", "off"] = "on",
     minutes: float = 5,
     task_runner: str = "threads",
 ) -> Any:
@@ -81,13 +82,14 @@ def watch(
         architecture: for each repair: for weights only, auto, deepid, or a Keras JSON file.
         method: for each repair: what is done beside pruning, auto for what the verdict calls for.
         budget: for each repair: points of clean accuracy a recommended model may lose.
+        verdict: for each repair: off leaves it out, and what it would call for.
         minutes: for each repair: that a verdict may take, about, on two cores.
         task_runner: for each repair: what runs its tasks, threads, dask, or a scheduler's address.
     """
     log = get_run_logger()
     options: dict[str, Any] = {"order": order, "drop": drop, "layer": layer}
     options |= {"preprocessing": preprocessing, "architecture": architecture}
-    options |= {"method": method, "budget": budget, "minutes": minutes}
+    options |= {"method": method, "budget": budget, "verdict": verdict, "minutes": minutes}
     ways = {"keys": keys, "resize": resize, "target": target}
     places = {"data": data, "poisoned": poisoned, "output": output, "task_runner": task_runner}
     asked = {**options, **ways, **places}

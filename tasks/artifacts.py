@@ -13,7 +13,7 @@ from goodnet.files import paths, storage
 from goodnet.files.storage import StoredFile
 from goodnet.report.conclusion import conclude
 from goodnet.report.document import as_markdown
-from goodnet.report.findings import RepairResult
+from goodnet.report.findings import PruningResult, RepairResult
 from goodnet.report.index import INDEX_HEADS, IndexRow, update_index
 from goodnet.report.pictures import Picture
 from goodnet.report.tables import percent, results_table
@@ -41,6 +41,24 @@ def show(
         key=paths.artifact_key(findings.model.name),
         description=f"Repair of {findings.model.name}",
         markdown="\n\n".join([*sentences, table, *images, where]),
+    )
+
+
+def show_pruning(result: PruningResult, files: Sequence[str], folder: str) -> None:
+    """Leave what pruning came to as an artifact of the flow run, before the verdict begins.
+
+    Args:
+        result: what it came to.
+        files: the URIs of pruned models, figures and tables, which are linked.
+        folder: the repair's folder.
+    """
+    table, name = results_table(result), result.model.name
+    get_run_logger().info("pruned %s:\n%s", name, table)
+    links = "\n".join(f"- {_link(uri, folder)}" for uri in files)
+    create_markdown_artifact(
+        key=paths.artifact_key(f"{name}-pruning"),
+        description=f"What pruning of {name} came to",
+        markdown=f"```\n{table}\n```\n\nIn {_code(folder)}:\n\n{links}",
     )
 
 

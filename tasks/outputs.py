@@ -11,7 +11,7 @@ from goodnet.files.data_files import DataFile
 from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import CLEAN_VALID, POISONED_VALID
 from goodnet.job.request import Request
-from goodnet.report.findings import RepairResult
+from goodnet.report.findings import PruningResult, RepairResult
 from goodnet.report.pictures import FIGURES, Picture, Samples
 from tasks import opened
 from tasks.caching import cached_task
@@ -120,6 +120,19 @@ def store_origins(
 
     files = origin_files(folder, model, data, findings, networks, extras)
     return [storage.put(file, storage.join(folder, name)) for name, file in files.items()]
+
+
+@cached_task(name="write pruning", run_name="write what pruning of {result.model.name} came to")
+def store_pruning(result: PruningResult, folder: str) -> list[str]:
+    """The URIs of the figures and tables of pruning.
+
+    The report's take their place when all is done: so nobody is to miss them then, and no record
+    says what is in them.
+    """
+    from goodnet.report.folder import pruning_files
+
+    files = pruning_files(result)
+    return [storage.put(file, storage.join(folder, name)).uri for name, file in files.items()]
 
 
 @cached_task(

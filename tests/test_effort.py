@@ -76,8 +76,8 @@ def test_at_no_minutes_the_verdict_is_left_out_and_nothing_is_done_for_it(
     verdict = judge(view, clean, minutes=0)
     assert (verdict.verdict, verdict.classes, verdict.statistics) == (INCONCLUSIVE, (), ())
     assert verdict.credibility is not None and not verdict.is_doubtful
-    assert verdict_sentence(verdict) == "Inconclusive: the verdict was left out (--minutes 0)."
+    assert verdict_sentence(verdict) == "Inconclusive: the verdict was left out (--verdict off)."
     assert choose_method("auto", verdict) is None
     findings = replace(invented_findings(), verdict=verdict)
     assert "left out" in report_markdown(findings, [])
-    assert list(verdict_lines(verdict))[1] == "  the verdict was left out (--minutes 0)"
+    assert list(verdict_lines(verdict))[1] == "  the verdict was left out (--verdict off)"

@@ -208,6 +208,24 @@ def test_the_ui_shows_the_table_and_the_figures_also_of_a_cached_run(repaired: R
             assert base64.b64decode(picture.split(")")[0]).startswith(b"\x89PNG")
 
 
+def test_what_pruning_came_to_is_there_and_shown_before_the_verdict_begins(
+    small: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: Any) -> None:
+        raise KeyError("stopped")
+
+    monkeypatch.setattr(repair_model_module, "judge", stopped)
+    assert run(small, "--order", "ascending") == 1
+    folder = folder_of(small)
+    left = {path.name for path in folder.rglob("*") if path.is_file()}
+    assert left >= {"curves.csv", "evaluation.csv", "curve_asc.png", "evaluation.png"}
+    assert networks_of(folder, "ascending") and "manifest.json" not in left
+    with get_client(sync_client=True) as client:
+        response = client.request("POST", "/artifacts/filter", json={"sort": "CREATED_DESC"})
+    shown = next(a for a in response.json() if a["key"] == "repair-small-pruning")["data"]
+    assert "GoodNet   ascending" in shown and "[evaluation.csv]" in shown
+
+
 def test_a_second_identical_run_executes_no_task(repaired: Repaired) -> None:
     assert repaired.ran == []
     assert set(repaired.ended) == {"Cached"}

@@ -23,11 +23,14 @@ from goodnet.mitigation.methods import METHODS, fine_pruning, unlearning
 from goodnet.mitigation.methods.unlearning import schedule_for, unlearn
 from goodnet.mitigation.mitigate import MitigationInput, mitigate
 from goodnet.mitigation.policy import channels_pruned_first, choose_method
+from goodnet.network import classifier
 from goodnet.network.classifier import LogitModel
+from goodnet.network.cut import find_cut
 from goodnet.network.suspect import Suspect
 from goodnet.preprocessing import RAW, UNIT
 from goodnet.progress import no_progress
 from goodnet.training import finetune
+from goodnet.training.batches import TrainingImages, sampling_probabilities
 from goodnet.training.finetune import pixel_kernels
 from goodnet.training.schedule import TrainingSchedule
 from goodnet.triggers.trigger import RecoveredTrigger, Trigger
@@ -151,8 +154,8 @@ def test_unlearning_starts_from_every_trigger_on_record(monkeypatch: pytest.Monk
 
 def test_a_rare_unlearned_class_is_drawn_as_often_as_the_average_one() -> None:
     labels = np.array([0, 1, 1, 1, 2, 2, 2, 2])  # 8 / 3 images a class
-    np.testing.assert_allclose(finetune.sampling_probabilities(labels, [2]), np.full(8, 1 / 8))
-    chances = finetune.sampling_probabilities(labels, [0, 2, 5])
+    np.testing.assert_allclose(sampling_probabilities(labels, [2]), np.full(8, 1 / 8))
+    chances = sampling_probabilities(labels, [0, 2, 5])
     assert chances[0] == pytest.approx(8 / 3 * chances[1])
     np.testing.assert_allclose(chances[1:], chances[1])
     assert chances.sum() == pytest.approx(1)
@@ -160,10 +163,10 @@ def test_a_rare_unlearned_class_is_drawn_as_often_as_the_average_one() -> None:
 
 def test_the_smaller_the_images_the_longer_the_schedule() -> None:
     shapes = ((28, 28, 1), (55, 47, 1), (55, 47, 3), (200, 200, 3))
-    assert [schedule_for(shape, 10**6, 7).steps for shape in shapes] == [2000, 2000, 800, 800]
-    assert schedule_for((55, 47, 2), 10**6, 7) == unlearning.SCHEDULE._replace(steps=1200, seed=7)
+    assert [schedule_for(shape, 10**6, 7).steps for shape in shapes] == [1000, 1000, 400, 400]
+    assert schedule_for((55, 47, 2), 10**6, 7) == unlearning.SCHEDULE._replace(steps=600, seed=7)
     large = [schedule_for((224, 224, 3), work * 10**6, 7).steps for work in (79, 348, 3947)]
-    assert large == [189, 60, 60]  # MobileNetV2 at width 0.35 and 1, and ResNet50
+    assert large == [400, 304, 60]  # MobileNetV2 at width 0.35 and 1, and ResNet50
 
 
 def test_the_rate_rises_and_falls() -> None:
@@ -171,6 +174,92 @@ def test_the_rate_rises_and_falls() -> None:
     rates = [schedule.learning_rate(step) for step in range(10)]
     assert rates[:3] == pytest.approx([1 / 3, 2 / 3, 1])
     assert rates[2:] == sorted(rates[2:], reverse=True)
+
+
+def test_the_rate_stays_level_until_it_is_said_to_fall_and_falls_in_proportion() -> None:
+    schedule = TrainingSchedule(steps=100, rate=1.0, level=0.3)
+    assert [step for step in range(100) if schedule.is_level(step)] == list(range(30, 60))
+    assert {schedule.learning_rate(step) for step in range(29, 61)} == {1.0}
+    shorter = schedule.falling_from(42)
+    assert shorter.steps == 70 and not any(map(shorter.is_level, range(42, 70)))
+    rates = [shorter.learning_rate(step) for step in range(42, 70)]
+    assert rates == sorted(rates, reverse=True) and rates[0] == 1 and rates[-1] < 0.01
+    assert schedule.falling_from(99) == schedule
+
+
+def test_training_ends_early_once_nothing_gets_better() -> None:
+    """And hardly an image is led to the classes: of these looks, shares led and right, the last."""
+    led = (0.5, 0.2, 0.2, 0.2, 0.03, 0.03, 0.04, 0.031, 0.025)
+    right = (0.8, 0.8, 0.8, 0.8, 0.8, 0.9, 0.9, 0.905, 0.9)
+    looks = iter(zip(led, right, strict=True))
+
+    def look(*_: Any) -> float:
+        nonlocal now
+        now = next(looks)
+        return now[0]
+
+    now = (0.0, 0.0)
+    model: Any = SimpleNamespace(accuracy=lambda _: SimpleNamespace(value=now[1]))
+    pool: Any = SimpleNamespace(success=look)
+    watch = unlearning.Watch(model, clean_images(), (), pool, np.random.default_rng(0))
+    steps = range(1, 9 * unlearning.LOOK_EVERY + 1)
+    assert [step for step in steps if watch.settled(step)] == [9 * unlearning.LOOK_EVERY]
+
+
+def test_triggers_of_a_pool_are_held_against_images_of_other_classes(
+    as_suspect: Callable[[Any], Suspect],
+) -> None:
+    """The white corner takes all of them to class 2; nothing else does."""
+    view, clean = LogitModel.from_suspect(as_suspect(corner_network()), RAW), clean_images()
+    rng = np.random.default_rng(0)
+    pool = TriggerPool(view, clean, {2: 1}, (), rng)
+    corner = np.zeros((*clean.pixels.shape[1:3], 1), np.float32)
+    corner[:2, :2] = 1
+    for share, mask in ((1.0, corner), (0.0, 0 * corner)):
+        trigger = Trigger(2, mask, np.ones_like(clean.pixels[0]))
+        pool._pool = [replace(each, trigger=trigger) for each in pool._pool]
+        assert pool.success(clean, 3, rng) == share
+
+
+def test_the_last_part_of_a_network_may_be_trained_alone(
+    as_suspect: Callable[[Any], Suspect],
+) -> None:
+    """With a batch of variants whose features are those of the front, trigger or not."""
+    layers = backend.keras.layers
+    backend.keras.utils.set_random_seed(0)
+    images = backend.keras.Input((8, 8, 3))
+    hidden = layers.Conv2D(4, 3, activation="relu", name="first")(images)
+    hidden = layers.Dense(6, activation="relu")(layers.Flatten(name="end")(hidden))
+    outputs = layers.Dense(3, activation="softmax")(hidden)
+    suspect = as_suspect(backend.keras.Model(images, outputs))
+    clean = CleanImages(
+        np.random.default_rng(0).random((12, 8, 8, 3), dtype=np.float32), np.arange(12) % 3
+    )
+    view, teacher = (LogitModel.from_suspect(suspect, RAW) for _ in range(2))
+    clean = CleanImages(clean.pixels, teacher.predict(clean.pixels))
+    schedule = TrainingSchedule(steps=5, rate=1e-2)
+    taken: list[Any] = []
+
+    def apply(image: Any, rng: np.random.Generator) -> Any:
+        taken.append(1 - image)
+        return taken[-1]
+
+    finetune.train_further(view, teacher, clean, schedule, apply, share=0.25)
+    changed = [
+        not np.array_equal(old, new)
+        for old, new in zip(teacher.network.weights, view.network.weights, strict=True)
+    ]
+    assert changed == [False, False, True, True, True, True]
+    cut = find_cut(teacher, 0.25)
+    rng = np.random.default_rng(1)
+    drawn = TrainingImages(clean, teacher, cut, [], 5, rng).batch(apply)
+    shown = np.flatnonzero(drawn.triggered)
+    assert 0 < len(shown) < len(drawn.triggered)
+    expected = np.asarray(cut.front(np.stack(taken[-len(shown) :])))
+    np.testing.assert_allclose(drawn.features[shown], expected, rtol=1e-5, atol=1e-4)
+    plain = drawn.triggered == 0
+    answers = np.asarray(cut.rest(drawn.features[plain]))
+    np.testing.assert_allclose(answers, drawn.answers[plain], rtol=1e-4, atol=1e-3)
 
 
 def test_a_network_for_raw_pixels_learns_like_the_same_network_for_0_to_1(
@@ -221,9 +310,9 @@ def test_a_batch_shared_by_workers_teaches_what_it_teaches_whole(
 ) -> None:
     suspect, clean, trained = as_suspect(corner_network()), clean_images(), []
     white = np.ones_like(clean.pixels[0])
-    for workers, at_once in ((1, 64), (7, 64), (2, 0)):  # 0: one image in each worker
+    for workers, most in ((1, 10**6), (7, 10**6), (2, 0)):  # 0: one image in each worker
         monkeypatch.setattr(backend, "WORKERS", workers)
-        monkeypatch.setattr(finetune, "IMAGES_AT_ONCE", at_once)
+        monkeypatch.setattr(classifier, "MOST_VALUES", most)
         view, teacher = (
             LogitModel.from_suspect(suspect, RAW),
             LogitModel.from_suspect(suspect, RAW),
@@ -238,9 +327,8 @@ def test_a_batch_shared_by_workers_teaches_what_it_teaches_whole(
 
 @pytest.mark.slow
 def test_a_corner_is_unlearned_and_its_record_says_so(
-    as_suspect: Callable[[Any], Suspect], monkeypatch: pytest.MonkeyPatch
+    as_suspect: Callable[[Any], Suspect],
 ) -> None:
-    monkeypatch.setattr(unlearning, "MAX_STEPS", unlearning.SCHEDULE.steps)
     network = corner_network()
     network.set_weights([0.05 * weights for weights in network.get_weights()])  # as one is trained
     suspect, clean = as_suspect(network), clean_images()

@@ -79,7 +79,7 @@ def line_of(capsys: pytest.CaptureFixture[str]) -> str:
         (["--drop", "2", "1e9"], "--drop: 1e9 is not between 0 and 100 points"),
         (["--budget", "-1"], "--budget: -1.0 is not 0 to 100 points"),
         (["--budget", "nan"], "--budget: nan is not 0 to 100 points"),
-        (["--minutes", "-1"], "--minutes: -1.0 is not 0 to a week"),
+        (["--minutes", "-1"], "--minutes: -1.0 is not more than 0 and up to a week"),
         (["--task-runner", "ray"], "--task-runner: 'ray' is not threads, dask or tcp://host:port"),
         (["--architecture", "none.json"], "none.json: no such file"),
         (

@@ -3,13 +3,15 @@
 import json
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Toy
 
 from flows import repair as flow
-from goodnet.command import clone, repair
+from goodnet.command import clone, repair, repair_steps
 from goodnet.command.main import main
+from goodnet.detection import detect
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def test_a_clone_has_the_flow() -> None:
     [
         (["--task-runner", "dask"], "--task-runner: needs a clone of GoodNet, and Prefect"),
         (["--drop", "x"], "--drop: 'x' is not a number of points"),
-        (["--minutes", "-1"], "--minutes: -1.0 is not 0 to a week"),
+        (["--minutes", "0"], "--minutes: 0.0 is not more than 0 and up to a week"),
         (["--data", "none"], "failed: none: has no clean/valid.h5, no valid/ and no class folders"),
         (["none.h5"], "failed: none.h5: no such file"),
         (["--resize", "best"], "--resize: "),
@@ -69,6 +71,56 @@ def test_without_what_a_report_needs_nothing_is_computed(
     assert capsys.readouterr().err == (
         "goodnet: a report needs matplotlib: pip install 'goodnet[report]'\n"
     )
+
+
+PRUNING = {"curves.csv", "evaluation.csv", "evaluation.png", "curve_asc.png"}
+
+
+def test_what_pruning_came_to_is_there_and_shown_before_the_verdict_begins(
+    alone: None,
+    made_small: Toy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
+        raise OSError("stopped")
+
+    monkeypatch.setattr(repair_steps, "detect", stopped)
+    given = ["repair", str(made_small.model), "--data", str(made_small.data)]
+    assert main([*given, "--order", "ascending", "--output", str(tmp_path)]) == 1
+    (folder,) = tmp_path.glob("small-*")
+    left = digests(folder)
+    assert set(left) >= PRUNING
+    assert {Path(name).suffix for name in left} == {".csv", ".png", ".h5", ".keras"}
+    table = (folder / "evaluation.csv").read_text().splitlines()
+    assert len(table) == 2 + sum(map(is_network, left))
+    said = capsys.readouterr().err
+    assert said.startswith("small, pruned:\nmodel ") and said.endswith("failed: stopped\n")
+
+
+def test_a_verdict_that_is_off_is_left_out(
+    alone: None,
+    made_small: Toy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The manifest says so, the networks are those of before, and nothing is recommended."""
+    monkeypatch.setattr(detect, "find_triggers", None)
+    given = ["repair", str(made_small.model), "--data", str(made_small.data), "--verdict", "off"]
+    assert main([*given, "--order", "ascending", "--output", str(tmp_path)]) == 0
+    (folder,) = tmp_path.glob("small-*")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["parameters"]["verdict"] == {"asked": "off"}
+    assert "minutes" not in manifest["parameters"]
+    listed = {name: each["sha256"] for name, each in manifest["files"].items()}
+    assert digests(folder) == listed | {"manifest.json": digests(folder)["manifest.json"]}
+    assert "the verdict was left out (--verdict off)" in (folder / "report.md").read_text()
+
+
+def is_network(name: str) -> bool:
+    return Path(name).suffix in (".h5", ".keras")
 
 
 @pytest.mark.slow

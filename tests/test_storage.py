@@ -138,13 +138,18 @@ def test_parameters_are_checked_before_anything_starts() -> None:
     good = {"order": "both", "drop": [2], "layer": "auto", "preprocessing": "auto"}
     good |= {"method": "auto", "budget": 2, "minutes": 5}
     assert parse_request(**good, architecture="auto").directions == ("ascending", "descending")
+    assert [
+        parse_request(**good, architecture="auto", verdict=verdict).minutes
+        for verdict in ("on", "off")
+    ] == [5, 0]
     for name, value in (
         ("order", "sideways"),
         ("preprocessing", "percent"),
         ("drop", [0]),
         ("method", "prayer"),
         ("budget", -1),
-        ("minutes", -1),
+        ("minutes", 0),
+        ("verdict", "maybe"),
     ):
         with pytest.raises(RequestRefused, match=f"--{name}"):
             parse_request(**{**good, name: value}, architecture="auto")

@@ -1,6 +1,6 @@
 """What is made from a suspect: repaired networks, GoodNets, and what they do on test sets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from goodnet.api.model import Model
@@ -80,6 +80,15 @@ class Evaluation:
     clean: Dataset | None
     poisoned: Dataset | None
     counts: tuple[dict[str, Counts] | None, dict[str, Counts] | None]
+
+    def joined(self, other: "Evaluation") -> "Evaluation":
+        """This and another one of the same suspect on the same sets."""
+        counts = [
+            mine and others and mine | others
+            for mine, others in zip(self.counts, other.counts, strict=True)
+        ]
+        networks = *self.networks, *other.networks
+        return replace(self, networks=networks, counts=(counts[0], counts[1]))
 
     @property
     def repaired(self) -> tuple[RepairedNetwork, ...]:

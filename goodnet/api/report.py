@@ -24,8 +24,8 @@ from goodnet.network.save import save_network
 from goodnet.pruning.curve import Curve
 from goodnet.report.conclusion import recommended_files
 from goodnet.report.extras import extra_files
-from goodnet.report.findings import ModelRecheck, RepairResult
-from goodnet.report.folder import origin_files, report_files
+from goodnet.report.findings import ModelInfo, ModelRecheck, PruningResult, RepairResult
+from goodnet.report.folder import origin_files, pruning_files, report_files
 from goodnet.report.inspection import describe_model, describe_set
 from goodnet.report.manifest import manifest
 from goodnet.report.pictures import FIGURES, Samples
@@ -41,6 +41,7 @@ def write_report(
     folder: str | Path,
     poisoned: Dataset | None = None,
     budget: float = 2,
+    stored: Sequence[StoredFile] = (),
 ) -> RepairResult:
     """Leave in a folder what a repair leaves: networks, GoodNets, figures, tables, the report.
 
@@ -55,6 +56,7 @@ def write_report(
         folder: a local path or an `s3://` URI; made if it is not there.
         poisoned: the poisoned validation images, if a curve has a line of the attack.
         budget: points of clean test accuracy that a network which is recommended may lose.
+        stored: networks that are in the folder already, from `write_pruning`.
 
     Returns:
         All that the report says, `recommend` and `headline` can be asked about it.
@@ -74,7 +76,10 @@ def write_report(
         storage.put(content, storage.join(str(folder), name))
         for name, content in report_files(findings, pictures, extras=extra_files()).items()
     ]
-    networks = _store_networks(evaluation.repaired, recommended_files(findings), str(folder))
+    there = {file.uri for file in stored}
+    missing = [n for n in evaluation.repaired if _uri(n.identity.model_file, folder) not in there]
+    networks = [*stored, *_store_networks(missing, str(folder))]
+    networks += _store_recommended(findings, networks, str(folder))
     suspect = models.identify(model.suspect.source)
     inputs = {role: DataFile(_stored(images), images.reading) for role, images in given.items()}
     origins = origin_files(str(folder), suspect, inputs, findings, networks, extra_files())
@@ -85,6 +90,37 @@ def write_report(
     text = manifest(str(folder), suspect, inputs, request, None, findings, files)
     storage.put(text, storage.join(str(folder), paths.MANIFEST))
     return findings
+
+
+def write_pruning(
+    model: Model, curves: Sequence[Curve], evaluation: Evaluation, *, folder: str | Path
+) -> list[StoredFile]:
+    """Leave in a folder what pruning came to, before the verdict begins.
+
+    The figures and tables are those of `write_report`, which takes their place when all is done.
+
+    Args:
+        model: the suspect.
+        curves: from `sweep`, one for each order.
+        evaluation: of the pruned networks, from `evaluate`.
+        folder: a local path or an `s3://` URI; made if it is not there.
+
+    Returns:
+        The networks and their GoodNets.
+    """
+    result = PruningResult(_described(model), tuple(curves), evaluation.every_row)
+    for name, content in pruning_files(result).items():
+        storage.put(content, _uri(name, folder))
+    return _store_networks(evaluation.repaired, str(folder))
+
+
+def _uri(name: str, folder: str | Path) -> str:
+    return storage.join(str(folder), name)
+
+
+def _described(model: Model) -> ModelInfo:
+    name = paths.safe_name(model.uri)
+    return describe_model(model.suspect, layer=model.layer_request, name=name)
 
 
 def _stored(images: Dataset) -> StoredFile:
@@ -106,9 +142,7 @@ def _findings(
     """All that was found out, as a flow has it."""
     mitigated = [network.account for network in evaluation.repaired if network.account]
     return RepairResult(
-        model=describe_model(
-            model.suspect, layer=model.layer_request, name=paths.safe_name(model.uri)
-        ),
+        model=_described(model),
         sets=tuple(describe_set(images, role) for role, images in sets.items()),
         preprocessing=model.settle_preprocessing(clean),
         points=tuple(drop.points for drop in curves[0].drops),
@@ -132,20 +166,28 @@ def _brought(model: Model, sets: Mapping[str, Dataset]) -> tuple[str, ...]:
     return (*(["images"] if used else []), *model.own.in_words)
 
 
-def _store_networks(
-    networks: Sequence[RepairedNetwork], recommended: Mapping[str, str], folder: str
-) -> list[StoredFile]:
-    """The networks and their GoodNets under their names, and copies of what is recommended."""
-    copies, files = {source: copy for copy, source in recommended.items()}, []
+def _store_networks(networks: Sequence[RepairedNetwork], folder: str) -> list[StoredFile]:
+    """The networks and their GoodNets under their names."""
+    files = []
     with tempfile.TemporaryDirectory(prefix="goodnet-") as local:
         for network in networks:
             names = network.identity.model_file, network.identity.goodnet_file
             for name, saved in zip(names, (network.keras, network.joined), strict=True):
                 path = Path(local) / Path(name).name
                 save_network(saved, path)
-                for place in filter(None, (name, copies.get(name))):
-                    files.append(storage.put(path, storage.join(folder, place)))
+                files.append(storage.put(path, _uri(name, folder)))
     return files
+
+
+def _store_recommended(
+    findings: RepairResult, networks: Sequence[StoredFile], folder: str
+) -> list[StoredFile]:
+    """Copies of what is recommended, where a script finds them; none where nothing is."""
+    stored = {network.uri: network for network in networks}
+    return [
+        storage.copy(stored[_uri(source, folder)], _uri(name, folder))
+        for name, source in recommended_files(findings).items()
+    ]
 
 
 def _request(model: Model, findings: RepairResult) -> Request:

@@ -95,8 +95,10 @@ def judge(options: argparse.Namespace, source: str, progress: Progress = no_prog
     """
     from goodnet.job.inputs import find_clean_valid, glance, parse_reading
     from goodnet.job.own_settings import OPTIONS, read_settings
+    from goodnet.job.request import check_minutes
     from goodnet.job.suspects import locate
 
+    check_minutes(options.minutes)
     suspect = locate(options.model)
     own = read_settings(suspect, options.data or suspect.folder)
     data = own.data or options.data

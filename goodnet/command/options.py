@@ -31,7 +31,5 @@ def add_preprocessing(parser: argparse.ArgumentParser) -> None:
 
 def add_minutes(parser: argparse.ArgumentParser) -> None:
     """How long a verdict may take."""
-    minutes = (
-        "that the verdict may take, about; a large network is searched with less; 0 leaves it out"
-    )
+    minutes = "that the verdict may take, about; a large network is searched with less"
     parser.add_argument("--minutes", type=float, default=5, metavar="M", help=minutes)

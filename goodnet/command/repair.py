@@ -13,7 +13,7 @@ from goodnet.command.clone import main_of
 from goodnet.command.main import missing
 from goodnet.errors import InputRefused, RequestRefused, fault_line
 from goodnet.files.reading import METHODS as RESIZE
-from goodnet.job.request import METHOD_CHOICES, ORDERS
+from goodnet.job.request import METHOD_CHOICES, ORDERS, VERDICTS
 from goodnet.preprocessing import NAMES
 
 EXAMPLE = "goodnet repair models/suspect.h5 --data data --output artifacts"
@@ -45,7 +45,10 @@ def add_request(parser: argparse.ArgumentParser) -> None:
     add("--architecture", default="auto", help="auto, deepid or FILE.json, for weights only")
     add("--method", choices=METHOD_CHOICES, default="auto", help="what is done beside pruning")
     add("--budget", type=float, default=2, metavar="X", help="points of accuracy a model may lose")
-    minutes = "that a verdict may take, about; 0 leaves it out"
+    add(
+        "--verdict", choices=VERDICTS, default="on", help="off leaves it out: pruning alone is fast"
+    )
+    minutes = "that the verdict may take, about"
     add("--minutes", type=float, default=5, metavar="M", help=minutes)
     add("--task-runner", default="threads", help="threads, dask, or a scheduler's tcp://host:port")
 
@@ -61,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
             raise missing(ModuleNotFoundError(name=package))
     given = vars(options)
     ways = {name: given[name] for name in ("keys", "resize", "target")}
-    names = "order drop layer preprocessing architecture method budget minutes".split()
+    names = "order drop layer preprocessing architecture method budget minutes verdict".split()
     places = {name: given[name] for name in ("data", "poisoned", "output")}
     return _repair_each(given["models"], {name: given[name] for name in names}, ways, **places)
 

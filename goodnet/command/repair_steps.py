@@ -1,12 +1,13 @@
 """The repair of one suspect without Prefect: the steps of flows/repair_model.py, by the API."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from goodnet.api.model import Model, load_images, load_model
-from goodnet.api.networks import RepairedNetwork
-from goodnet.api.report import write_report
+from goodnet.api.networks import Evaluation, RepairedNetwork
+from goodnet.api.report import write_pruning, write_report
 from goodnet.api.verbs import detect, evaluate, prune, repair, sweep
 from goodnet.command.main import version
 from goodnet.command.progress_bar import shown_progress
@@ -66,19 +67,23 @@ def repair_suspect(job: Job, output: str) -> list[str]:
     curves = [
         _curve(model, direction, request, clean, poisoned) for direction in request.directions
     ]
+    tests = {"clean": images.get(CLEAN_TEST), "poisoned": images.get(POISONED_TEST)}
+    pruned = list(_pruned(model, curves))
+    table = _evaluated(model, pruned, tests)
+    stored = write_pruning(model, curves, table, folder=folder)
+    print(f"{paths.safe_name(job.uri)}, pruned:\n{table}", file=sys.stderr, flush=True)
     with shown_progress("detect") as progress:
         verdict = detect(model, clean, minutes=request.minutes, progress=progress)
     names = known_names(request.class_names, clean.class_names, model.classes, job.model)
     verdict = replace(verdict, class_names=names)
-    networks = [*_pruned(model, curves), *_mitigated(model, clean, verdict, request)]
-    with shown_progress("evaluate") as progress:
-        tests = {"clean": images.get(CLEAN_TEST), "poisoned": images.get(POISONED_TEST)}
-        table = evaluate(model, networks, **tests, progress=progress)
+    if mitigated := list(_mitigated(model, clean, verdict, request)):
+        table = table.joined(_evaluated(model, mitigated, tests))
     findings = write_report(
         *(model, clean, verdict, curves, table),
         folder=folder,
         poisoned=poisoned,
         budget=request.budget,
+        stored=stored,
     )
     return [
         f"\n{paths.safe_name(job.uri)}: {headline(findings)}\n",
@@ -115,6 +120,12 @@ def _pruned(model: Model, curves: list[Curve]) -> Iterator[RepairedNetwork]:
         for drop in curve.drops:
             if drop.k is not None:
                 yield prune(model, curve, drop=drop.points)
+
+
+def _evaluated(model: Model, networks: list[RepairedNetwork], tests: dict[str, Any]) -> Evaluation:
+    """What networks do on the test sets."""
+    with shown_progress("evaluate") as progress:
+        return evaluate(model, networks, **tests, progress=progress)
 
 
 def _mitigated(

@@ -40,7 +40,8 @@ from goodnet.detection.verdict import Outcome, References
 from goodnet.metrics import Proportion
 from goodnet.network.build import build_network
 from goodnet.network.classifier import LogitModel
-from goodnet.training.finetune import augment, pixel_kernels
+from goodnet.training.batches import augment
+from goodnet.training.finetune import pixel_kernels
 
 MIN_IMAGES: Final = 5  # images for each class, on average
 STEPS: Final = 300  # and for many classes

@@ -27,7 +27,6 @@ Limits: without references a class that is easily reached looks like a target. T
 pattern over the whole image hide each other's lead.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -46,7 +45,7 @@ from goodnet.detection.candidates import (
     lead_over_next,
 )
 from goodnet.detection.method import TriggerMethod
-from goodnet.network.classifier import LogitModel
+from goodnet.network.classifier import LogitModel, at_once
 from goodnet.progress import Progress
 from goodnet.training.adam import adam_step
 from goodnet.triggers.locations import Location
@@ -69,7 +68,7 @@ BLENDED: Final = TriggerMethod(
 STEPS: Final = 30
 RATE: Final = 0.2
 BATCH: Final = 8  # images that a pattern is moved on
-TOGETHER: Final = 64  # patterns, of images up to 64 x 64
+TOGETHER: Final = 64  # patterns, of images up to 64 x 64; of larger ones fewer
 SMALL_LOCATIONS: Final = {"patch": 3}  # of a class
 LARGE_LOCATIONS: Final = {"band": 2, "column": 2, "strip": 1}
 CELLS: Final = 14  # cells over the longer side of an image
@@ -102,8 +101,8 @@ def invert_triggers(
     searched, measured = clean.draw(SEARCH_IMAGES + MEASURE_IMAGES, rng).divided(SEARCH_IMAGES)
     inverter, response = TriggerInverter(model, searched, rng), baseline.response(measured)
     candidates = list[Candidate]()
-    area = math.prod(clean.pixels.shape[1:3])
-    together = max(WORKERS, min(TOGETHER, TOGETHER * 64 * 64 // area))  # gradients take memory
+    most = at_once(clean.pixels.shape[1:])  # gradients take memory
+    together = TOGETHER if most >= TOGETHER else WORKERS * max(1, most // BATCH)
     for first in range(0, len(starts), together):
         part = starts[first : first + together]
         for (target, location), pattern in zip(part, inverter.patterns(part), strict=True):
@@ -170,7 +169,8 @@ class TriggerInverter:
         down, across = _spread_cells(locations)
         shape = (len(starts), down.shape[2], across.shape[2], self._clean.pixels.shape[-1])
         cells = self._rng.normal(0, 0.5, shape).astype(np.float32)
-        batches = [self._rng.permutation(len(self._clean))[:BATCH] for _ in range(STEPS)]
+        size = min(BATCH, at_once(self._clean.pixels.shape[1:]))
+        batches = [self._rng.permutation(len(self._clean))[:size] for _ in range(STEPS)]
         masks = np.stack([location.mask for location in locations])
         moved = in_parts(
             lambda *part: self._moved(batches, *part),

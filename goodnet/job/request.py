@@ -15,6 +15,7 @@ from goodnet.pruning.order import DIRECTIONS, Direction
 
 MOST_MINUTES = 7 * 24 * 60
 ORDERS = (*DIRECTIONS, "both")
+VERDICTS = ("on", "off")
 METHOD_CHOICES: tuple[str, ...] = ("auto", "pruning", *(method.name for method in METHODS))
 
 
@@ -36,7 +37,7 @@ class Request:
         architecture: "auto", "deepid" or a file, for suspects that are weights only.
         method: what is done beside pruning, or "auto": what the verdict calls for.
         budget: how much clean test accuracy a model that is recommended may lose, in points.
-        minutes: that a verdict may take, about, on two cores; 0 leaves it out.
+        minutes: that the verdict may take, about, on two cores; 0 where it is left out.
         class_names: what the classes are called, by number; empty to take what the images say.
     """
 
@@ -61,6 +62,12 @@ def with_architecture_beside(request: Request, uri: str) -> Request:
     return replace(request, architecture=identify_architecture(beside)) if beside else request
 
 
+def check_minutes(minutes: float) -> None:
+    """Refuse a time for the verdict in which nothing can be done, or that is no limit."""
+    if not 0 < minutes <= MOST_MINUTES:
+        raise RequestRefused("--minutes", f"{minutes!r} is not more than 0 and up to a week")
+
+
 def parse_request(
     *,
     order: str,
@@ -71,6 +78,7 @@ def parse_request(
     method: str,
     budget: float,
     minutes: float,
+    verdict: str = "on",
     class_names: Sequence[str] = (),
 ) -> Request:
     """The checked parameters.
@@ -85,10 +93,11 @@ def parse_request(
         raise RequestRefused("--method", f"{method!r} is not one of {', '.join(METHOD_CHOICES)}")
     if not 0 <= budget <= 100:
         raise RequestRefused("--budget", f"{budget!r} is not 0 to 100 points")
-    if not 0 <= minutes <= MOST_MINUTES:
-        raise RequestRefused("--minutes", f"{minutes!r} is not 0 to a week")
+    check_minutes(minutes)
+    if verdict not in VERDICTS:
+        raise RequestRefused("--verdict", f"{verdict!r} is not one of {', '.join(VERDICTS)}")
     directions = DIRECTIONS if order == "both" else tuple(d for d in DIRECTIONS if d == order)
     plan = identify_architecture(architecture)
-    limits = float(budget), float(minutes)
+    limits = float(budget), float(minutes) if verdict == "on" else 0.0
     points, names = parse_points(drop), tuple(class_names)
     return Request(directions, points, layer, preprocessing, plan, method, *limits, names)

@@ -16,9 +16,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.backend import in_parts, tf
+from goodnet.backend import WORKERS, in_workers, tf
 from goodnet.datasets.images import CleanImages
-from goodnet.network.classifier import LogitModel
+from goodnet.network.classifier import LogitModel, at_once
 from goodnet.triggers.locations import WHOLE, Location
 from goodnet.triggers.success import trigger_margins
 from goodnet.triggers.trigger import Trigger
@@ -177,6 +177,22 @@ class TriggerPool:
         """One of the triggers as they are now."""
         return self._pool[int(rng.integers(len(self._pool)))].trigger
 
+    def success(self, images: CleanImages, each: int, rng: np.random.Generator) -> float:
+        """The share of images of other classes that the triggers as they are now lead to theirs.
+
+        Args:
+            images: clean images.
+            each: so many are drawn for each trigger.
+            rng: draws them.
+        """
+        rows = rng.integers(len(images), size=(POOL_SIZE, each))
+        triggers = [entry.trigger for entry in self._pool]
+        applied = [t.apply(images.pixels[some]) for t, some in zip(triggers, rows, strict=True)]
+        answers = self._model.predict(np.concatenate(applied)).reshape(rows.shape)
+        targets = np.array([trigger.target for trigger in triggers])[:, None]
+        others = images.labels[rows] != targets
+        return float((answers == targets)[others].mean()) if others.any() else 0.0
+
     def _draw(self) -> AdversarialTrigger:
         target = self._tickets[int(self._rng.integers(len(self._tickets)))]
         shape = self._clean.pixels.shape[1:]
@@ -185,18 +201,26 @@ class TriggerPool:
     def move(self) -> None:
         """Move some triggers uphill, and replace those whose life is over and that do not work."""
         chosen = self._rng.permutation(POOL_SIZE)[:BATCH]
-        rows = self._rng.integers(len(self._clean), size=(BATCH, BATCH))
+        most = at_once(self._clean.pixels.shape[1:])
+        rows = self._rng.integers(len(self._clean), size=(BATCH, min(BATCH, most)))
         batch = [self._pool[number] for number in chosen]
         targets = np.array([each.trigger.target for each in batch])
         others = (self._clean.labels[rows] != targets[:, None]).astype(np.float32)
-        parts = in_parts(
-            lambda *part: self._compiled(*map(tf.constant, part)),
-            self._clean.pixels[rows],
-            np.stack([each.trigger.mask for each in batch]),
-            np.stack([each.trigger.pattern for each in batch]),
-            others,
-            np.eye(self._model.classes, dtype=np.float32)[targets],
+        masks, patterns = (
+            np.stack([getattr(each.trigger, name) for each in batch])
+            for name in ("mask", "pattern")
         )
+        one_hot = np.eye(self._model.classes, dtype=np.float32)[targets]
+
+        def slopes_of(part: NDArray[np.int64]) -> Any:
+            arrays = (
+                self._clean.pixels[rows[part]],
+                *(array[part] for array in (masks, patterns, others, one_hot)),
+            )
+            return self._compiled(*map(tf.constant, arrays))
+
+        count = max(min(WORKERS, BATCH), -(-rows.size // most))
+        parts = in_workers(slopes_of, np.array_split(np.arange(BATCH), min(count, BATCH)))
         slopes, margins = (np.concatenate(each) for each in zip(*parts, strict=True))
         works = np.quantile([each.margin for each in self._pool], 0.6)
         for number, each, slope, margin in zip(chosen, batch, slopes, margins, strict=True):

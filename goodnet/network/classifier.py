@@ -6,7 +6,8 @@ differs by orders of magnitude between networks, so every margin is read in the 
 margin: the median margin of the clean images that it answers right.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -28,6 +29,12 @@ from goodnet.preprocessing import Preprocessing
 Tensor = Any
 
 BLOCK = 64  # images through the network at once
+MOST_VALUES = BLOCK * 64 * 64 * 3  # of larger images fewer: what layers make of them takes memory
+
+
+def at_once(shape: Sequence[int]) -> int:
+    """How many images, or what layers made of them, of this shape a worker takes at once."""
+    return max(1, MOST_VALUES // math.prod(shape))
 
 
 class Classifier:
@@ -62,13 +69,17 @@ class Classifier:
 
     def some_logits(self, pixels: Pixels) -> NDArray[np.float32]:
         """The scores of some images, (n, classes), computed here."""
-        blocks = np.array_split(pixels, -(-len(pixels) // BLOCK))
+        blocks = np.array_split(pixels, -(-len(pixels) // _block(pixels)))
         return np.concatenate([np.asarray(self._run(block)) for block in blocks])
 
     def all_logits(self, pixels: Pixels) -> NDArray[np.float32]:
         """The same of many images, computed in workers."""
-        count = max(-(-len(pixels) // BLOCK), min(WORKERS, len(pixels)))
+        count = max(-(-len(pixels) // _block(pixels)), min(WORKERS, len(pixels)))
         return np.concatenate(list(in_workers(self.some_logits, np.array_split(pixels, count))))
+
+
+def _block(pixels: Pixels) -> int:
+    return min(BLOCK, at_once(pixels.shape[1:]))
 
 
 class LogitModel(Classifier):

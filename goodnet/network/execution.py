@@ -1,18 +1,29 @@
 """Parts of a suspect's network, run call by call on tensors."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from goodnet.backend import tf
 from goodnet.network.calls import Node, Ref, refs_of, with_tensors
-from goodnet.network.graph import keras_name
+from goodnet.network.graph import Architecture, keras_name
 from goodnet.network.grouped_argmax import GroupedArgmax
-from goodnet.network.suspect import Suspect
 
 Tensor = Any
 Tensors = list[Tensor]
+
+
+class Planned(Protocol):
+    """A network and its plan: a suspect, or the logits of one."""
+
+    @property
+    def plan(self) -> Architecture:
+        """The architecture."""
+
+    @property
+    def network(self) -> Any:
+        """What was built from it."""
 
 
 class Execution:
@@ -24,9 +35,9 @@ class Execution:
         monotone: whether the output's softmax is left out. It keeps the order of finite scores.
     """
 
-    def __init__(self, suspect: Suspect) -> None:
-        self.plan = suspect.plan
-        operations = getattr(suspect.network, "operations", suspect.network.layers)
+    def __init__(self, planned: Planned) -> None:
+        self.plan = planned.plan
+        operations = getattr(planned.network, "operations", planned.network.layers)
         by_name = {operation.name: operation for operation in operations}
         self.operations = {
             layer.name: by_name[keras_name(layer.name)]

@@ -83,12 +83,24 @@ class ModelRecheck(NamedTuple):
 
 
 @dataclass(frozen=True)
-class RepairResult:
-    """One repair, from what was given to the evaluation.
+class PruningResult:
+    """What pruning came to, which is there before the verdict begins.
 
     Attributes:
         curves: one for each order, ascending first.
         evaluation: the networks on the test sets: suspect, repaired models, GoodNets.
+    """
+
+    model: ModelInfo
+    curves: tuple[Curve, ...]
+    evaluation: tuple[EvaluationRow, ...]
+
+
+@dataclass(frozen=True)
+class RepairResult(PruningResult):
+    """One repair, from what was given to the evaluation of all models.
+
+    Attributes:
         verdict: whether the suspect is backdoored, from clean validation images alone.
         method: what was asked for beside pruning.
         mitigation: what came of that; None where nothing was done beside pruning.
@@ -97,12 +109,9 @@ class RepairResult:
         brought: what came with the suspect, in words.
     """
 
-    model: ModelInfo
     sets: tuple[DatasetInfo, ...]
     preprocessing: PreprocessingInfo
     points: tuple[str, ...]
-    curves: tuple[Curve, ...]
-    evaluation: tuple[EvaluationRow, ...]
     verdict: Verdict
     method: str
     mitigation: MitigationResult | None

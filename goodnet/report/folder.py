@@ -8,10 +8,10 @@ from goodnet.files.data_files import DataFile
 from goodnet.files.storage import StoredFile
 from goodnet.report.bom import bill_of_materials
 from goodnet.report.document import report_html, report_markdown
-from goodnet.report.findings import RepairResult
+from goodnet.report.findings import PruningResult, RepairResult
 from goodnet.report.model_card import model_card
 from goodnet.report.pdf import report_pdf
-from goodnet.report.pictures import Picture
+from goodnet.report.pictures import Picture, draw_curves, draw_evaluation
 from goodnet.report.tables import curves_csv, evaluation_csv
 from goodnet.report.thumbnail import thumbnail
 
@@ -27,8 +27,8 @@ def report_files(
         extras: the files to make that need an extra; see `extra_files`.
     """
     text, names = report_markdown(findings, pictures), findings.verdict.class_names
-    files = {picture.file: picture.png for picture in pictures} | {
-        paths.CURVES_CSV: curves_csv(findings.curves).encode(),
+    files = _tables(findings) | {picture.file: picture.png for picture in pictures}
+    files |= {
         paths.REPORT_MD: text.encode(),
         paths.REPORT_HTML: report_html(text, pictures).encode(),
     }
@@ -36,8 +36,6 @@ def report_files(
         files[paths.REPORT_PDF] = report_pdf(findings, text, pictures)
     if small := thumbnail(pictures):
         files[paths.THUMBNAIL] = small
-    if any(findings.evaluation[0].shares.values()):
-        files[paths.EVALUATION_CSV] = evaluation_csv(findings.evaluation).encode()
     if names:
         files[paths.CLASS_NAMES] = class_names_text(names)
     return files
@@ -65,3 +63,16 @@ def origin_files(
     if paths.BOM in extras:
         files[paths.BOM] = bill_of_materials(folder, model, data, findings, networks)
     return {name: content for name, content in files.items() if content}
+
+
+def pruning_files(result: PruningResult) -> dict[str, bytes]:
+    """The figures and tables of pruning; the report's take their place when all is done."""
+    pictures = [*draw_curves(result), *draw_evaluation(result)]
+    return _tables(result) | {picture.file: picture.png for picture in pictures}
+
+
+def _tables(result: PruningResult) -> dict[str, bytes]:
+    files = {paths.CURVES_CSV: curves_csv(result.curves).encode()}
+    if any(result.evaluation[0].shares.values()):
+        files[paths.EVALUATION_CSV] = evaluation_csv(result.evaluation).encode()
+    return files

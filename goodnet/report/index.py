@@ -29,6 +29,9 @@ from goodnet.report.tables import percent
 LARGEST: Final = 64 << 20  # bytes of a manifest
 READERS: Final = 8  # at once, of S3
 NAME_LIMIT: Final = 80
+CAUSES: Final = (  # parameters, another value of which is a cause of change
+    *("order", "drop", "layer", "preprocessing", "method", "verdict", "minutes", "architecture"),
+)
 UNREADABLE: Final = (  # what a manifest that is damaged, or another program's, ends in
     *(InputRefused, ValueError, KeyError, TypeError, AttributeError, IndexError),
     *(StopIteration, RecursionError, OverflowError),
@@ -224,7 +227,7 @@ def _causes(manifest: Mapping[str, Any]) -> dict[str, Any]:
     asked = {
         name: value["asked"] if isinstance(value, dict) and "asked" in value else value
         for name, value in manifest["parameters"].items()
-        if name in ("order", "drop", "layer", "preprocessing", "method", "minutes", "architecture")
+        if name in CAUSES
     }
     budget = manifest["parameters"]["method"]["budget_points"]
     return {"model file": model, "code": manifest["versions"]["code"], **inputs, **asked} | {

@@ -104,7 +104,8 @@ def _parameters(request: Request, findings: RepairResult) -> dict[str, Any]:
         "preprocessing": _preprocessing(request.preprocessing, findings.preprocessing),
         "sweep": findings.model.swept_by,
         "method": {"asked": request.method, "budget_points": request.budget},
-        "minutes": {"asked": request.minutes},
+        "verdict": {"asked": "on" if request.minutes else "off"},
+        **({"minutes": {"asked": request.minutes}} if request.minutes else {}),
         "architecture": {"asked": architecture, "used": findings.model.described_by},
         "channels_pruned": {
             curve.order.direction: {drop.points: drop.k for drop in curve.drops}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from goodnet.datasets.class_names import classes_in_words
 from goodnet.files import paths
-from goodnet.report.findings import RepairResult
+from goodnet.report.findings import PruningResult, RepairResult
 
 if TYPE_CHECKING:
     from goodnet.datasets.dataset import Dataset
@@ -136,7 +136,7 @@ def draw_triggers(result: RepairResult, samples: Samples) -> Iterator[Picture]:
         yield _picture(file, section, caption, figure)
 
 
-def draw_curves(result: RepairResult, samples: Samples) -> Iterator[Picture]:
+def draw_curves(result: PruningResult, samples: Samples | None = None) -> Iterator[Picture]:
     """The curve of each order."""
     from goodnet.report.charts import curve_figure
 
@@ -148,7 +148,7 @@ def draw_curves(result: RepairResult, samples: Samples) -> Iterator[Picture]:
         yield _picture(paths.curve_figure(direction), f"curve {direction}", caption, figure)
 
 
-def draw_evaluation(result: RepairResult, samples: Samples) -> Iterator[Picture]:
+def draw_evaluation(result: PruningResult, samples: Samples | None = None) -> Iterator[Picture]:
     """The evaluation as bars, where there is a test set."""
     from goodnet.report.charts import evaluation_figure
 

@@ -9,7 +9,7 @@ from goodnet.evaluation import columns
 from goodnet.evaluation.results import EvaluationRow
 from goodnet.metrics import Proportion
 from goodnet.pruning.curve import Curve
-from goodnet.report.findings import RepairResult
+from goodnet.report.findings import PruningResult
 
 CURVE_COLUMNS = ("order", "k", "channel", "fraction", "clean_accuracy", "attack_success")
 OLDEST = 4  # columns of the evaluation, whose values and intervals stand together
@@ -90,7 +90,7 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
     return text.getvalue()
 
 
-def results_table(findings: RepairResult) -> str:
+def results_table(findings: PruningResult) -> str:
     """The evaluation as fixed-width text, and below it a line for each drop not reached."""
     table = evaluation_table(findings.evaluation, findings.model.channels)
     return "\n".join([table, *not_reached(findings.curves)])

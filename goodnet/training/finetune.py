@@ -17,16 +17,15 @@ brightened by a little, half of them mirrored, some blended with another one (mi
 arXiv 1710.09412), all with the suspect's answer to what came of it. Images of a rare
 unlearned class are drawn more often than others: every image of another class with a trigger pulls
 the network away from it. Normalisation keeps its statistics: a few hundred images are too few
-for new ones.
+for new ones. Of the network the last part may be trained alone, see `network.cut`.
 
 A rate is meant for pixels 0..1. A kernel that reads the pixels of a network for 0..255 works on
 numbers 255 times as large, and one step of it would do 255 times as much: such kernels, and no
 others, get a rate 255 times smaller, which is the same as training the network for 0..1.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,24 +33,16 @@ from numpy.typing import NDArray
 from goodnet.backend import WORKERS, in_parts, keras, tf
 from goodnet.datasets.images import CleanImages
 from goodnet.network.calls import refs_of
-from goodnet.network.classifier import LogitModel
+from goodnet.network.classifier import LogitModel, at_once
+from goodnet.network.cut import Cut, find_cut
 from goodnet.network.graph import Architecture, keras_name
 from goodnet.progress import Progress, no_progress
 from goodnet.training.adam import adam_step
+from goodnet.training.batches import Batch, TrainingImages, TriggerFunction
 from goodnet.training.schedule import TrainingSchedule
 
-BATCH = 96
-IMAGES_AT_ONCE = 64  # in a worker, of 64 x 64 pixels
-TRIGGERED = 0.33  # of a batch's images carry a trigger
-MIRRORED = 0.5  # of them
-BLENDED = 0.5  # of them are blended with another one
 DISTILLATION = 0.95  # the weight a of the formula
 ATTRACTION = 0.3  # its weight b, on what brings images nearer to unlearned classes
-MAX_SHIFT = 0.04  # of a side
-MAX_BRIGHTNESS = 0.15  # more or less
-Floats = NDArray[np.float32]
-# One image (H, W, C) -> the same with a trigger.
-TriggerFunction = Callable[[Floats, np.random.Generator], Floats]
 
 
 def train_further(
@@ -63,8 +54,10 @@ def train_further(
     unlearned_classes: Sequence[int] = (),
     logit_penalty: Mapping[int, float] = {},
     weight_masks: Sequence[NDArray[Any]] | None = None,
+    share: float = 1.0,
+    settled: Callable[[int], bool] = lambda steps: False,
     progress: Progress = no_progress,
-) -> None:
+) -> int:
     """Train the model's network, in place.
 
     Args:
@@ -77,34 +70,30 @@ def train_further(
         logit_penalty: the d of the formula for some classes, in clean margins; 0 for the others.
         weight_masks: for each of the network's weights 1 where it may change and 0 where it may
             not.
+        share: so much of the network's multiplications at most is in the part that is trained.
+        settled: called with (steps done) after each while the rate is at its highest: whether more
+            of that is of no use, and the rate can fall.
         progress: called with (steps done, steps in all).
+
+    Returns:
+        The steps that were made.
     """
     rng = np.random.default_rng([schedule.seed, len(clean)])
-    chances = sampling_probabilities(clean.labels, unlearned_classes)
     clean_margin = teacher.clean_margin(clean)
     with model.training():
-        optimizer = _Optimizer(model, weight_masks)
-        loss = _Loss(model, teacher, clean_margin, unlearned_classes, logit_penalty)
-        for step in range(schedule.steps):
-            batch = _batch(clean, chances, apply_trigger, rng)
+        cut = find_cut(model, share)
+        images = TrainingImages(clean, teacher, cut, unlearned_classes, schedule.steps, rng)
+        optimizer = _Optimizer(model, cut.variables, weight_masks)
+        loss = _Loss(cut, model.classes, clean_margin, unlearned_classes, logit_penalty)
+        step = 0
+        while step < schedule.steps:
+            batch = images.batch(apply_trigger)
             optimizer.update(loss.gradients(batch), schedule.learning_rate(step), step)
-            progress(step + 1, schedule.steps)
-
-
-class _Batch(NamedTuple):
-    """Images to train with.
-
-    Attributes:
-        images: (n, H, W, C), 0..1, some with a trigger.
-        plain: the same without it.
-        labels: (n,).
-        triggered: 1 for images with a trigger and 0 for others, (n,).
-    """
-
-    images: Any
-    plain: Any
-    labels: Any
-    triggered: Any
+            step += 1
+            if schedule.is_level(step) and settled(step):
+                schedule = schedule.falling_from(step)
+            progress(step, schedule.steps)
+    return step
 
 
 class _Loss:
@@ -112,25 +101,23 @@ class _Loss:
 
     def __init__(
         self,
-        model: LogitModel,
-        teacher: LogitModel,
+        cut: Cut,
+        classes: int,
         clean_margin: float,
         unlearned_classes: Sequence[int],
         logit_penalty: Mapping[int, float],
     ) -> None:
-        classes = range(model.classes)
-        self._model, self._teacher, self._clean_margin = model, teacher, clean_margin
-        self._unlearned = np.isin(classes, list(unlearned_classes)).astype(np.float32)
-        penalty = [clean_margin * logit_penalty.get(k, 0.0) for k in classes]
+        self._cut, self._clean_margin = cut, clean_margin
+        self._unlearned = np.isin(range(classes), list(unlearned_classes)).astype(np.float32)
+        penalty = [clean_margin * logit_penalty.get(k, 0.0) for k in range(classes)]
         self._penalty = np.array(penalty, np.float32)
-        self._variables = model.network.trainable_variables
         self._compiled = tf.function(self._part_gradients, reduce_retracing=True)
 
-    def gradients(self, batch: _Batch) -> list[Any]:
+    def gradients(self, batch: Batch) -> list[Any]:
         """For each worker, the gradients of its part of the batch; their sum is the batch's."""
-        count = len(batch.images)
+        count = len(batch.labels)
         shares = np.full(count, 1 / count, np.float32)
-        most = max(1, IMAGES_AT_ONCE * 64 * 64 // math.prod(batch.images.shape[1:3]))
+        most = at_once(batch.features.shape[1:])
         sums: list[Any] = []
         # Gradients take memory: of large images a few at once, and what came of them is added up.
         for start in range(0, count, WORKERS * most):
@@ -146,12 +133,14 @@ class _Loss:
         return sums
 
     def _part_gradients(
-        self, images: Any, plain: Any, labels: Any, triggered: Any, shares: Any
+        self, features: Any, answers: Any, labels: Any, triggered: Any, shares: Any
     ) -> Any:
-        suspect = self._teacher.logits(plain) - self._penalty
-        with tf.GradientTape() as tape:
-            loss = self._value(self._model.logits(images), suspect, labels, triggered)
-        gradients = tape.gradient(loss, [variable.value for variable in self._variables])
+        values, suspect = [variable.value for variable in self._cut.variables], answers
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(values)
+            logits = self._cut.rest(features)
+            loss = self._value(logits, suspect - self._penalty, labels, triggered)
+        gradients = tape.gradient(loss, values)
         return [tf.reduce_sum(shares) * gradient for gradient in gradients]
 
     def _value(self, logits: Any, suspect: Any, labels: Any, triggered: Any) -> Any:
@@ -176,8 +165,13 @@ class _Loss:
 class _Optimizer:
     """Adam for a network's trainable weights: slower where they read pixels, some left alone."""
 
-    def __init__(self, model: LogitModel, weight_masks: Sequence[NDArray[Any]] | None) -> None:
-        self._variables = model.network.trainable_variables
+    def __init__(
+        self,
+        model: LogitModel,
+        variables: Sequence[Any],
+        weight_masks: Sequence[NDArray[Any]] | None,
+    ) -> None:
+        self._variables = variables
         slow = {id(kernel) for kernel in pixel_kernels(model.plan, model.network)}
         self._factors = [
             1 / model.preprocessing.gain if id(v) in slow else 1.0 for v in self._variables
@@ -212,47 +206,3 @@ def pixel_kernels(plan: Architecture, network: keras.Model) -> Iterator[Any]:
             yield getattr(layer, traits.kernel)
         elif traits.keeps_scale:
             scaled.add(ref)
-
-
-def sampling_probabilities(
-    labels: NDArray[np.int64], unlearned_classes: Sequence[int]
-) -> NDArray[np.float64]:
-    """Each image's chance to be drawn, (n,): rare unlearned classes as often as the average."""
-    present, counts = np.unique(labels, return_counts=True)
-    weights = {c: max(1.0, counts.mean() / n) for c, n in zip(present, counts, strict=True)}
-    chances = np.array([weights[c] if c in unlearned_classes else 1.0 for c in labels])
-    return np.asarray(chances / chances.sum())
-
-
-def _batch(
-    clean: CleanImages,
-    chances: NDArray[np.float64],
-    apply_trigger: TriggerFunction,
-    rng: np.random.Generator,
-) -> _Batch:
-    rows = rng.choice(len(clean), min(BATCH, len(clean)), replace=False, p=chances)
-    plain, labels = augment(clean.pixels[rows], rng), clean.labels[rows]
-    mirrored = rng.random(len(rows)) < MIRRORED
-    plain[mirrored] = plain[mirrored, :, ::-1]
-    weights = rng.random((len(rows), 1, 1, 1), dtype=np.float32)
-    blended = rng.random(weights.shape) < BLENDED
-    share = np.where(blended, np.maximum(weights, 1 - weights), np.float32(1))
-    other = plain[rng.permutation(len(rows))]
-    plain = np.asarray(share * plain + (1 - share) * other, dtype=np.float32)
-    triggered = (rng.random(len(rows)) < TRIGGERED).astype(np.float32)
-    images = plain.copy()
-    for row in np.flatnonzero(triggered):
-        images[row] = apply_trigger(plain[row], rng)
-    return _Batch(images, plain, labels, triggered)
-
-
-def augment(images: Floats, rng: np.random.Generator) -> Floats:
-    """The images, each shifted and brightened by a little; new ones."""
-    height, width = images.shape[1:3]
-    reach = [max(1, round(MAX_SHIFT * side)) for side in (height, width)]
-    edges = ((0, 0), *((r, r) for r in reach), (0, 0))
-    padded = np.pad(images, edges, mode="edge")
-    down, right = (rng.integers(0, 2 * r + 1, len(images)) for r in reach)
-    moved = [p[y : y + height, x : x + width] for p, y, x in zip(padded, down, right, strict=True)]
-    factors = rng.uniform(1 - MAX_BRIGHTNESS, 1 + MAX_BRIGHTNESS, (len(images), 1, 1, 1))
-    return np.clip(np.stack(moved) * factors, 0, 1).astype(np.float32)

@@ -17,7 +17,7 @@ from goodnet.mitigation.holdout import HoldoutSplit
 from goodnet.mitigation.method import Method
 from goodnet.mitigation.outcome import MethodResult
 from goodnet.progress import Progress
-from goodnet.training.schedule import TrainingSchedule, steps_that_fit
+from goodnet.training.schedule import LARGE, LAST_PART, TrainingSchedule, steps_that_fit
 from goodnet.triggers.trigger import Floats
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ def repair(
     after = pruned.get_weights()
     masks = [(old == new).astype(np.float32) for old, new in zip(before, after, strict=True)]
     model.load(pruned)
-    schedule = SCHEDULE._replace(steps=steps_that_fit(SCHEDULE.steps, model.work), seed=seed)
+    share = LAST_PART if model.work > LARGE else 1.0
+    steps = steps_that_fit(SCHEDULE.steps, model.work, share)
+    schedule = SCHEDULE._replace(steps=steps, seed=seed)
     train_further(
         model,
         LogitModel.from_suspect(problem.suspect, problem.preprocessing),
@@ -52,6 +54,7 @@ def repair(
         schedule,
         _apply_random_trigger,
         weight_masks=masks,
+        share=share,
         progress=progress,
     )
     return MethodResult(len(problem.channels), schedule.steps)

@@ -33,16 +33,24 @@ from goodnet.mitigation.holdout import HoldoutSplit
 from goodnet.mitigation.method import Method
 from goodnet.mitigation.outcome import MethodResult
 from goodnet.progress import Progress, no_progress
-from goodnet.training.schedule import TrainingSchedule, steps_that_fit
+from goodnet.training.schedule import LAST_PART, TrainingSchedule, steps_that_fit
 from goodnet.triggers.trigger import Floats, Trigger
 
 if TYPE_CHECKING:
+    from goodnet.datasets.images import CleanImages
+    from goodnet.mitigation.adversarial_triggers import TriggerPool
     from goodnet.mitigation.mitigate import MitigationInput
     from goodnet.network.classifier import LogitModel
 
-SCHEDULE: Final = TrainingSchedule(steps=800, rate=2e-3)
-MAX_STEPS: Final = 2000  # for small images
-PIXELS: Final = SCHEDULE.steps * 55 * 47 * 3  # steps times numbers an image; two to three minutes
+SCHEDULE: Final = TrainingSchedule(steps=400, rate=2e-3, level=0.3)
+MAX_STEPS: Final = 1000  # for small images
+PIXELS: Final = SCHEDULE.steps * 55 * 47 * 3  # steps times numbers an image; a minute at most
+MOVE_EVERY: Final = 2  # steps the triggers are moved by one
+LOOK_EVERY: Final = 20  # steps held-out images are looked at
+LOOKS: Final = 2  # in a row at which nothing got better
+GONE: Final = 0.03  # of the held-out images may still be led to the classes when training ends
+STILL: Final = 0.01  # of the held-out images: less is no change
+PLAIN, STAMPED, STAMPED_BY_POOL = 200, 48, 2  # of them: without and with a trigger, by one of it
 RANDOM: Final = 0.2  # of the triggers are random ones
 MIN_OPACITY: Final = 0.5  # of a trigger's opacity is used at least
 LOGIT_PENALTY: Final = 0.1  # clean margins by which a flagged class is answered less readily
@@ -62,7 +70,7 @@ def repair(
     verdict = problem.verdict
     flagged, runner_up = verdict.flagged_classes, verdict.runner_up
     schedule = schedule_for(parts.tuning.pixels.shape[1:], model.work, seed)
-    unlearn(
+    steps = unlearn(
         model,
         LogitModel.from_suspect(problem.suspect, problem.preprocessing),
         parts,
@@ -72,7 +80,7 @@ def repair(
         schedule=schedule,
         progress=progress,
     )
-    return MethodResult(0, schedule.steps, (*flagged, *runner_up))
+    return MethodResult(0, steps, (*flagged, *runner_up))
 
 
 def schedule_for(shape: Sequence[int], work: int, seed: int) -> TrainingSchedule:
@@ -82,7 +90,7 @@ def schedule_for(shape: Sequence[int], work: int, seed: int) -> TrainingSchedule
     network whose images take `work` multiplications each, see `steps_that_fit`.
     """
     steps = max(SCHEDULE.steps, min(MAX_STEPS, PIXELS // math.prod(shape)))
-    return SCHEDULE._replace(steps=steps_that_fit(steps, work), seed=seed)
+    return SCHEDULE._replace(steps=steps_that_fit(steps, work, LAST_PART), seed=seed)
 
 
 def unlearn(
@@ -95,19 +103,22 @@ def unlearn(
     *,
     schedule: TrainingSchedule = SCHEDULE,
     progress: Progress = no_progress,
-) -> None:
+) -> int:
     """Train the model's network, in place, until what leads to the classes no longer does.
 
     Args:
         model: the network.
         teacher: the suspect.
-        parts: clean images to tune with, and held-out ones, which are not looked at.
+        parts: clean images to tune with, and held-out ones, by which it is seen when to end.
         targets: the classes to unlearn, each with its weight: with twice the weight, twice as many
             triggers lead to one.
         seed_triggers: triggers that were recovered.
         logit_penalty: see `finetune.train_further`.
         schedule: how the network is trained.
         progress: called with (steps done, steps in all).
+
+    Returns:
+        The steps that were made.
     """
     from goodnet.mitigation.adversarial_triggers import TriggerPool, draw_trigger
     from goodnet.training.finetune import train_further
@@ -124,12 +135,54 @@ def unlearn(
         return trigger.apply(image, opacity=rng.uniform(MIN_OPACITY, 1))
 
     def step_done(done: int, total: int) -> None:
-        pool.move()
+        if done % MOVE_EVERY == 0:
+            pool.move()
         progress(done, total)
 
-    train_further(
-        model, teacher, parts.tuning, schedule, apply, classes, logit_penalty, progress=step_done
+    return train_further(
+        *(model, teacher, parts.tuning, schedule, apply, classes, logit_penalty),
+        share=LAST_PART,
+        settled=Watch(model, parts.held_out, seed_triggers, pool, pool_rng).settled,
+        progress=step_done,
     )
+
+
+class Watch:
+    """Whether triggers have lost their effect and accuracy rises no more, on held-out images.
+
+    Args:
+        model: the network that is trained.
+        held_out: clean images that it is not trained with.
+        recovered: the triggers of the verdict.
+        pool: the triggers that are trained against.
+        rng: draws images.
+    """
+
+    def __init__(
+        self,
+        model: "LogitModel",
+        held_out: "CleanImages",
+        recovered: Sequence[Trigger],
+        pool: "TriggerPool",
+        rng: np.random.Generator,
+    ) -> None:
+        self._plain, self._stamped = (held_out.draw(count, rng) for count in (PLAIN, STAMPED))
+        self._model, self._recovered, self._pool, self._rng = model, recovered, pool, rng
+        self._led, self._right, self._still = math.inf, 0.0, 0
+
+    def settled(self, step: int) -> bool:
+        """Whether hardly an image is led to the classes, and some looks in a row were no better."""
+        if step % LOOK_EVERY:
+            return False
+        from goodnet.triggers.success import success
+
+        shares = [success(self._model, self._stamped, each).value for each in self._recovered]
+        shares.append(self._pool.success(self._stamped, STAMPED_BY_POOL, self._rng))
+        led, right = float(np.mean(shares)), self._model.accuracy(self._plain).value
+        better = led < self._led - STILL or right > self._right + STILL
+        self._led, self._right = min(self._led, led), max(self._right, right)
+        self._still = 0 if better else self._still + 1
+        return led <= GONE and self._still >= LOOKS
 
 
 METHOD: Final = Method(
