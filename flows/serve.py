@@ -22,6 +22,7 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
+from flows import notify
 from flows.preconditions import check_home, refuse
 from goodnet.errors import InputRefused, RequestRefused
 
@@ -43,10 +44,11 @@ def environment(port: int, given: Mapping[str, str]) -> dict[str, str]:
 
     Args:
         port: the server's port.
-        given: the environment of this process; a password is taken from it, and goes nowhere else.
+        given: the environment of this process; a password is taken from it, and goes nowhere else,
+            and whom to notify goes to the server alone.
     """
     served = {
-        **given,
+        **{name: value for name, value in given.items() if name != notify.SETTING},
         "PREFECT_API_URL": f"http://{HOST}:{port}/api",
         "PREFECT_SERVER_API_HOST": HOST,
         "PREFECT_SERVER_API_PORT": str(port),
@@ -65,11 +67,12 @@ def environment(port: int, given: Mapping[str, str]) -> dict[str, str]:
 
 
 def check(port: int) -> None:
-    """Nothing: the port is free, and Prefect's home can be written to.
+    """Nothing: the port is free, Prefect's home can be written to, and who is notified is known.
 
     Raises:
         RequestRefused: it is not.
     """
+    notify.check(os.environ.get(notify.SETTING, ""))
     check_home()
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
@@ -138,9 +141,10 @@ def prepare(served: Mapping[str, str]) -> None:
             check=True,
             stdout=subprocess.DEVNULL,
         )
-    subprocess.run(
-        [sys.executable, "-m", "flows.zombies"], cwd=PROJECT, env=dict(served), check=True
-    )
+    told = {**served, notify.SETTING: os.environ.get(notify.SETTING, "")}
+    for module, known in (("flows.zombies", served), ("flows.notify", told)):
+        command = [sys.executable, "-m", module]
+        subprocess.run(command, cwd=PROJECT, env=dict(known), check=True)
 
 
 @contextmanager
