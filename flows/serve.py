@@ -1,4 +1,4 @@
-"""A server, a worker and all deployments, in one command that Ctrl-C ends.
+"""A server, workers and all deployments, in one command that Ctrl-C ends.
 
     python -m flows.serve [--port 4200] [--at-once 2]
 
@@ -27,7 +27,7 @@ from flows.preconditions import check_home, refuse
 from goodnet.errors import InputRefused, RequestRefused
 
 HOST = "127.0.0.1"
-POOL = "repairs"
+POOL, LOOKS = "repairs", "looks"  # as prefect.yaml has them
 PROJECT = Path(__file__).resolve().parent.parent
 UP_WITHIN, DOWN_WITHIN = 180, 20  # seconds
 
@@ -96,9 +96,8 @@ def serve(port: int, at_once: int) -> int:
             prepare(served)
             with ExitStack() as stack:
                 parts = {"server": server}
-                if at_once:
-                    command = ["worker", "start", "--pool", POOL, "--limit", str(at_once)]
-                    parts["worker"] = stack.enter_context(started(command, served))
+                for name, command in workers(at_once).items():
+                    parts[name] = stack.enter_context(started(command, served))
                 print(f"\nserving: http://{HOST}:{port}  (Ctrl-C stops everything)\n", flush=True)
                 return watch_over(parts)
     except Stopping:
@@ -107,6 +106,17 @@ def serve(port: int, at_once: int) -> int:
     except (subprocess.CalledProcessError, OSError) as fault:
         print(f"not serving: {fault}", file=sys.stderr)
         return BROKEN
+
+
+def workers(at_once: int) -> dict[str, list[str]]:
+    """What starts each worker: one for all runs, one that repairs never keep from a look."""
+    if not at_once:
+        return {}
+    start = ["worker", "start", "--pool", POOL]
+    return {
+        "worker": [*start, "--limit", str(at_once)],
+        "watcher": [*start, "--limit", "1", "--work-queue", LOOKS, "--name", "watcher"],
+    }
 
 
 def check_ours(served: Mapping[str, str], mark: str) -> None:
@@ -222,7 +232,7 @@ def _stop(number: int, frame: object) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: that of `serve`, or 2 where nothing could be started."""
     parser = argparse.ArgumentParser(
-        prog="python -m flows.serve", description="A Prefect server, a worker, all deployments."
+        prog="python -m flows.serve", description="A Prefect server, workers, all deployments."
     )
     parser.add_argument("--port", type=int, default=4200, help="port of the server")
     parser.add_argument("--at-once", type=int, default=2, help="runs at once; 0 for no worker here")

@@ -4,8 +4,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -13,7 +15,9 @@ from urllib.request import Request, urlopen
 import pytest
 from conftest import Toy, repairs_in
 from object_stores import ENVIRONMENT, moto_server
+from prefect.client.schemas.objects import StateType
 from service import Service, serving, variant, wait_for, whole
+from test_alone import HOLDER
 
 from goodnet.files import s3 as object_storage
 from goodnet.files import storage
@@ -84,6 +88,46 @@ def test_the_nightly_run_repairs_all_models_and_the_next_night_finds_all_cached(
     (folder,) = folders(service, "one")
     assert whole(folder)
     (service.clone / "models" / "one.h5").unlink()
+
+
+def test_repairs_that_hold_every_slot_make_no_look_late(service: Service, made_toy: Toy) -> None:
+    models = [variant(made_toy.model, service.home / f"slot_{n}.h5", 50 + n) for n in range(4)]
+    repairs = [service.begin("repair/on-arrival", models=[str(model)]) for model in models]
+    wait_for(lambda: len(service.running()) == 2 * 2)  # each with the run of its repair inside
+    look = service.run("watch/inbox", settle=0)
+    assert look.state_name == "Completed"
+    states = Counter(service.read(run).state_type for run in repairs)
+    assert states[StateType.SCHEDULED] == 2
+    assert service.worker_of(look) == "watcher"
+    assert look.start_time - look.expected_start_time < timedelta(seconds=60)
+    for run in repairs:
+        service.ended(run)
+
+
+def test_a_content_under_two_names_is_computed_once_though_who_had_begun_is_killed(
+    service: Service, made_toy: Toy
+) -> None:
+    model = variant(made_toy.model, service.home / "one.h5", 60)
+    copy = Path(shutil.copy(model, service.home / "copy.h5"))
+    locks = service.home / "storage" / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-S", "-c", HOLDER, str(locks / storage.identify(str(model)).sha256)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"has it\n"
+        runs = [
+            service.begin("repair/on-arrival", models=[str(each)], minutes=0)
+            for each in (model, copy)
+        ]
+        wait_for(lambda: service.log.read_text().count("waiting for another run") == len(runs))
+        holder.kill()
+    assert {service.ended(run).state_name for run in runs} == {"Completed"}
+    counts = sum((service.completed_tasks(f"repair {name}") for name in ("one", "copy")), Counter())
+    assert counts["measure activations"] == 1
+    assert counts["sweep"] == 2  # clean and poisoned images
+    for name in ("one", "copy"):
+        (folder,) = folders(service, name)
+        assert whole(folder)
 
 
 def test_inbox_data_and_output_on_s3(
