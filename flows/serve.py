@@ -24,6 +24,7 @@ from uuid import uuid4
 
 from flows import notify
 from flows.preconditions import check_home, refuse
+from goodnet.command.serve import add_options
 from goodnet.errors import InputRefused, RequestRefused
 
 HOST = "127.0.0.1"
@@ -234,8 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m flows.serve", description="A Prefect server, workers, all deployments."
     )
-    parser.add_argument("--port", type=int, default=4200, help="port of the server")
-    parser.add_argument("--at-once", type=int, default=2, help="runs at once; 0 for no worker here")
+    add_options(parser)
     options = parser.parse_args(arguments)
     if not 1 <= options.port <= 65535:
         parser.error(f"argument --port: {options.port} is not 1 to 65535")
