@@ -171,7 +171,7 @@ def test_served_repairs_tell_a_webhook_of_each_content_once_and_nobody_of_its_ad
             inbox = service.clone / "models"
             variant(made_small.model, inbox / "bad.h5", 1)
             (inbox / "broken.h5").write_bytes(made_small.model.read_bytes()[:5000])
-            assert service.run("watch/inbox", settle=0).state_name == "Completed"
+            assert service.look().state_name == "Completed"
             runs = {run.name: service.ended(run) for run in service.repairs()}
             wait_for(lambda: len(sent) == 2, 60)
             messages = {message["title"]: message["message"] for message in sent}
@@ -212,7 +212,7 @@ def test_a_webhook_that_refuses_costs_the_message_alone_and_its_address_is_in_no
         told = {notify.SETTING: f"json://127.0.0.1:{port}/{SECRET}"}
         with serving(tmp_path, made_small, told) as service:
             (service.clone / "models" / "broken.h5").write_bytes(b"no model")
-            assert service.run("watch/inbox", settle=0).state_name == "Completed"
+            assert service.look().state_name == "Completed"
             wait_for(lambda: sent, 120)
             (run,) = service.repairs()
             assert service.ended(run).state_name == "Refused"

@@ -54,7 +54,7 @@ def test_a_model_that_arrives_is_repaired_once_and_a_bad_one_says_what_is_wrong(
     inbox = service.clone / "models"
     variant(made_toy.model, inbox / "arrived.h5", 1)
     (inbox / "broken.h5").write_bytes(made_toy.model.read_bytes()[:5000])
-    assert service.run("watch/inbox", settle=0).state_name == "Completed"
+    assert service.look().state_name == "Completed"
     repairs = {run.name: service.ended(run) for run in service.repairs()}
     assert repairs["repair arrived"].state_name == "Completed"
     arrived = repairs["repair arrived"]
@@ -66,7 +66,7 @@ def test_a_model_that_arrives_is_repaired_once_and_a_bad_one_says_what_is_wrong(
     (folder,) = folders(service, "arrived")
     assert whole(folder)
     shutil.copy(inbox / "arrived.h5", inbox / "again.h5")
-    assert service.run("watch/inbox", settle=0).state_name == "Completed"
+    assert service.look().state_name == "Completed"
     assert len(service.repairs()) == 2
     for name in ("arrived", "broken", "again"):
         (inbox / f"{name}.h5").unlink()
@@ -94,7 +94,7 @@ def test_repairs_that_hold_every_slot_make_no_look_late(service: Service, made_t
     models = [variant(made_toy.model, service.home / f"slot_{n}.h5", 50 + n) for n in range(4)]
     repairs = [service.begin("repair/on-arrival", models=[str(model)]) for model in models]
     wait_for(lambda: len(service.running()) == 2 * 2)  # each with the run of its repair inside
-    look = service.run("watch/inbox", settle=0)
+    look = service.look()
     assert look.state_name == "Completed"
     states = Counter(service.read(run).state_type for run in repairs)
     assert states[StateType.SCHEDULED] == 2
@@ -145,7 +145,7 @@ def test_inbox_data_and_output_on_s3(
         "data": "s3://goodnet/data",
         "output": "s3://goodnet/artifacts",
     }
-    assert service.run("watch/inbox", settle=0, **places).state_name == "Completed"
+    assert service.look(**places).state_name == "Completed"
     repaired = service.ended(service.repairs()[-1])
     assert repaired.parameters["models"] == ["s3://goodnet/inbox/on_s3.h5"]
     assert repaired.state_name == "Completed", repaired.state.message
@@ -163,7 +163,7 @@ def test_inbox_data_and_output_on_s3(
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
     assert whole(copy)
-    again = service.run("watch/inbox", settle=0, **places)
+    again = service.look(**places)
     assert "0 started, 0 refused" in str(again.state.message)
     cached = service.run(
         "repair/on-arrival",
@@ -254,7 +254,7 @@ def test_with_a_password_nobody_else_gets_in_and_a_restart_forgets_nothing(
         with pytest.raises(HTTPError, match="403"):  # no CSRF token
             urlopen(posted, timeout=30)
         (service.clone / "models" / "net.h5").write_bytes(b"no model")
-        assert service.run("watch/inbox", settle=0).state_name == "Completed"
+        assert service.look().state_name == "Completed"
         (run,) = service.repairs()
         assert service.ended(run).state_name == "Refused"
         assert service.stop() == 0
@@ -262,6 +262,6 @@ def test_with_a_password_nobody_else_gets_in_and_a_restart_forgets_nothing(
         service.start()
         for record in (service.clone / "artifacts").glob(".inbox-*"):
             record.unlink()
-        assert service.run("watch/inbox", settle=0).state_name == "Completed"
+        assert service.look().state_name == "Completed"
         assert len(service.repairs()) == 1
         assert service.stop(signal.SIGTERM) == 0
