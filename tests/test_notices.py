@@ -1,6 +1,10 @@
 """What people are told of, once for each content: on a real server, and by a real automation."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,15 +15,18 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from conftest import Toy
+from conftest import PROJECT, Toy
+from object_stores import free_port
+from prefect.automations import Automation
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import PrefectHTTPStatusError
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Crashed
 from service import Service, serving, variant, wait_for
 
-from flows import notify
+from flows import notify, serve
 from flows.repair import repair
 from goodnet.errors import RequestRefused
 from goodnet.files import storage
@@ -201,6 +208,54 @@ def test_served_repairs_tell_a_webhook_of_each_content_once_and_nobody_of_its_ad
         for path in [*service.home.rglob("*"), *service.clone.rglob("*")]:
             if path.is_file() and path.name != Path(__file__).name:
                 assert SECRET.encode() not in path.read_bytes() or "tests" in path.parts, path
+
+
+@pytest.fixture
+def whole_server(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of a client of a server that does all that servers do."""
+    port = free_port()
+    home = {"PREFECT_HOME": str(tmp_path / "home")}
+    served = serve.environment(port, {**os.environ, **home})
+    command = ["server", "start", "--host", serve.HOST, "--port", str(port)]
+    with serve.started(command, served) as server:
+        serve.wait_until_up(server, f"{served['PREFECT_API_URL']}/health")
+        with temporary_settings({PREFECT_API_URL: served["PREFECT_API_URL"]}):
+            yield served
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_server_sends_each_notice_on_once_and_forgets_the_address_when_it_is_told_to(
+    whole_server: dict[str, str], tmp_path: Path
+) -> None:
+    def install(addresses: str) -> None:
+        environment = {**whole_server, notify.SETTING: addresses}
+        command = [sys.executable, "-m", "flows.notify"]
+        subprocess.run(command, cwd=PROJECT, env=environment, check=True)
+
+    with webhook() as (port, sent):
+        install(f"json://127.0.0.1:{port}/{SECRET}")
+        install(f"json://127.0.0.1:{port}/{SECRET}")  # as at every start
+        for _ in range(2):
+            notices._leave("content", notices.BACKDOORED, "net: backdoored", "use\nanother")
+        notices._leave("content", notices.UNREPAIRED, "net: not repaired", "is damaged")
+        wait_for(lambda: len(sent) == 2, 120)
+        time.sleep(10)  # whatever would come twice
+        told = sorted((each["title"], each["message"], each["type"]) for each in sent)
+        assert told == [
+            ("net: backdoored", "use\nanother", "warning"),
+            ("net: not repaired", "is damaged", "warning"),
+        ]
+        install("")
+        for read in (
+            lambda: notify.Block.load(notify.BLOCK),
+            lambda: Automation.read(name=notify.NAME),
+        ):
+            with pytest.raises(ValueError, match=r"ind|not found"):
+                read()
+    for path in (tmp_path / "home").rglob("*"):
+        if path.is_file():
+            assert SECRET.encode() not in path.read_bytes(), path
 
 
 @pytest.mark.slow
