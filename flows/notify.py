@@ -37,10 +37,12 @@ def check(addresses: str) -> None:
     Raises:
         RequestRefused: it does not; an address is a secret, and is not repeated.
     """
+    if not addresses:
+        return
     from apprise import Apprise
 
     logging.getLogger("apprise").disabled = True  # it prints them
-    if addresses and not Apprise().add(addresses):
+    if not Apprise().add(addresses):
         raise RequestRefused(SETTING, "holds an address that Apprise does not know")
 
 
