@@ -39,6 +39,7 @@ from goodnet.report.recommendation import recommend
 from goodnet.report.tables import results_table
 from tasks.artifacts import show_index, show_repaired, tag_run
 from tasks.deployments import REFUSED, start_repair
+from tasks.notices import tell_of_failure, tell_of_verdict
 from tasks.runners import task_runner_of
 
 ALL_REPAIRED, SOME_FAILED = 0, 1
@@ -143,6 +144,7 @@ def repair(
         request = DataRequest(data, poisoned, parse_reading(**ways))
         shared = {request: find_data(*request)} if plan.shared else {}
     except (InputRefused, OSError) as fault:
+        tell_of_failure("", fault_line(fault))
         return failure_state(fault_line(fault), [Outcome("", None, None, True, fault_line(fault))])
     return repair_each(plan, shared, output)
 
@@ -243,6 +245,7 @@ def repair_each(plan: Plan, shared: Mapping[DataRequest, dict[str, DataFile]], o
             outcome = Outcome(uri, None, None, refused, fault_line(fault))
         if outcome.folder is None:
             get_run_logger().error("%s", outcome.message)
+            tell_of_failure(uri, outcome.message)
         outcomes.append(outcome)
     faults = [outcome.message for outcome in outcomes if outcome.folder is None]
     if faults:
@@ -260,6 +263,7 @@ def _outcome(uri: str, state: State[Any]) -> Outcome:
     folder, findings = state.result()
     show_repaired(findings, message, folder, state.state_details.flow_run_id)
     get_run_logger().info("repaired %s: %s", findings.model.name, folder)
+    tell_of_verdict(findings, message, folder)
     return Outcome(uri, folder, findings, False, message)
 
 

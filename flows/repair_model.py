@@ -43,6 +43,7 @@ from goodnet.report.findings import ModelRecheck, PruningResult, RepairResult
 from goodnet.report.manifest import repair_key
 from goodnet.report.pictures import FIGURES, Picture
 from goodnet.report.recommendation import recommend
+from tasks.alone import alone
 from tasks.artifacts import show, show_index, show_pruning, tag_run
 from tasks.caching import Folder, RunningTask
 from tasks.deployments import REFUSED
@@ -94,14 +95,15 @@ def repair_model(job: Job, data: dict[str, DataFile], output: str) -> Any:
         folder = storage.join(output, paths.repair_folder(job.uri, key))
         if not storage.is_remote(folder):
             find_output(folder)  # it may be there, and not be ours
-        findings, networks = investigate(suspect, data, job, folder)
-        networks += store_recommended(findings, networks, folder)
-        pictures = draw_all(findings, suspect, data)
-        report = store_report(findings, pictures, extra_files(), folder)
-        report += store_origins(suspect.model, data, findings, networks, extra_files(), folder)
-        written = store_manifest(
-            suspect.model, data, request, code, findings, [*networks, *report], folder
-        )
+        with alone(suspect.model.sha256):
+            findings, networks = investigate(suspect, data, job, folder)
+            networks += store_recommended(findings, networks, folder)
+            pictures = draw_all(findings, suspect, data)
+            report = store_report(findings, pictures, extra_files(), folder)
+            report += store_origins(suspect.model, data, findings, networks, extra_files(), folder)
+            written = store_manifest(
+                suspect.model, data, request, code, findings, [*networks, *report], folder
+            )
         show(findings, pictures, [*report, *networks, *written], folder)
         tag_run(paths.verdict_tag(recommend(findings).answer))
         show_index(output)

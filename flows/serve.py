@@ -1,4 +1,4 @@
-"""A server, a worker and all deployments, in one command that Ctrl-C ends.
+"""A server, workers and all deployments, in one command that Ctrl-C ends.
 
     python -m flows.serve [--port 4200] [--at-once 2]
 
@@ -22,13 +22,15 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
+from flows import notify
 from flows.preconditions import check_home, refuse
+from goodnet.command.serve import add_options
 from goodnet.errors import InputRefused, RequestRefused
 
 HOST = "127.0.0.1"
-POOL = "repairs"
+POOL, LOOKS = "repairs", "looks"  # as prefect.yaml has them
 PROJECT = Path(__file__).resolve().parent.parent
-UP_WITHIN, DOWN_WITHIN = 180, 20  # seconds
+UP_WITHIN, DOWN_WITHIN = 600, 20  # seconds; a server that a busy machine starts takes minutes
 
 STOPPED, BROKEN = 0, 1
 MARK = "PREFECT_TESTING_TEST_SETTING"  # a setting of Prefect that does nothing; its API shows it
@@ -43,10 +45,11 @@ def environment(port: int, given: Mapping[str, str]) -> dict[str, str]:
 
     Args:
         port: the server's port.
-        given: the environment of this process; a password is taken from it, and goes nowhere else.
+        given: the environment of this process; a password is taken from it, and goes nowhere else,
+            and whom to notify goes to the server alone.
     """
     served = {
-        **given,
+        **{name: value for name, value in given.items() if name != notify.SETTING},
         "PREFECT_API_URL": f"http://{HOST}:{port}/api",
         "PREFECT_SERVER_API_HOST": HOST,
         "PREFECT_SERVER_API_PORT": str(port),
@@ -65,11 +68,12 @@ def environment(port: int, given: Mapping[str, str]) -> dict[str, str]:
 
 
 def check(port: int) -> None:
-    """Nothing: the port is free, and Prefect's home can be written to.
+    """Nothing: the port is free, Prefect's home can be written to, and who is notified is known.
 
     Raises:
         RequestRefused: it is not.
     """
+    notify.check(os.environ.get(notify.SETTING, ""))
     check_home()
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
@@ -93,9 +97,8 @@ def serve(port: int, at_once: int) -> int:
             prepare(served)
             with ExitStack() as stack:
                 parts = {"server": server}
-                if at_once:
-                    command = ["worker", "start", "--pool", POOL, "--limit", str(at_once)]
-                    parts["worker"] = stack.enter_context(started(command, served))
+                for name, command in workers(at_once).items():
+                    parts[name] = stack.enter_context(started(command, served))
                 print(f"\nserving: http://{HOST}:{port}  (Ctrl-C stops everything)\n", flush=True)
                 return watch_over(parts)
     except Stopping:
@@ -104,6 +107,17 @@ def serve(port: int, at_once: int) -> int:
     except (subprocess.CalledProcessError, OSError) as fault:
         print(f"not serving: {fault}", file=sys.stderr)
         return BROKEN
+
+
+def workers(at_once: int) -> dict[str, list[str]]:
+    """What starts each worker: one for all runs, one that repairs never keep from a look."""
+    if not at_once:
+        return {}
+    start = ["worker", "start", "--pool", POOL]
+    return {
+        "worker": [*start, "--limit", str(at_once)],
+        "watcher": [*start, "--limit", "1", "--work-queue", LOOKS, "--name", "watcher"],
+    }
 
 
 def check_ours(served: Mapping[str, str], mark: str) -> None:
@@ -138,9 +152,10 @@ def prepare(served: Mapping[str, str]) -> None:
             check=True,
             stdout=subprocess.DEVNULL,
         )
-    subprocess.run(
-        [sys.executable, "-m", "flows.zombies"], cwd=PROJECT, env=dict(served), check=True
-    )
+    told = {**served, notify.SETTING: os.environ.get(notify.SETTING, "")}
+    for module, known in (("flows.zombies", served), ("flows.notify", told)):
+        command = [sys.executable, "-m", module]
+        subprocess.run(command, cwd=PROJECT, env=dict(known), check=True)
 
 
 @contextmanager
@@ -218,10 +233,9 @@ def _stop(number: int, frame: object) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: that of `serve`, or 2 where nothing could be started."""
     parser = argparse.ArgumentParser(
-        prog="python -m flows.serve", description="A Prefect server, a worker, all deployments."
+        prog="python -m flows.serve", description="A Prefect server, workers, all deployments."
     )
-    parser.add_argument("--port", type=int, default=4200, help="port of the server")
-    parser.add_argument("--at-once", type=int, default=2, help="runs at once; 0 for no worker here")
+    add_options(parser)
     options = parser.parse_args(arguments)
     if not 1 <= options.port <= 65535:
         parser.error(f"argument --port: {options.port} is not 1 to 65535")

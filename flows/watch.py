@@ -30,6 +30,7 @@ from goodnet.job.inputs import find_output, locate_data, parse_reading
 from goodnet.job.plan import own_data
 from goodnet.job.request import MethodChoice, parse_request
 from tasks import deployments
+from tasks.notices import tell_of_failure
 from tasks.runners import task_runner_of
 from tasks.source import source_digest
 
@@ -99,6 +100,8 @@ def watch(
         entries = inboxes.settled_files(inbox, record, quiet_seconds=settle, data=data)
         seen = inboxes.read_arrivals(entries, record, lambda fault: log.warning("%s", fault), data)
         run_ids = start_due(seen, asked)
+        for run in deployments.crashed_for_good():
+            tell_of_failure(run.parameters.get("models", [""])[0], str(run.state.message), run)
     except (InputRefused, OSError) as fault:
         return Failed(message=fault_line(fault))
     refused = [s.refused for uri, s in seen.items() if s.refused and record.get(uri) != s]

@@ -8,7 +8,6 @@ What the server waited for it may have forgotten when it was down: so all are as
 """
 
 import sys
-import time
 from datetime import timedelta
 
 from prefect import get_client
@@ -20,13 +19,13 @@ from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
+from flows.automations import install_automation
 from flows.preconditions import check_prefect, refuse
 from goodnet.errors import InputRefused
 
 HEARTBEATS_MISSED = timedelta(seconds=120)  # four of them
 NEVER_STARTED = timedelta(minutes=15)  # an image may have to be pulled first
 ASKED = {StateType.RUNNING: "goodnet.asked.running", StateType.PENDING: "goodnet.asked.pending"}
-TAKEN_OVER = 5  # seconds until the server goes by an automation that has changed
 
 
 def automations() -> list[Automation]:
@@ -52,17 +51,9 @@ def automations() -> list[Automation]:
 
 
 def install() -> None:
-    """Create the automations; those that are there and are others are replaced."""
+    """Put both in place."""
     for automation in automations():
-        try:
-            automation = Automation.read(name=automation.name)
-        except ValueError:
-            automation.create()
-        else:
-            if _content(automation) != _content(automation):
-                automation.id = automation.id
-                automation.update()
-                time.sleep(TAKEN_OVER)
+        install_automation(automation)
 
 
 def ask() -> None:
@@ -75,10 +66,6 @@ def ask() -> None:
             )
         for run in runs:
             emit_event(event, resource={"prefect.resource.id": f"prefect.flow-run.{run.id}"})
-
-
-def _content(automation: Automation) -> object:
-    return automation.model_dump(include={"actions"}), automation.trigger.model_dump(exclude={"id"})
 
 
 def _crashed(name: str, after: set[str], within: timedelta, message: str) -> Automation:

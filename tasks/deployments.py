@@ -1,10 +1,20 @@
 """Repairs as runs of their own: started on the server, picked up by whichever worker is free."""
 
+import re
 from collections.abc import Collection, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prefect import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterIdempotencyKey
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
+    FlowRunFilter,
+    FlowRunFilterEndTime,
+    FlowRunFilterIdempotencyKey,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
@@ -15,6 +25,7 @@ from goodnet.files import paths
 ON_ARRIVAL = "repair/on-arrival"
 REFUSED = "Refused"  # the name of the state of a run whose model cannot be used
 ATTEMPTS = 3
+TOLD = "told"  # the tag of a crash that somebody was told of
 PAGE = 200  # runs that the server names in one answer
 
 
@@ -66,6 +77,32 @@ def due(contents: Collection[str], method: str) -> dict[str, str]:
             if not _worth_another(runs[key]):
                 break
     return found
+
+
+def crashed_for_good() -> Iterator[FlowRun]:
+    """The repairs that crashed within a day and that no look into an inbox tries again; once each.
+
+    Nobody else can tell of them: their processes are gone.
+    """
+    crashed = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CRASHED])),
+        end_time=FlowRunFilterEndTime(after_=datetime.now(UTC) - timedelta(days=1)),
+    )
+    of_repairs = DeploymentFilter(name=DeploymentFilterName(any_=[ON_ARRIVAL.partition("/")[2]]))
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(
+            flow_run_filter=crashed, deployment_filter=of_repairs, limit=PAGE
+        )
+        for run in runs:
+            if TOLD not in run.tags and not _tried_again(str(run.idempotency_key)):
+                yield run
+                client.update_flow_run(run.id, tags=[*run.tags, TOLD])
+
+
+def _tried_again(key: str) -> bool:
+    """Whether it is the key of an inbox' content, and not that of its last attempt."""
+    known = re.fullmatch(r"[0-9a-f]{64}:[^:]+(?::(\d))?", key)
+    return known is not None and int(known[1] or 0) < ATTEMPTS - 1
 
 
 def _worth_another(run: FlowRun) -> bool:

@@ -125,6 +125,15 @@ class Service:
         """A run of a deployment, ended."""
         return self.ended(self.begin(deployment, **parameters))
 
+    def look(self, **parameters: Any) -> FlowRun:
+        """A look into the inbox, ended; one that is cancelled for another is taken again."""
+        return wait_for(
+            lambda: (
+                (run := self.run("watch/inbox", settle=0, **parameters)).state_name != "Cancelled"
+                and run
+            )
+        )
+
     def ended(self, run: FlowRun) -> FlowRun:
         """The run when it has ended."""
         return wait_for(lambda: (now := self.read(run)).state.is_final() and now)

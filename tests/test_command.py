@@ -1,5 +1,6 @@
 """The command `goodnet` itself: what it costs to ask it, and what it says of what is not there."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -28,7 +29,7 @@ def test_help_costs_nothing() -> None:
         assert f"  {name}" in done.stdout and text[:20] in done.stdout
 
 
-@pytest.mark.parametrize("name", [name for name in main.COMMANDS if name != "serve"])
+@pytest.mark.parametrize("name", main.COMMANDS)
 def test_each_command_has_an_example_that_it_understands(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -39,7 +40,58 @@ def test_each_command_has_an_example_that_it_understands(
     _, example = said.split("example:\n  goodnet ")
     words = example.splitlines()[0].split()
     command = main.import_module(f"goodnet.command.{name}")
-    assert main._parser(name, command).parse_args(words).command == name
+    assert main.parser_of({name: command}).parse_args(words).command == name
+
+
+def completion(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """The script for a shell."""
+    with pytest.raises(SystemExit) as ended:
+        main.main(["--completion", shell])
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["det"], {"detect"}),
+        (["detect", "--fail-on", ""], {"inconclusive", "backdoored", "never"}),
+        (["repair", "--o"], {"--output", "--order"}),
+        (["serve", "--a"], {"--at-once"}),
+        (["detect", "net"], {"net.h5", "nets"}),
+        (["repair", "net.h5", "--data", "net"], {"net.h5", "nets"}),
+    ],
+)
+def test_bash_completes_commands_options_choices_and_files(
+    words: list[str], found: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if (bash := shutil.which("bash")) is None:
+        pytest.skip("there is no bash here")
+    (tmp_path / "script").write_text(completion("bash", capsys))
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "net.h5").touch()
+    ask = """
+        source ./script
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+        _shtab_goodnet goodnet "${@: -1}" "${@: -2:1}"
+        printf '%s\\n' "${COMPREPLY[@]}"
+    """
+    done = subprocess.run(
+        [bash, "-c", ask, "bash", "goodnet", *words], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert {line.strip("/ ") for line in done.stdout.split("\n") if line} == found, done.stderr
+
+
+def test_zsh_has_a_script_that_it_can_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = completion("zsh", capsys)
+    assert script.startswith("#compdef goodnet\n")
+    for name in main.COMMANDS:
+        assert f"{name}:" in script
+    if zsh := shutil.which("zsh"):
+        (tmp_path / "script").write_text(script)
+        subprocess.run([zsh, "-n", tmp_path / "script"], check=True)
 
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,7 +108,9 @@ def test_what_is_no_command_is_a_usage_error(
     with pytest.raises(SystemExit) as ended:
         main.main(given)
     assert ended.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: goodnet [-h] [--version] COMMAND")
+    assert capsys.readouterr().err.startswith(
+        "usage: goodnet [-h] [--version] [--completion SHELL]"
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,6 +118,7 @@ def test_what_is_no_command_is_a_usage_error(
     [
         ("s3fs", "goodnet: an s3:// URI needs s3fs: pip install 'goodnet[s3]'"),
         ("botocore.exceptions", "goodnet: an s3:// URI needs botocore: pip install 'goodnet[s3]'"),
+        ("shtab", "goodnet: a script for a shell needs shtab: pip install 'goodnet[completion]'"),
         ("matplotlib", "goodnet: a report needs matplotlib: pip install 'goodnet[report]'"),
     ],
 )

@@ -197,12 +197,12 @@ def test_an_arrival_whose_repair_is_killed_is_repaired_by_a_later_look(
 ) -> None:
     model = variant(made_toy.model, service.clone / "models" / "arrived.h5", 2)
     with service.worker("killed"):
-        assert service.run("watch/inbox", settle=0).state_name == "Completed"
+        assert service.look().state_name == "Completed"
         run = service.repairs()[-1]
         wait_for(lambda: service.read(run).state_name == "Running")
         kill_run_of(service, run)
         assert service.ended(run).state_name == "Crashed"
-        assert service.run("watch/inbox", settle=0).state_name == "Completed"
+        assert service.look().state_name == "Completed"
         again = service.repairs()[-1]
         assert again.id != run.id
         assert service.ended(again).state_name == "Completed"
@@ -215,7 +215,7 @@ def test_two_workers_share_twelve_suspects(service: Service, made_toy: Toy) -> N
     for number in range(12):
         variant(made_toy.model, service.clone / "models" / f"one_of_12_{number}.h5", 10 + number)
     with service.worker("left") as _, service.worker("right") as _:
-        assert service.run("watch/inbox", settle=0).state_name == "Completed"
+        assert service.look().state_name == "Completed"
         runs = [run for run in service.repairs() if "one_of_12" in run.name]
         assert len(runs) == 12
         assert {service.ended(run).state_name for run in runs} == {"Completed"}
@@ -243,7 +243,7 @@ def test_what_ran_when_all_was_stopped_is_crashed_and_repaired_after_the_next_st
 ) -> None:
     with serving(tmp_path, made_toy) as service:
         variant(made_toy.model, service.clone / "models" / "stopped.h5", 3)
-        assert service.run("watch/inbox", settle=0).state_name == "Completed"
+        assert service.look().state_name == "Completed"
         (run,) = service.repairs()
         wait_for(lambda: service.read(run).state_name == "Running")
         time.sleep(3)
@@ -257,7 +257,7 @@ def test_what_ran_when_all_was_stopped_is_crashed_and_repaired_after_the_next_st
         assert service.ended(run).state_name == "Crashed"
         wait_for(lambda: not service.running(), SILENT_WITHIN)
         print(f"Crashed {time.monotonic() - started:.0f} s after the next start, {how}")
-        wait_for(lambda: service.run("watch/inbox", settle=0).state_name == "Completed")
+        assert service.look().state_name == "Completed"
         again = service.repairs()[-1]
         assert again.id != run.id
         assert service.ended(again).state_name == "Completed"

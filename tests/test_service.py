@@ -4,8 +4,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -13,7 +15,9 @@ from urllib.request import Request, urlopen
 import pytest
 from conftest import Toy, repairs_in
 from object_stores import ENVIRONMENT, moto_server
+from prefect.client.schemas.objects import StateType
 from service import Service, serving, variant, wait_for, whole
+from test_alone import HOLDER
 
 from goodnet.files import s3 as object_storage
 from goodnet.files import storage
@@ -50,7 +54,7 @@ def test_a_model_that_arrives_is_repaired_once_and_a_bad_one_says_what_is_wrong(
     inbox = service.clone / "models"
     variant(made_toy.model, inbox / "arrived.h5", 1)
     (inbox / "broken.h5").write_bytes(made_toy.model.read_bytes()[:5000])
-    assert service.run("watch/inbox", settle=0).state_name == "Completed"
+    assert service.look().state_name == "Completed"
     repairs = {run.name: service.ended(run) for run in service.repairs()}
     assert repairs["repair arrived"].state_name == "Completed"
     arrived = repairs["repair arrived"]
@@ -62,7 +66,7 @@ def test_a_model_that_arrives_is_repaired_once_and_a_bad_one_says_what_is_wrong(
     (folder,) = folders(service, "arrived")
     assert whole(folder)
     shutil.copy(inbox / "arrived.h5", inbox / "again.h5")
-    assert service.run("watch/inbox", settle=0).state_name == "Completed"
+    assert service.look().state_name == "Completed"
     assert len(service.repairs()) == 2
     for name in ("arrived", "broken", "again"):
         (inbox / f"{name}.h5").unlink()
@@ -86,6 +90,46 @@ def test_the_nightly_run_repairs_all_models_and_the_next_night_finds_all_cached(
     (service.clone / "models" / "one.h5").unlink()
 
 
+def test_repairs_that_hold_every_slot_make_no_look_late(service: Service, made_toy: Toy) -> None:
+    models = [variant(made_toy.model, service.home / f"slot_{n}.h5", 50 + n) for n in range(4)]
+    repairs = [service.begin("repair/on-arrival", models=[str(model)]) for model in models]
+    wait_for(lambda: len(service.running()) == 2 * 2)  # each with the run of its repair inside
+    look = service.look()
+    assert look.state_name == "Completed"
+    states = Counter(service.read(run).state_type for run in repairs)
+    assert states[StateType.SCHEDULED] == 2
+    assert service.worker_of(look) == "watcher"
+    assert look.start_time - look.expected_start_time < timedelta(seconds=60)
+    for run in repairs:
+        service.ended(run)
+
+
+def test_a_content_under_two_names_is_computed_once_though_who_had_begun_is_killed(
+    service: Service, made_toy: Toy
+) -> None:
+    model = variant(made_toy.model, service.home / "one.h5", 60)
+    copy = Path(shutil.copy(model, service.home / "copy.h5"))
+    locks = service.home / "storage" / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-S", "-c", HOLDER, str(locks / storage.identify(str(model)).sha256)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"has it\n"
+        runs = [
+            service.begin("repair/on-arrival", models=[str(each)], minutes=0)
+            for each in (model, copy)
+        ]
+        wait_for(lambda: service.log.read_text().count("waiting for another run") == len(runs))
+        holder.kill()
+    assert {service.ended(run).state_name for run in runs} == {"Completed"}
+    counts = sum((service.completed_tasks(f"repair {name}") for name in ("one", "copy")), Counter())
+    assert counts["measure activations"] == 1
+    assert counts["sweep"] == 2  # clean and poisoned images
+    for name in ("one", "copy"):
+        (folder,) = folders(service, name)
+        assert whole(folder)
+
+
 def test_inbox_data_and_output_on_s3(
     service: Service, made_toy: Toy, s3: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +145,7 @@ def test_inbox_data_and_output_on_s3(
         "data": "s3://goodnet/data",
         "output": "s3://goodnet/artifacts",
     }
-    assert service.run("watch/inbox", settle=0, **places).state_name == "Completed"
+    assert service.look(**places).state_name == "Completed"
     repaired = service.ended(service.repairs()[-1])
     assert repaired.parameters["models"] == ["s3://goodnet/inbox/on_s3.h5"]
     assert repaired.state_name == "Completed", repaired.state.message
@@ -119,7 +163,7 @@ def test_inbox_data_and_output_on_s3(
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
     assert whole(copy)
-    again = service.run("watch/inbox", settle=0, **places)
+    again = service.look(**places)
     assert "0 started, 0 refused" in str(again.state.message)
     cached = service.run(
         "repair/on-arrival",
@@ -210,7 +254,7 @@ def test_with_a_password_nobody_else_gets_in_and_a_restart_forgets_nothing(
         with pytest.raises(HTTPError, match="403"):  # no CSRF token
             urlopen(posted, timeout=30)
         (service.clone / "models" / "net.h5").write_bytes(b"no model")
-        assert service.run("watch/inbox", settle=0).state_name == "Completed"
+        assert service.look().state_name == "Completed"
         (run,) = service.repairs()
         assert service.ended(run).state_name == "Refused"
         assert service.stop() == 0
@@ -218,6 +262,6 @@ def test_with_a_password_nobody_else_gets_in_and_a_restart_forgets_nothing(
         service.start()
         for record in (service.clone / "artifacts").glob(".inbox-*"):
             record.unlink()
-        assert service.run("watch/inbox", settle=0).state_name == "Completed"
+        assert service.look().state_name == "Completed"
         assert len(service.repairs()) == 1
         assert service.stop(signal.SIGTERM) == 0

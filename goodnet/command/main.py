@@ -3,11 +3,12 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Final
 
+from goodnet.command.completion import SHELLS, script
 from goodnet.errors import InputRefused, RequestRefused, fault_line, one_line
 
 REFUSED: Final = 2
@@ -24,6 +25,7 @@ EXTRAS: Final = {  # packages that the core does without, and what brings them
     **dict.fromkeys(("s3fs", "fsspec", "aiohttp", "botocore"), ("s3", "an s3:// URI")),
     **dict.fromkeys(("matplotlib", "markdown_it"), ("report", "a report")),
     "prefect": ("flows", "Prefect's part"),
+    "shtab": ("completion", "a script for a shell"),
 }
 EXAMPLE: Final = "example:\n  goodnet detect models/suspect.h5 --data photographs"
 NOTE: Final = "Each file and folder may be an s3:// URI. `goodnet COMMAND --help` says more."
@@ -35,13 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = next((word for word in given if not word.startswith("-")), "")
     command = import_module(f"goodnet.command.{name}") if name in COMMANDS else None
     try:
-        if name == "serve" and command:  # its options are Prefect's part, which may not be there
-            status: int = command.run(given[given.index(name) + 1 :])
-            return status
-        options = _parser(name, command).parse_args(given)
+        options = parser_of({name: command} if command else {}).parse_args(given)
         assert command is not None  # the parser ends where there is none
         options.arguments = given[given.index(name) + 1 :]
-        status = command.run(options)
+        status: int = command.run(options)
         return status
     except InputRefused as refused:
         print(refused, file=sys.stderr)
@@ -75,8 +74,8 @@ def _fault_line(fault: OSError, command: str) -> str:
     return fault_line(fault)
 
 
-def _parser(name: str, command: ModuleType | None) -> argparse.ArgumentParser:
-    """The parser of all commands, with the options of the one that is asked for."""
+def parser_of(known: Mapping[str, ModuleType]) -> argparse.ArgumentParser:
+    """The parser of all commands, with the options of those whose modules are given."""
     parser = argparse.ArgumentParser(
         prog="goodnet",
         description="Finds backdoors in image classifiers, and repairs them.",
@@ -84,6 +83,8 @@ def _parser(name: str, command: ModuleType | None) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version, help="say which version this is")
+    completion = "print a script that completes commands, for bash, zsh or tcsh"
+    parser.add_argument("--completion", action=_Completion, metavar="SHELL", help=completion)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for each, text in COMMANDS.items():
         inner = commands.add_parser(
@@ -92,9 +93,9 @@ def _parser(name: str, command: ModuleType | None) -> argparse.ArgumentParser:
             description=f"{text[0].upper()}{text[1:]}.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        if command and each == name:
-            inner.epilog = f"example:\n  {command.EXAMPLE}"
-            command.add_options(inner)
+        if each in known:
+            inner.epilog = f"example:\n  {known[each].EXAMPLE}"
+            known[each].add_options(inner)
     return parser
 
 
@@ -106,6 +107,18 @@ class _Version(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         print(f"goodnet {version()}")
+        parser.exit()
+
+
+class _Completion(argparse.Action):
+    """Prints the script of a shell that completes what is typed, and ends."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **settings: Any) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, choices=SHELLS, **settings)
+
+    def __call__(self, parser: argparse.ArgumentParser, _: object, shell: Any, *__: object) -> None:
+        modules = {name: import_module(f"goodnet.command.{name}") for name in COMMANDS}
+        print(script(parser_of(modules), shell))
         parser.exit()
 
 

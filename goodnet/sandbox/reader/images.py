@@ -84,7 +84,9 @@ def read_folder(
             names = class_names(piece_content(file, each), folders, each.name)
         numbers = {name: number for number, name in enumerate(names)}
         chosen = [each for each in found if each not in lists and not each.name.endswith("/")]
-        labels = [numbers[each.name.partition("/")[0]] for each in chosen]
+        labels = [numbers.get(each.name.partition("/")[0], -1) for each in chosen]
+        if -1 in labels:
+            raise Refused("is damaged: a picture in it lies in no class folder")
         pictures = Pictures(file, chosen, input_shape, how.resize)
         said = content(pictures, {"label": np.array(labels)}, folder, input_shape, reading=how)
     listed = bool(lists or how.classes)
