@@ -7,7 +7,7 @@ from prefect.automations import Automation
 
 from flows import automations, zombies
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
 
 def test_an_automation_of_an_older_version_is_replaced_and_one_as_it_should_be_left_alone(

@@ -62,7 +62,7 @@ def change(
     ("name", "old", "new"),
     [
         ("trigger_inversion", "STEPS: Final = 30", "STEPS: Final = 31"),
-        ("pattern_search", "threshold=0.5", "threshold=0.6"),
+        ("pattern_search", "threshold=0.4", "threshold=0.6"),
         ("maximum_margin", "STARTS: Final = 24", "STARTS: Final = 25"),
         ("last_layer", "kernel.sum(axis=0)", "kernel.mean(axis=0)"),
     ],

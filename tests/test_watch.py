@@ -207,6 +207,7 @@ ASKED: dict[str, Any] = {
     "method": "pruning",
     "budget": 1,
     "minutes": 2,
+    "verdict": "off",
     "task_runner": "dask",
 }
 
