@@ -62,8 +62,9 @@ def main() -> None:
         start = time.monotonic()
         verdict = detect(LogitModel.from_suspect(suspect, net.scale), clean)
         run = verdict_run(net, verdict, time.monotonic() - start)
-        records.add(describe(net), verdicts=(run,))
-        right = set(run.classes) == set(net.triggers.values())
+        network = describe(net)
+        records.add(network, verdicts=(run,))
+        right = set(run.classes) == network.targets
         rating = "inconclusive" if run.verdict == "inconclusive" else "right" if right else "wrong"
         print(
             f"{net.name:<28} {run.verdict} {run.classes} {rating}, {run.seconds:.0f} s", flush=True
