@@ -68,8 +68,8 @@ class Toy(NamedTuple):
 
 
 def repairs_in(output: Path) -> list[Path]:
-    """The folders of repairs, without the index beside them."""
-    return sorted(path for path in output.iterdir() if path.is_dir())
+    """The folders of repairs, without the index beside them; none where nothing was begun."""
+    return sorted(path for path in output.glob("*") if path.is_dir())
 
 
 @pytest.fixture(scope="session")

@@ -122,7 +122,7 @@ def test_one_command_names_and_repairs_the_toy(
     made_toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(made_toy, output=tmp_path) == 0
-    (folder,) = tmp_path.iterdir()
+    (folder,) = repairs_in(tmp_path)
     assert capsys.readouterr().out.splitlines()[-1] == f"wrote {folder}"
     check_folder(folder, made_toy, "pool_3", 60)
 
@@ -250,6 +250,8 @@ def test_a_moved_copy_of_the_same_files_is_the_same_repair(small: Toy, tmp_path:
     small.model.rename(moved.model)
     assert run(moved, *FEW) == 0
     says_where = {"open suspect", *(f"write {what} of small" for what in WRITTEN)}
+    says_where |= {"write what pruning of small came to"}
+    says_where |= {"write where the networks of small come from"}
     drawn = {name for name in states()[1] if name.startswith("draw ")}  # from findings: have a URI
     assert set(states()[1]) == says_where | drawn
     assert str(moved.model) in (folder_of(small) / "report.md").read_text().replace("\\", "")
