@@ -1258,7 +1258,7 @@ def picture_folders() -> Iterator[Bad]:
         ("stream_cut", _stream(after=b"\0\0\0\3e/9" + b"\xff" * 8), "it ends within a file"),
         ("stream_name", _stream(after=b"\xff" * 99), "a name in it is too long"),
         ("stream_no_class", _stream((b"x.png", half["PNG"])), "has no pictures in class folders"),
-        ("stream_half_class", _stream((b"a/", b""), (b"x.png", half["PNG"])), "lies in no class folder"),
+        ("stream_stray", _stream((b"a/", b""), (b"x.png", half["PNG"])), "lies in no class folder"),
         ("stream_climbs", _stream((b"../../etc/passwd", b"x")), "lies in no class folder"),
     ):  # fmt: skip
         yield Bad(f"pictures_{name}", build, says)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from invented import invented_findings, invented_mitigation, invented_verdict
 
-from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING
+from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING, Statistic
 from goodnet.metrics import Proportion
 from goodnet.mitigation.method import Method
 from goodnet.mitigation.methods import METHODS, fine_pruning
@@ -288,3 +288,11 @@ def test_the_tables_have_a_row_for_each_without_a_drop() -> None:
     second = [row[:4] for row in rows if row[1] == "unlearned"]
     assert second == [["repaired", "unlearned", "", "5"], ["goodnet", "unlearned", "", "5"]]
     assert results_table(findings).count("unlearned") == 2
+
+
+def test_the_numbers_quoted_are_those_of_the_classes_named() -> None:
+    """Not that of a class which stands out only through the trigger of another."""
+    numbers = Statistic("simple triggers", {11: 1.61, 0: 1.06}, 0.4, 0.3)
+    verdict = replace(NAMED, classes=(0,), dependent=(11,), statistics=(numbers,))
+    for said in (verdict_sentence(verdict), str(verdict)):
+        assert "1.06" in said and "1.61" not in said
