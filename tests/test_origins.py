@@ -23,6 +23,7 @@ from goodnet.report import extras
 from goodnet.report.conclusion import recommended_files
 from goodnet.report.findings import RepairResult
 from goodnet.report.folder import origin_files
+from goodnet.report.recommendation import recommend
 
 FOLDER = "s3://bucket/artifacts/face_net-0123"
 NAMED = invented_verdict(BACKDOORED, [3])
@@ -191,3 +192,13 @@ def _named(findings: RepairResult, name: str) -> RepairResult:
         sets=tuple(replace(each, uri=name) for each in findings.sets),
         verdict=replace(findings.verdict, class_names=classes),
     )
+
+
+def test_a_model_without_a_goodnet_has_a_card_of_its_own() -> None:
+    """A GoodNet that flags hardly any poisoned image is not recommended beside it."""
+    findings = repaired(flagged_poisoned=5)
+    chosen = recommend(findings)
+    assert chosen.model and not chosen.goodnet
+    card = made(findings)[paths.MODEL_CARD].decode()
+    assert "the repaired model" in card and "a GoodNet: it answers" not in card
+    assert "a GoodNet: it answers" in made(repaired())[paths.MODEL_CARD].decode()
