@@ -144,7 +144,8 @@ def test_without_the_extra_there_is_no_bill_and_a_line_says_so(
 def test_the_card_is_read_by_the_hub_s_client() -> None:
     findings = repaired()
     card = ModelCard(made(findings)[paths.MODEL_CARD].decode())
-    assert (card.data.license, card.data.library_name) == ("unknown", "keras")
+    said = card.data.to_dict()
+    assert (said["license"], said["library_name"]) == ("unknown", "keras")
     assert card.data.pipeline_tag == "image-classification"
     results = {each.metric_type: each.metric_value for each in card.data.eval_results}
     assert results == {"accuracy": 189 / 200, "attack_success": 0}
