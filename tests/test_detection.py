@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,14 @@ from goodnet.detection.pattern_search import PLAIN_PATTERNS, PatternSearch
 from goodnet.detection.reference_models import ReferenceModels
 from goodnet.detection.search import find_triggers
 from goodnet.detection.trigger_inversion import TriggerInverter, nearest_locations
-from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING, References, Statistic
+from goodnet.detection.verdict import (
+    BACKDOORED,
+    INCONCLUSIVE,
+    NOTHING,
+    References,
+    Statistic,
+    Verdict,
+)
 from goodnet.metrics import Proportion
 from goodnet.network.classifier import LogitModel
 from goodnet.network.suspect import Suspect
@@ -41,6 +49,7 @@ from goodnet.report import verdict_figures
 from goodnet.report.document import report_markdown
 from goodnet.report.inspection import verdict_lines
 from goodnet.report.verdict_figures import verdict_figure
+from goodnet.report.verdict_sentence import verdict_sentence
 from goodnet.triggers.locations import FAINT, WHOLE, Location, candidate_locations
 from goodnet.triggers.success import success
 from goodnet.triggers.trigger import RecoveredTrigger, Trigger
@@ -220,6 +229,22 @@ def test_the_thresholds_decide_and_too_few_images_clear_nobody() -> None:
     without = decide([number(PLAIN_PATTERNS.suspicion_threshold - 0.01)], NONE)
     assert (without.verdict, without.suspicious) == (INCONCLUSIVE, ())
     assert decide([number(PLAIN_PATTERNS.threshold)], NONE).verdict == BACKDOORED
+
+
+def test_two_methods_that_suspect_a_class_name_it() -> None:
+    one = Statistic("one", {3: 0.45, 5: 0.1}, threshold=0.5, suspicion_threshold=0.4)
+    other = Statistic("other", {3: 0.85, 5: 0.9}, threshold=1.0, suspicion_threshold=0.8)
+    decision = decide([one, other], SOME)
+    assert (decision.verdict, decision.classes, decision.suspicious) == (BACKDOORED, (3,), (5,))
+    verdict = Verdict(*decision, (one, other), references=SOME, missing=0)
+    assert str(verdict) == (
+        "backdoored, class 3 (one 0.45, suspicious from 0.4; other 0.85, suspicious from 0.8)"
+    )
+    assert "other 0.85 for class 3, suspicious from 0.8 on" in verdict_sentence(verdict)
+    surely = replace(one, values={3: 0.5})
+    assert str(replace(verdict, statistics=(surely, other))) == (
+        "backdoored, class 3 (one 0.50, named from 0.5)"
+    )
 
 
 def test_what_is_innocent_at_a_location_or_moves_references_is_taken_away() -> None:

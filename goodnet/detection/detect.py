@@ -1,13 +1,13 @@
 """The verdict: backdoored and for which classes, no backdoor found, or inconclusive.
 
 Every method gives each class one number, and says at which number a class is named and at which it
-is suspicious. A network is backdoored where a method names a class, and inconclusive where the best
-there is is suspicious; a method that names none alone needs another one that suspects the class. Of
-several classes named those are left out that stand out only through the trigger of another, see
-`dependence`. A verdict is inconclusive, too, where nothing stands out but
-there are no references, for want of images or because none learned them: what the methods miss then
-is not known. The thresholds were chosen on one half of a set of networks and then tried on the
-other, see docs/methods/.
+is suspicious. A network is backdoored where a method names a class, or two suspect the same one;
+there is a method that names none alone. It is inconclusive where one suspects a class and no other
+agrees. Of several classes named those are left out that stand out only through the trigger of
+another, see `dependence`. A verdict is inconclusive, too, where nothing stands out but there are no
+references, for want of images or because none learned them: what the methods miss then is not
+known. The thresholds were chosen on one half of a set of networks and then tried on the other, see
+docs/methods/.
 """
 
 from collections import Counter
@@ -40,6 +40,7 @@ from goodnet.detection.verdict import (
     References,
     Statistic,
     Verdict,
+    speaking_against,
 )
 from goodnet.network.classifier import LogitModel
 from goodnet.progress import Progress, no_progress
@@ -57,6 +58,7 @@ TRIGGER_METHODS: Final[tuple[TriggerMethod, ...]] = (
     BLENDED,
 )
 DIRECT_METHODS: Final[tuple[DirectMethod, ...]] = (LAST_LAYER, MAXIMUM_MARGIN)
+AGREEING: Final = 2  # methods that suspect a class name it
 
 
 class Decision(NamedTuple):
@@ -164,7 +166,7 @@ def _evidence(
         clean,
         references.networks,
         effort,
-        extra_classes=[c for each in direct for c in _suspected(each.statistic)],
+        extra_classes=[c for each in direct for c in each.statistic.suspected],
         seed=seed,
         progress=progress,
     )
@@ -179,15 +181,15 @@ def decide(statistics: Sequence[Statistic], references: References) -> Decision:
         statistics: the methods' numbers.
         references: what came of the reference networks.
     """
-    doubtful = Counter(c for s in statistics for c in _suspected(s))
+    suspected = Counter(c for s in statistics for c in s.suspected)
+    alone = {c for s in statistics if s.names_alone for c in s.at_least(s.threshold)}
     evidence = {
         c: max(s.values.get(c, -inf) / s.threshold for s in statistics)
-        for s in statistics
-        for c in s.at_least(s.threshold)
-        if s.names_alone or doubtful[c] > 1
+        for c in suspected
+        if c in alone or suspected[c] >= AGREEING
     }
     named = sorted(evidence, key=lambda c: -evidence[c])
-    suspicious = tuple(c for c in doubtful if c not in named)
+    suspicious = tuple(c for c in suspected if c not in named)
     cleared = not suspicious and references.outcome == "trained"
     answer = BACKDOORED if named else NOTHING if cleared else INCONCLUSIVE
     return Decision(answer, tuple(named), suspicious)
@@ -199,14 +201,14 @@ def runner_up(numbers: Mapping[int, float], flagged: Sequence[int]) -> tuple[int
     return tuple(c for c in order if c not in flagged)[:1]
 
 
-def _suspected(statistic: Statistic) -> tuple[int, ...]:
-    """The classes that a method finds suspicious or names."""
-    return statistic.at_least(statistic.suspicion_threshold)
-
-
-def _naming(evidence: Iterable[Evidence], target: int) -> list[Candidate]:
+def _naming(evidence: Sequence[Evidence], target: int) -> list[Candidate]:
     """The triggers by which methods name a class, in the methods' order."""
-    return [e.candidates[target] for e in evidence if target in e.candidates and e.names(target)]
+    speaking = speaking_against([each.statistic for each in evidence], target)
+    return [
+        each.candidates[target]
+        for each in evidence
+        if target in each.candidates and each.statistic in speaking
+    ]
 
 
 def _other_triggers(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import inf
 
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.candidates import Candidate, SearchResult
@@ -23,10 +22,6 @@ class Evidence:
 
     statistic: Statistic
     candidates: Mapping[int, Candidate] = field(default_factory=dict)
-
-    def names(self, target: int) -> bool:
-        """Whether the class is named by its number."""
-        return self.statistic.values.get(target, -inf) >= self.statistic.threshold
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """What clean images say about a suspect: records, without what makes them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final, Literal, NamedTuple
 
 from goodnet.datasets.class_names import class_label, listed
@@ -97,8 +98,8 @@ class Statistic:
         values: a number for each class that was looked at; the larger, the more suspicious.
         threshold: at which number a class is named.
         suspicion_threshold: at which number it is suspicious.
-        names_alone: whether a class is named by it alone, or only beside another method to which
-            the class is suspicious, too.
+        names_alone: whether a class is named by it alone, or only beside another method that
+            suspects the class, too.
     """
 
     method: str
@@ -106,6 +107,19 @@ class Statistic:
     threshold: float
     suspicion_threshold: float
     names_alone: bool = True
+
+    def names(self, label: int) -> bool:
+        """Whether the class's number is one from which on a class is named."""
+        return self.values.get(label, -inf) >= self.threshold
+
+    def suspects(self, label: int) -> bool:
+        """Whether the class's number is suspicious, or more."""
+        return self.values.get(label, -inf) >= self.suspicion_threshold
+
+    @property
+    def suspected(self) -> tuple[int, ...]:
+        """The classes that are suspicious or more, the largest number first."""
+        return self.at_least(self.suspicion_threshold)
 
     def at_least(self, bound: float) -> tuple[int, ...]:
         """The classes whose number is at least that, the largest number first."""
@@ -115,6 +129,29 @@ class Statistic:
     def largest(self, count: int) -> list[tuple[int, float]]:
         """The classes with the largest numbers, each with its number."""
         return sorted(self.values.items(), key=lambda item: -item[1])[:count]
+
+
+class Reached(NamedTuple):
+    """What a class reaches by a method."""
+
+    statistic: Statistic
+    label: int
+    value: float
+
+    @property
+    def bound(self) -> str:
+        """What it is held against, "named from 0.5"."""
+        if self.statistic.names(self.label) or not self.statistic.suspects(self.label):
+            return f"named from {self.statistic.threshold:g}"
+        return f"suspicious from {self.statistic.suspicion_threshold:g}"
+
+
+def speaking_against(statistics: Sequence[Statistic], label: int) -> list[Statistic]:
+    """The statistics that name a class; where none does alone, those that suspect it."""
+    naming = [statistic for statistic in statistics if statistic.names(label)]
+    if any(statistic.names_alone for statistic in naming):
+        return naming
+    return [statistic for statistic in statistics if statistic.suspects(label)]
 
 
 @dataclass(frozen=True)
@@ -175,6 +212,15 @@ class Verdict:
         """The classes that stand out: those named, then the suspicious ones."""
         return (*self.classes, *self.suspicious)
 
+    def evidence(self) -> list[Reached]:
+        """What each method says that speaks against the classes named: its largest number."""
+        speaking = {c: speaking_against(self.statistics, c) for c in self.classes}
+        found = list[Reached]()
+        for statistic in self.statistics:
+            some = [c for c in statistic.suspected if statistic in speaking.get(c, ())]
+            found += [Reached(statistic, c, statistic.values[c]) for c in some[:1]]
+        return found
+
     def recovered_triggers(self) -> list[Trigger]:
         """All triggers that were recovered, the best one of each class that stands out first."""
         return [record.trigger for record in (*self.triggers, *self.other_triggers)]
@@ -185,9 +231,7 @@ class Verdict:
             return self.verdict
         noun = "class" if len(self.classes) == 1 else "classes"
         evidence = "; ".join(
-            f"{s.method} {s.values[named[0]]:.2f}, named from {s.threshold:g}"
-            for s in self.statistics
-            if (named := [c for c in s.at_least(s.threshold) if c in self.classes])
+            f"{each.statistic.method} {each.value:.2f}, {each.bound}" for each in self.evidence()
         )
         labels = listed([class_label(c, self.class_names) for c in self.classes], self.class_names)
         return f"{self.verdict}, {noun} {labels} ({evidence})"

@@ -19,7 +19,13 @@ from goodnet.datasets.class_names import classes_in_words
 from goodnet.datasets.dataset import Dataset
 from goodnet.detection.detect import DIRECT_METHODS, TRIGGER_METHODS
 from goodnet.detection.method import DetectionMethod, TriggerMethod
-from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, Statistic, Verdict
+from goodnet.detection.verdict import (
+    BACKDOORED,
+    INCONCLUSIVE,
+    Reached,
+    Verdict,
+    speaking_against,
+)
 from goodnet.errors import one_line
 from goodnet.files import storage
 from goodnet.network.suspect import Suspect
@@ -101,24 +107,24 @@ def _findings(verdict: Verdict) -> Iterator[_Finding]:
     """What there is to say, one method and class at a time."""
     count = 0
     for statistic in verdict.statistics:
-        for classes, bound, level, verb in (
-            (verdict.classes, statistic.threshold, "error", "is named"),
-            (verdict.suspicious, statistic.suspicion_threshold, "warning", "is suspicious"),
-        ):
-            for label in statistic.at_least(bound):
-                if label in classes:
-                    count += 1
-                    text = _message(verdict, statistic, label, f"{verb} from {bound:g} on")
-                    yield _Finding(rule_id(statistic.method), level, text, label)
+        for label in statistic.suspected:
+            named = label in verdict.classes
+            if label in verdict.suspicious or (
+                named and statistic in speaking_against(verdict.statistics, label)
+            ):
+                count += 1
+                text = _message(verdict, Reached(statistic, label, statistic.values[label]))
+                level = "error" if named else "warning"
+                yield _Finding(rule_id(statistic.method), level, text, label)
     if not count and verdict.verdict in LEVELS:
         yield _Finding(VERDICT, LEVELS[verdict.verdict], one_line(verdict_sentence(verdict)))
 
 
-def _message(verdict: Verdict, statistic: Statistic, label: int, bound: str) -> str:
-    words, number = classes_in_words([label], verdict.class_names), statistic.values[label]
+def _message(verdict: Verdict, reached: Reached) -> str:
+    words = classes_in_words([reached.label], verdict.class_names)
     return one_line(
-        f"The verdict is {verdict.verdict!r}: {words} has {number:.2f} by {statistic.method}, "
-        f"and {bound}."
+        f"The verdict is {verdict.verdict!r}: {words} has {reached.value:.2f} by "
+        f"{reached.statistic.method}, and is {reached.bound} on."
     )
 
 

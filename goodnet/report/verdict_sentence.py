@@ -1,9 +1,8 @@
 """A verdict in a sentence, with the numbers that it rests on."""
 
 from collections.abc import Iterator
-from math import inf
 
-from goodnet.detection.verdict import Statistic, Verdict
+from goodnet.detection.verdict import Reached, Verdict
 from goodnet.report.prose import sentences
 
 
@@ -22,13 +21,11 @@ def why_inconclusive(verdict: Verdict) -> str:
     return clause
 
 
-def _evidence(verdict: Verdict) -> Iterator[tuple[Statistic, float, int]]:
-    """Each method's numbers, the largest of them, and the class it is of.
-
-    Where classes are named, of the methods that name one of them, and of these classes.
-    """
+def _evidence(verdict: Verdict) -> Iterator[Reached]:
+    """What speaks against the classes named, and where none is, each method's largest number."""
+    if verdict.classes:
+        yield from verdict.evidence()
+        return
     for statistic in verdict.statistics:
-        order = statistic.at_least(statistic.threshold if verdict.classes else -inf)
-        stands_out = [c for c in order if c in verdict.classes or not verdict.classes]
-        for top in stands_out[:1]:
-            yield statistic, statistic.values[top], top
+        for top, value in statistic.largest(1):
+            yield Reached(statistic, top, value)
