@@ -66,7 +66,7 @@ def all_repaired(service: Service) -> list[FlowRun] | None:
     completed = [run for run in repairs if run.state_name == "Completed"]
     if len(completed) >= SUSPECTS:
         return completed
-    assert service.look(minutes=0).state_name == "Completed"
+    assert service.look(verdict="off").state_name == "Completed"
     return None
 
 
@@ -78,7 +78,7 @@ def test_two_workers_repair_forty_suspects_through_kills(
         for number in range(SUSPECTS):
             variant(made_small.model, service.clone / "models" / f"net_{number}.h5", number)
         with service.worker("left", limit=2), service.worker("right", limit=2) as right:
-            assert service.look(minutes=0).state_name == "Completed"
+            assert service.look(verdict="off").state_name == "Completed"
             for _ in range(KILLS):
                 run = wait_for(lambda: running(service))[0]
                 os.kill(int(str(run.infrastructure_pid).rpartition(":")[2]), signal.SIGKILL)

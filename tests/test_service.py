@@ -116,7 +116,7 @@ def test_a_content_under_two_names_is_computed_once_though_who_had_begun_is_kill
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"has it\n"
         runs = [
-            service.begin("repair/on-arrival", models=[str(each)], minutes=0)
+            service.begin("repair/on-arrival", models=[str(each)], verdict="off")
             for each in (model, copy)
         ]
         wait_for(lambda: service.log.read_text().count("waiting for another run") == len(runs))
