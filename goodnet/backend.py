@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 import numpy as np
@@ -59,13 +60,14 @@ def in_workers(make: Callable[[Item], Output], items: Iterable[Item]) -> Iterato
     """What is made of each item, in the items' order; a few are worked on ahead.
 
     Args:
-        make: called in the worker threads; must not call `in_workers` itself.
+        make: called in the worker threads, in a copy of the present context, so that it may report
+            on the run it is part of; must not call `in_workers` itself.
         items: taken one by one, as workers get free.
     """
     waiting = deque[Future[Output]]()
     try:
         for item in items:
-            waiting.append(_POOL.submit(make, item))
+            waiting.append(_POOL.submit(copy_context().run, make, item))
             if len(waiting) > WORKERS:
                 yield waiting.popleft().result()
         while waiting:

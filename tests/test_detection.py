@@ -44,7 +44,7 @@ from goodnet.metrics import Proportion
 from goodnet.network.classifier import LogitModel
 from goodnet.network.suspect import Suspect
 from goodnet.preprocessing import RAW, UNIT
-from goodnet.progress import no_progress
+from goodnet.progress import no_progress, stages
 from goodnet.report import verdict_figures
 from goodnet.report.document import report_markdown
 from goodnet.report.inspection import verdict_lines
@@ -114,12 +114,24 @@ def test_both_searches_find_the_bright_corner(
     as_suspect: Callable[[Any], Suspect],
 ) -> None:
     view, clean = LogitModel.from_suspect(as_suspect(corner_network()), RAW), clean_images()
-    found = find_triggers(view, clean, progress=no_progress)
+    told = list[tuple[int, int]]()
+    found = find_triggers(view, clean, progress=lambda done, total: told.append((done, total)))
+    assert told == sorted(told) and told[-1] == (100, 100)
+    assert len(told) > 20
     for top in (found.plain[0], max(found.inverted, key=lambda c: c.excess)):
         assert top.target == 2
         assert top.trigger.mask[:2, :2].min() == 1
         assert success(view, clean, top.trigger).value > 0.9
     assert next(iter(found.best_plain())) == 2
+
+
+def test_a_stage_tells_of_its_part_of_the_whole() -> None:
+    told = list[tuple[int, int]]()
+    first, second = stages(lambda *step: told.append(step), {"one": 1, "other": 3}).values()
+    first(1, 2)
+    second(0, 5)
+    second(5, 5)
+    assert told == [(12, 100), (25, 100), (100, 100)]
 
 
 def test_only_patterns_that_come_near_a_class_are_seen_on_all_images(

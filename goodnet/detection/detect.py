@@ -43,7 +43,7 @@ from goodnet.detection.verdict import (
     speaking_against,
 )
 from goodnet.network.classifier import LogitModel
-from goodnet.progress import Progress, no_progress
+from goodnet.progress import Progress, no_progress, stages
 from goodnet.triggers.success import recovered_trigger
 from goodnet.triggers.trigger import RecoveredTrigger
 
@@ -58,6 +58,7 @@ TRIGGER_METHODS: Final[tuple[TriggerMethod, ...]] = (
     BLENDED,
 )
 DIRECT_METHODS: Final[tuple[DirectMethod, ...]] = (LAST_LAYER, MAXIMUM_MARGIN)
+WORK: Final = {"references": 25, "search": 75}
 AGREEING: Final = 2  # methods that suspect a class name it
 
 
@@ -96,8 +97,12 @@ def detect(
     if minutes == 0:
         return _left_out(model, clean)
     effort, shortened = choose_effort(model.work, minutes)
-    references = train_references(model, clean, seed=seed, count=effort.references)
-    verdict = detect_with(model, clean, references, effort, seed=seed, progress=progress)
+    stage = stages(progress, WORK)
+    progress(0, 100)
+    references = train_references(
+        model, clean, seed=seed, count=effort.references, progress=stage["references"]
+    )
+    verdict = detect_with(model, clean, references, effort, seed=seed, progress=stage["search"])
     return replace(verdict, shortened=shortened, minutes=minutes)
 
 

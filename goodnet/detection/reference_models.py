@@ -40,6 +40,7 @@ from goodnet.detection.verdict import Outcome, References
 from goodnet.metrics import Proportion
 from goodnet.network.build import build_network
 from goodnet.network.classifier import LogitModel
+from goodnet.progress import Progress, no_progress
 from goodnet.training.batches import augment
 from goodnet.training.finetune import pixel_kernels
 
@@ -65,7 +66,12 @@ class ReferenceModels(NamedTuple):
 
 
 def train_references(
-    model: LogitModel, clean: CleanImages, *, seed: int = 0, count: int = EVERYTHING.references
+    model: LogitModel,
+    clean: CleanImages,
+    *,
+    seed: int = 0,
+    count: int = EVERYTHING.references,
+    progress: Progress = no_progress,
 ) -> ReferenceModels:
     """Networks of the suspect's architecture without a backdoor, or the reason there are none.
 
@@ -74,6 +80,7 @@ def train_references(
         clean: clean validation images.
         seed: of initial weights and batches.
         count: how many; 0 to leave them out.
+        progress: called with (steps done, steps in all).
     """
     suspect = model.accuracy(clean)
     if not count:
@@ -83,7 +90,8 @@ def train_references(
     answers = tf.nn.softmax(SHARPNESS / model.clean_margin(clean) * model.all_logits(clean.pixels))
 
     def train(number: int) -> LogitModel:
-        return _reference(model, clean, answers, np.random.default_rng((seed, 7, number)))
+        told = progress if number == 0 else no_progress  # they are trained side by side
+        return _reference(model, clean, answers, np.random.default_rng((seed, 7, number)), told)
 
     trained = list(in_workers(train, range(count)))
     accuracies = tuple(reference.accuracy(clean) for reference in trained)
@@ -106,7 +114,11 @@ def required_accuracy(suspect: Proportion, clean: CleanImages) -> float:
 
 
 def _reference(
-    model: LogitModel, clean: CleanImages, answers: tf.Tensor, rng: np.random.Generator
+    model: LogitModel,
+    clean: CleanImages,
+    answers: tf.Tensor,
+    rng: np.random.Generator,
+    progress: Progress,
 ) -> LogitModel:
     network = build_network(model.plan, "a reference network")
     network.trainable = True
@@ -116,10 +128,11 @@ def _reference(
         kernel.assign(kernel / model.preprocessing.gain)
     steps = min(max(STEPS, STEPS_PER_CLASS * model.classes), MAX_STEPS)
     learn = _learner(model, network, steps)
-    for _ in range(steps):
+    for step in range(steps):
         rows = rng.permutation(len(clean))[:BATCH]
         images = tf.constant(augment(clean.pixels[rows], rng))
         learn(images, tf.constant(clean.labels[rows]), tf.gather(answers, rows))
+        progress(step + 1, steps)
     reference = LogitModel(model.plan, network, model.preprocessing)
     _measure_normalisation(reference, clean)
     return reference

@@ -8,12 +8,13 @@ locations, too, for a trigger that works better.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.baseline import BenignBaseline
-from goodnet.detection.candidates import SearchResult
+from goodnet.detection.candidates import Candidate, Numbers, SearchResult
 from goodnet.detection.effort import EVERYTHING, Effort
 from goodnet.detection.misdirection import find_misdirection
 from goodnet.detection.object_search import ObjectSearch
@@ -26,10 +27,10 @@ from goodnet.detection.trigger_inversion import (
     nearest_locations,
 )
 from goodnet.network.classifier import LogitModel
-from goodnet.progress import Progress
-from goodnet.triggers.locations import WHOLE, candidate_locations
+from goodnet.progress import Progress, stages
+from goodnet.triggers.locations import WHOLE, Location, candidate_locations
 
-OBJECT_SEARCH_SHARE, PATTERN_SEARCH_SHARE = 0.15, 0.6  # of the work
+WORK: Final = {"objects": 16, "patterns": 30, "inversion": 9, "misdirection": 7, "specific": 13}
 
 
 def find_triggers(
@@ -53,38 +54,49 @@ def find_triggers(
         seed: of the choice of images and of the patterns.
         progress: called with (steps done, steps in all).
     """
+    stage = stages(progress, WORK)
     height, width = clean.pixels.shape[1:3]
     locations = candidate_locations(height, width, effort.stride)
     baseline = BenignBaseline(model, clean, references, np.random.default_rng((seed, 6)))
     objects = ObjectSearch(model, clean, baseline, effort, seed=seed).candidates()
-    progress(round(100 * OBJECT_SEARCH_SHARE), 100)
+    stage["objects"](1, 1)
     search = PatternSearch(model, clean, baseline, locations, effort, seed=seed)
-    reached = search.reached(_part(progress, OBJECT_SEARCH_SHARE, PATTERN_SEARCH_SHARE))
+    reached = search.reached(stage["patterns"])
     plain = search.candidates(reached, extra_classes)
-    whole = [location for location in locations if location.location_type == WHOLE]
-    starts = [(candidate.target, location) for candidate in plain for location in whole]
-    for candidate in plain:
-        counts: dict[str, int] = {}
-        if candidate.target in extra_classes or candidate.excess >= PROMISING:
-            counts |= SMALL_LOCATIONS
-        suspicious = candidate.excess >= PLAIN_PATTERNS.suspicion_threshold
-        if candidate.target in extra_classes or suspicious:
-            counts |= LARGE_LOCATIONS
-        nearest = nearest_locations(locations, reached[:, candidate.target], counts)
-        starts += [(candidate.target, location) for location in nearest]
-    before = OBJECT_SEARCH_SHARE + PATTERN_SEARCH_SHARE
-    rest = _part(progress, before, 1 - before)
-    inverted = invert_triggers(model, clean, baseline, starts, seed=seed, progress=rest)
+    starts = _starts(plain, locations, reached, extra_classes)
+    inverted = invert_triggers(
+        model, clean, baseline, starts, seed=seed, progress=stage["inversion"]
+    )
     misdirections = find_misdirection(model, clean, references, effort, seed=seed)
+    stage["misdirection"](1, 1)
     specific = SourceSpecificSearch(model, clean, references, effort, seed=seed).candidates()
+    stage["specific"](1, 1)
     found = plain, inverted, objects, misdirections, specific
     return SearchResult(*(tuple(candidates) for candidates in found))
 
 
-def _part(progress: Progress, before: float, share: float) -> Progress:
-    """The progress of a share of the whole, in a hundred steps."""
+def _starts(
+    plain: Sequence[Candidate],
+    locations: Sequence[Location],
+    reached: Numbers,
+    extra_classes: Sequence[int],
+) -> list[tuple[int, Location]]:
+    """The classes that are searched for by gradient, each with a location where it is.
 
-    def report(done: int, total: int) -> None:
-        progress(round(100 * (before + share * done / total)), 100)
-
-    return report
+    Args:
+        plain: the best plain pattern of each class that was looked at closely.
+        locations: where plain patterns were tried.
+        reached: the best margin of each class at each, (R, classes).
+        extra_classes: classes that are searched for in any case.
+    """
+    whole = [location for location in locations if location.location_type == WHOLE]
+    starts = [(candidate.target, location) for candidate in plain for location in whole]
+    for candidate in plain:
+        wanted, counts = candidate.target in extra_classes, dict[str, int]()
+        if wanted or candidate.excess >= PROMISING:
+            counts |= SMALL_LOCATIONS
+        if wanted or candidate.excess >= PLAIN_PATTERNS.suspicion_threshold:
+            counts |= LARGE_LOCATIONS
+        nearest = nearest_locations(locations, reached[:, candidate.target], counts)
+        starts += [(candidate.target, location) for location in nearest]
+    return starts
