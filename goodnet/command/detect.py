@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from goodnet.command.options import add_minutes, add_opening, add_preprocessing, add_reading
 from goodnet.command.progress_bar import shown_progress
 from goodnet.errors import RequestRefused, one_line
-from goodnet.progress import Progress, no_progress
+from goodnet.progress import Progress
 
 if TYPE_CHECKING:
     from goodnet.datasets.dataset import CleanDataset
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     return STATUSES[answer] if answer in FAILING[options.fail_on] else 0
 
 
-def judge(options: argparse.Namespace, source: str, progress: Progress = no_progress) -> Judgement:
+def judge(options: argparse.Namespace, source: str, progress: Progress) -> Judgement:
     """The verdict on a suspect, by the images that it brings or that are given.
 
     Args:
