@@ -7,7 +7,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE prefect.yaml prefect.toml 
 COPY goodnet goodnet
 COPY tasks tasks
 COPY flows flows
-RUN pip install --no-cache-dir --constraint constraints.txt --editable '.[flows]'
+RUN pip install --no-cache-dir --constraint constraints.txt --editable '.[flows,pdf,bom]'
 RUN useradd --create-home --uid 1000 goodnet \
     && mkdir models data artifacts \
     && chown goodnet models data artifacts

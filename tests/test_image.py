@@ -81,8 +81,13 @@ def test_its_steps_carried_out_in_a_plain_root_make_what_repairs(
         """
     )
     above.chmod(0o755)
+    (above / "etc").mkdir()
+    for name in ("passwd", "group"):  # an image has nobody of that number yet
+        known = Path("/etc", name).read_text().splitlines(keepends=True)
+        (above / "etc" / name).write_text("".join(a for a in known if a.split(":")[2] != "1000"))
     copied(above / "goodnet")
     shutil.copytree(made_small.folder, above / "given", dirs_exist_ok=True)
+    subprocess.run(["chmod", "-R", "a+rX", above / "given"], check=True)
     (above / "steps").write_text(commands(str(python)))
     clean = {"PATH": os.environ["PATH"]}
     alone = ["unshare", "--mount", "--pid", "--fork", "sh", str(tmp_path / "mount")]
@@ -92,7 +97,7 @@ def test_its_steps_carried_out_in_a_plain_root_make_what_repairs(
     if UNREACHABLE.search(done.stderr):
         pytest.skip("no package index can be reached")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("usage: goodnet")
+    assert "usage: goodnet" in done.stdout
     assert "wrote artifacts/small-" in done.stdout
     (manifest,) = (above / "goodnet" / "artifacts").glob("small-*/manifest.json")
     assert manifest.stat().st_uid == 1000
