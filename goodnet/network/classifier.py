@@ -24,6 +24,7 @@ from goodnet.network.build import build_network, multiplications
 from goodnet.network.calls import refs_of
 from goodnet.network.graph import Architecture, Layer
 from goodnet.network.suspect import Suspect
+from goodnet.network.windowed import WindowedNetwork
 from goodnet.preprocessing import Preprocessing
 
 Tensor = Any
@@ -97,6 +98,7 @@ class LogitModel(Classifier):
         super().__init__(network, preprocessing)
         self.plan = plan
         self._clean_margins: dict[int, tuple[CleanImages, float]] = {}
+        self._windowed: dict[tuple[int, ...], WindowedNetwork] = {}
 
     @classmethod
     def from_suspect(cls, suspect: Suspect, preprocessing: Preprocessing) -> "LogitModel":
@@ -110,6 +112,12 @@ class LogitModel(Classifier):
     def work(self) -> int:
         """The multiplications for one image."""
         return multiplications(self.plan)
+
+    def windowed(self, shape: tuple[int, ...]) -> WindowedNetwork:
+        """How it is run on small changes of images (H, W, C)."""
+        if shape not in self._windowed:
+            self._windowed[shape] = WindowedNetwork(self, shape)
+        return self._windowed[shape]
 
     def copy(self) -> "LogitModel":
         """The same of a copy of the network, which can be trained further."""

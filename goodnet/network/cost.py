@@ -40,6 +40,25 @@ def check_cost(plan: Architecture, layers: Layers, source: object) -> int:
     return meter.work
 
 
+def costs_of_calls(
+    plan: Architecture, layers: Layers, shape: Sequence[int]
+) -> dict[Ref, tuple[int, tuple[int, ...]]]:
+    """What each tensor of a flat plan costs, and its shape, for an image of this shape.
+
+    Args:
+        plan: of a network that was loaded before.
+        layers: the layers of the network, built.
+        shape: height, width and channels.
+
+    Returns:
+        For each tensor, the input too, the multiplications that make it, and its shape without the
+        axis of images.
+    """
+    meter = _Meter(plan.name)
+    tensors = meter.tensors(plan, layers, [keras.KerasTensor((None, *shape))])
+    return {ref: (meter.costs.get(ref, 0), tuple(each.shape[1:])) for ref, each in tensors.items()}
+
+
 def _image(plan: Architecture, ref: Ref) -> Any:
     """A symbolic tensor of the input's shape, with no side left open."""
     layer = next(layer for layer in plan.layers if layer.name == ref.layer)
@@ -55,20 +74,26 @@ class _Meter:
     def __init__(self, source: object) -> None:
         self.source = source
         self.work = 0
+        self.costs = dict[Ref, int]()
 
     def outputs(self, plan: Architecture, layers: Layers, inputs: Sequence[Any]) -> Any:
         """The symbolic output of a model for these inputs."""
+        return self.tensors(plan, layers, inputs)[plan.outputs[0]]
+
+    def tensors(self, plan: Architecture, layers: Layers, inputs: Sequence[Any]) -> dict[Ref, Any]:
+        """All symbolic tensors of a model for these inputs."""
         for tensor in inputs:
             self.check(plan.name, tensor.shape)
         tensors = dict(zip(plan.inputs, inputs, strict=True))
         for ref, call in plan.nodes:
             arguments = [with_tensors(argument, tensors) for argument in call.arguments]
-            layer = layers[call.layer]
+            layer, before = layers[call.layer], self.work
             if inner := plan.nested(call.layer):
                 tensors[ref] = self.outputs(inner, layer, keras.tree.flatten(arguments))
             else:
                 tensors[ref] = self.output(layer, arguments)
-        return tensors[plan.outputs[0]]
+            self.costs[ref] = self.work - before
+        return tensors
 
     def output(self, layer: Any, arguments: Sequence[Any]) -> Any:
         """The symbolic output of a layer."""

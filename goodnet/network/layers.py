@@ -128,6 +128,10 @@ class LayerTraits:
             "stored" ones that it normalises by, not its input's "own".
         operands: the tensors that it takes, if they may be given by name.
         gates: it weighs one tensor with another, number by number.
+        pointwise: of its arguments: whether each place of a tensor (H, W, channels) depends on the
+            same place of what it takes alone, and everywhere in the same way.
+        slides: each place depends on those under a kernel or a pool that slides over one tensor.
+        pads: it adds places around a tensor.
         chooses: it takes a condition, and makes one or the other of two tensors.
     """
 
@@ -153,6 +157,9 @@ class LayerTraits:
     normalises: Literal["stored", "own"] | None = None
     operands: tuple[str, ...] = ()
     gates: bool = False
+    pointwise: Callable[[Arguments], bool] = never
+    slides: bool = False
+    pads: bool = False
     chooses: bool = False
 
 
@@ -176,6 +183,22 @@ def _alone(value: Any) -> Any:
     return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
 
 
+def _over_channels(arguments: Arguments) -> bool:
+    """Whether the axis is the last one of (n, H, W, channels)."""
+    return _alone(arguments.get("axis", -1)) in (-1, 3)
+
+
+def _flat_tables(arguments: Arguments) -> bool:
+    """Whether scale and offset are numbers, or one for each channel."""
+    tables = (arguments.get(name, 0) for name in ("scale", "offset"))
+    return not any(isinstance(t, list | tuple) and isinstance(t[0], list | tuple) for t in tables)
+
+
+def _shares_places(arguments: Arguments) -> bool:
+    """Whether all places share their slopes."""
+    return {1, 2} <= {*(arguments.get("shared_axes") or ())}
+
+
 LAST: Axes = (-1,)
 _ACTIVATION = either(
     lambda value: value is None, lambda value: isinstance(value, str) and value in ACTIVATIONS
@@ -196,8 +219,10 @@ _CONVOLUTION = LayerTraits(
     prunable=True,
     kernel="kernel",
     output_axes=(LAST, LAST),
+    slides=True,
 )
 _PASSING = LayerTraits(keeps_zero=always, channelwise=always, keeps_scale=True)
+_UNCHANGED = replace(_PASSING, pointwise=always)
 _POOLING = _like(
     _PASSING,
     {
@@ -208,12 +233,13 @@ _POOLING = _like(
     },
     role="pooling",
     prunable=True,
+    slides=True,
 )
-_GLOBAL_POOLING = replace(_POOLING, arguments={"keepdims": is_bool, **_SPATIAL})
+_GLOBAL_POOLING = replace(_POOLING, arguments={"keepdims": is_bool, **_SPATIAL}, slides=False)
 _SEQUENCE_POOLING = _like(_GLOBAL_POOLING, {"data_format": IS_CHANNELS_LAST})
-_DROPOUT = _like(_PASSING, {"rate": is_number})
-_ACTIVATING = LayerTraits(prunable=True, keeps_zero=always, channelwise=always)
-_MERGING = LayerTraits(merging=True, keeps_zero=always, keeps_scale=True)
+_DROPOUT = _like(_UNCHANGED, {"rate": is_number})
+_ACTIVATING = LayerTraits(prunable=True, keeps_zero=always, channelwise=always, pointwise=always)
+_MERGING = LayerTraits(merging=True, keeps_zero=always, keeps_scale=True, pointwise=always)
 _NORMALISATION = LayerTraits(
     arguments={"axis": is_axis, "epsilon": is_number, "center": is_bool, "scale": is_bool}
 )
@@ -227,6 +253,7 @@ LAYERS: Mapping[str, LayerTraits] = {
         kernel="kernel",
         output_axes=(LAST, LAST),
         weighted_sums=True,
+        pointwise=always,
     ),
     "Conv2D": _like(
         _CONVOLUTION,
@@ -256,6 +283,7 @@ LAYERS: Mapping[str, LayerTraits] = {
         neutral={"groups": 1},
         aliases=("Convolution2DTranspose",),
         input_axis=-1,  # kernel: (height, width, outputs, inputs)
+        slides=False,
         output_axes=((-2,), LAST),
     ),
     "MaxPooling2D": replace(_POOLING, aliases=("MaxPool2D",)),
@@ -272,6 +300,7 @@ LAYERS: Mapping[str, LayerTraits] = {
         prunable=True,
         channelwise=always,
         normalises="stored",
+        pointwise=_over_channels,
     ),
     "LayerNormalization": replace(
         _NORMALISATION,
@@ -280,6 +309,7 @@ LAYERS: Mapping[str, LayerTraits] = {
         role="normalisation",
         prunable=True,
         normalises="own",
+        pointwise=_over_channels,
     ),
     "GroupNormalization": _like(_NORMALISATION, {"groups": is_whole, "axis": is_whole}),
     "MultiHeadAttention": LayerTraits(
@@ -313,16 +343,22 @@ LAYERS: Mapping[str, LayerTraits] = {
     "LeakyReLU": _like(
         _ACTIVATING, {"negative_slope": is_number}, renamed={"alpha": "negative_slope"}
     ),
-    "PReLU": _like(_ACTIVATING, {"shared_axes": optional(listed(is_size, 3))}),
+    "PReLU": _like(
+        _ACTIVATING, {"shared_axes": optional(listed(is_size, 3))}, pointwise=_shares_places
+    ),
     "ELU": _like(_ACTIVATING, {"alpha": is_number}),
-    "Softmax": LayerTraits(arguments={"axis": is_axis}, activation="softmax"),
+    "Softmax": LayerTraits(
+        arguments={"axis": is_axis}, activation="softmax", pointwise=_over_channels
+    ),
     "Add": replace(_MERGING, prunable=True),
     "Subtract": replace(_MERGING, keeps_scale=False),
-    "Multiply": LayerTraits(merging=True, gates=True),
+    "Multiply": LayerTraits(merging=True, gates=True, pointwise=always),
     "Average": _MERGING,
     "Maximum": _MERGING,
     "Minimum": _MERGING,
-    "Concatenate": LayerTraits(arguments={"axis": is_whole}, prunable=True, keeps_scale=True),
+    "Concatenate": LayerTraits(
+        arguments={"axis": is_whole}, prunable=True, keeps_scale=True, pointwise=_over_channels
+    ),
     "Flatten": LayerTraits(
         arguments=_SPATIAL, shape_only=True, channelwise=always, keeps_scale=True
     ),
@@ -330,26 +366,31 @@ LAYERS: Mapping[str, LayerTraits] = {
         arguments={"target_shape": listed(is_whole)}, channelwise=_whole_turns, keeps_scale=True
     ),
     "Permute": LayerTraits(arguments={"dims": listed(is_size)}, keeps_scale=True),
-    "Identity": _PASSING,
+    "Identity": _UNCHANGED,
     "Dropout": replace(_DROPOUT, aliases=("FixedDropout",)),  # EfficientNet's, in older files
     "SpatialDropout2D": _like(_DROPOUT, _SPATIAL),
     "AlphaDropout": replace(_DROPOUT, keeps_scale=False),
     "GaussianDropout": _DROPOUT,
-    "GaussianNoise": _like(_PASSING, {"stddev": is_number}, keeps_scale=False),
-    "ActivityRegularization": _like(_PASSING, {"l1": is_number, "l2": is_number}),
-    "ZeroPadding2D": _like(_PASSING, {"padding": is_padding, **_SPATIAL}),
+    "GaussianNoise": _like(_UNCHANGED, {"stddev": is_number}, keeps_scale=False),
+    "ActivityRegularization": _like(_UNCHANGED, {"l1": is_number, "l2": is_number}),
+    "ZeroPadding2D": _like(_PASSING, {"padding": is_padding, **_SPATIAL}, pads=True),
     "Cropping2D": _like(_PASSING, {"cropping": is_padding, **_SPATIAL}),
     "UpSampling2D": _like(
         _PASSING, {"size": IS_SIZES, "interpolation": one_of(*_INTERPOLATIONS), **_SPATIAL}
     ),
-    "Rescaling": LayerTraits(arguments={"scale": IS_TABLE, "offset": IS_TABLE}, channelwise=always),
+    "Rescaling": LayerTraits(
+        arguments={"scale": IS_TABLE, "offset": IS_TABLE},
+        channelwise=always,
+        pointwise=_flat_tables,
+    ),
     "Normalization": LayerTraits(
         arguments={
             "axis": optional(is_axis),
             "mean": optional(IS_NUMBERS),
             "variance": optional(IS_NUMBERS),
             "invert": one_of(False),
-        }
+        },
+        pointwise=_over_channels,
     ),
     "Resizing": LayerTraits(
         arguments={
