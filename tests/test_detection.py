@@ -15,7 +15,7 @@ from goodnet.backend import keras
 from goodnet.datasets.images import CleanImages
 from goodnet.detection import dependence, maximum_margin, pattern_search
 from goodnet.detection import detect as module
-from goodnet.detection.baseline import BenignBaseline, lower_quartile_mean, own_class_margin
+from goodnet.detection.baseline import BenignBaseline, own_class_margin
 from goodnet.detection.candidates import (
     Candidate,
     SearchResult,
@@ -31,6 +31,7 @@ from goodnet.detection.method import DirectMethod
 from goodnet.detection.pattern_search import PLAIN_PATTERNS, PatternSearch
 from goodnet.detection.reference_models import ReferenceModels
 from goodnet.detection.search import find_triggers
+from goodnet.detection.shown import ShownImages, lower_quartile_mean
 from goodnet.detection.trigger_inversion import TriggerInverter, nearest_locations
 from goodnet.detection.verdict import (
     BACKDOORED,
@@ -172,7 +173,8 @@ def test_a_class_s_own_content_is_pasted_and_the_lowest_quarter_counts(
     view, clean = LogitModel.from_suspect(as_suspect(corner_network()), RAW), clean_images()
     middle = Location("patch", (SIDE, SIDE), (4, 4), (4, 4), (SIDE, SIDE))
     dark, bright = clean.take(clean.labels == 0), clean.take(clean.labels == 1)
-    own = own_class_margin(view, dark, bright, 1, view.clean_margin(clean), middle)
+    shown = ShownImages(view, view.clean_margin(clean), dark)
+    own = own_class_margin(shown, bright, 1, middle)
     assert own > 0.5  # the middle is all that tells 0 from 1
     corner = Location("patch", (SIDE, SIDE), (0, 0), (3, 3), (SIDE, SIDE))
     baseline = BenignBaseline(view, clean, [], np.random.default_rng(0))

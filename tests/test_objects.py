@@ -9,11 +9,12 @@ from test_detection import NONE, SIDE, clean_images, corner_network
 
 from goodnet.backend import keras
 from goodnet.datasets.images import CleanImages
-from goodnet.detection.baseline import BenignBaseline, robust_margins
+from goodnet.detection.baseline import BenignBaseline
 from goodnet.detection.detect import detect_with
 from goodnet.detection.effort import EVERYTHING
 from goodnet.detection.object_search import DRAWN_OBJECTS, ObjectSearch
 from goodnet.detection.reference_models import ReferenceModels
+from goodnet.detection.shown import ShownImages
 from goodnet.detection.verdict import BACKDOORED
 from goodnet.network.classifier import LogitModel
 from goodnet.network.suspect import Suspect
@@ -120,7 +121,7 @@ def test_a_lucky_object_is_forgotten_by_its_variants(as_suspect: AsSuspect) -> N
     view, clean = LogitModel.from_suspect(as_suspect(chequered_network()), RAW), clean_images()
     lucky = DrawnObject("box", (6.5 / SIDE, 6.5 / SIDE), (3 / SIDE, 3 / SIDE), squares=1)
     mask, pattern = lucky.draw((SIDE, SIDE, 1))
-    alone = robust_margins(view.some_logits, view.clean_margin(clean), clean, mask, [pattern])
+    alone = ShownImages(view, view.clean_margin(clean), clean).robust_margins(mask, [pattern])
     assert alone[0, 2] > 0  # every image
     reached = [c.margin for c in search(view, clean).candidates() if c.target == 2]
     assert not reached or max(reached) < alone[0, 2] - 1

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from test_detection import SIDE, clean_images, corner_network
 
-from goodnet.detection.baseline import VARIANTS, margin_with_variants, robust_margins
+from goodnet.detection.baseline import VARIANTS, margin_with_variants
+from goodnet.detection.shown import ShownImages
 from goodnet.network.classifier import LogitModel
 from goodnet.network.suspect import Suspect
 from goodnet.preprocessing import RAW
@@ -51,14 +52,13 @@ def test_half_of_a_margin_is_the_trigger_s_own_and_half_that_of_its_variants(
     model, clean = LogitModel.from_suspect(as_suspect(corner_network()), RAW), clean_images()
     mask, pattern = np.zeros((2, SIDE, SIDE, 1), np.float32)
     mask[:2, :2], pattern[:2, :2] = 1, 0.9
-    found = margin_with_variants(
-        model, 2.0, clean, Trigger(2, mask, pattern), np.random.default_rng(3)
-    )
+    shown = ShownImages(model, 2.0, clean)
+    found = margin_with_variants(shown, Trigger(2, mask, pattern), np.random.default_rng(3))
     rng, half = np.random.default_rng(3), clean.take(np.arange(len(clean) // 2))
-    shown = [(mask, pattern), *(varied(mask, pattern, rng) for _ in range(VARIANTS))]
+    stamps = [(mask, pattern), *(varied(mask, pattern, rng) for _ in range(VARIANTS))]
     own, *others = [
-        robust_margins(model.all_logits, 2.0, some, each, [its_pattern])[0, 2]
-        for some, (each, its_pattern) in zip([clean, *VARIANTS * [half]], shown, strict=True)
+        ShownImages(model, 2.0, some).robust_margins(each, [its_pattern])[0, 2]
+        for some, (each, its_pattern) in zip([clean, *VARIANTS * [half]], stamps, strict=True)
     ]
     np.testing.assert_allclose(found, (own + np.median(others)) / 2, rtol=1e-5)
     assert min(others) < own and abs(found - own) > 0.01

@@ -21,18 +21,17 @@ whatever resembles the trigger a little:
     own_c(r) = max_own robust margin of c on images with that location of c's own image.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from goodnet.datasets.images import CleanImages, Pixels
 from goodnet.detection.candidates import FLOOR, Numbers
-from goodnet.network.classifier import LogitModel, every_margin
+from goodnet.detection.shown import ShownImages, lower_quartile_mean
+from goodnet.network.classifier import LogitModel
 from goodnet.triggers.locations import Location
-from goodnet.triggers.trigger import Trigger, apply_trigger
+from goodnet.triggers.trigger import Trigger
 from goodnet.triggers.variants import varied
 
 OWN_IMAGES: Final = 12  # of a class, whose content is pasted
@@ -63,16 +62,24 @@ class BenignBaseline:
         self._suspect = model, self.clean_margin
         self._benign = self._references or [self._suspect]
         self._own_class: dict[tuple[int, Location], float] = {}
+        self._others: dict[int, list[ShownImages]] = {}
 
     def own_class_margin(self, target: int, location: Location) -> float:
         """The best robust margin of the class's own images, pasted there; -inf without any."""
         if (target, location) not in self._own_class:
-            own = self._own_images(target)
+            own, shown = self._own_images(target), self._shown_others(target)
             self._own_class[target, location] = max(
-                own_class_margin(model, self._onto, own, target, clean_margin, location)
-                for model, clean_margin in self._benign
+                own_class_margin(each, own, target, location) for each in shown
             )
         return self._own_class[target, location]
+
+    def _shown_others(self, target: int) -> list[ShownImages]:
+        """Images of other classes, shown to each network without a backdoor."""
+        if target not in self._others:
+            rows = np.flatnonzero(self._onto.labels != target)[:PASTED_ON]
+            others = self._onto.take(rows)
+            self._others[target] = [ShownImages(*network, others) for network in self._benign]
+        return self._others[target]
 
     def response(self, images: CleanImages) -> "ReferenceResponse":
         """What triggers on these images do to the references."""
@@ -101,12 +108,13 @@ class ReferenceResponse:
         references: Sequence[tuple[LogitModel, float]],
         images: CleanImages,
     ) -> None:
-        self._references, self._images = references, images
         nothing = np.zeros((*images.pixels.shape[1:3], 1), np.float32)
         any_pattern = list(images.pixels[:1])
+        shown = [ShownImages(*network, images) for network in (suspect, *references)]
+        self._references = shown[1:]
         self.plain_margins, *self._plain = (
-            np.minimum(self._margins(*network, nothing, any_pattern)[0], FLOOR)
-            for network in (suspect, *references)
+            np.minimum(each.robust_margins(nothing, any_pattern, spread=True)[0], FLOOR)
+            for each in shown
         )
 
     def gain(self, mask: Pixels, patterns: Sequence[Pixels]) -> Numbers:
@@ -116,94 +124,42 @@ class ReferenceResponse:
         """
         gain = np.zeros((len(patterns), len(self.plain_margins)))
         for reference, plain in zip(self._references, self._plain, strict=True):
-            gain = np.maximum(gain, self._margins(*reference, mask, patterns) - plain)
+            moved = reference.robust_margins(mask, patterns, spread=True)
+            gain = np.maximum(gain, moved - plain)
         return gain
 
-    def _margins(
-        self, model: LogitModel, clean_margin: float, mask: Pixels, patterns: Sequence[Pixels]
-    ) -> Numbers:
-        return robust_margins(model.all_logits, clean_margin, self._images, mask, patterns)
 
-
-def robust_margins(
-    logits_fn: Callable[[Pixels], NDArray[np.float32]],
-    clean_margin: float,
-    images: CleanImages,
-    mask: Pixels,
-    patterns: Sequence[Pixels],
-) -> Numbers:
-    """Each pattern's robust margin for each class, over images of others, (patterns, classes).
-
-    Args:
-        logits_fn: gives a network's logits.
-        clean_margin: that network's.
-        images: clean images.
-        mask: where they are covered, (H, W, 1); or (patterns, 1, H, W, 1), for each of its own.
-        patterns: what covers them, one after the other.
-
-    Returns:
-        The lower quartile mean of the margins, in clean margins; FLOOR for a class of which nearly
-        all images are.
-    """
-    applied = apply_trigger(images.pixels[None], mask, np.stack(patterns)[:, None])
-    logits = logits_fn(applied.reshape(-1, *images.pixels.shape[1:]))
-    margins = every_margin(logits).reshape(len(patterns), len(images), -1)
-    own = images.labels[:, None] == np.arange(margins.shape[-1])
-    lowest = lower_quartile_mean(np.where(own, np.inf, margins)) / clean_margin
-    return np.where(np.isinf(lowest), FLOOR, lowest)
-
-
-def margin_with_variants(
-    model: LogitModel,
-    clean_margin: float,
-    images: CleanImages,
-    trigger: Trigger,
-    rng: np.random.Generator,
-) -> float:
+def margin_with_variants(shown: ShownImages, trigger: Trigger, rng: np.random.Generator) -> float:
     """The robust margin of a trigger for its target: half its own, half the median of variants.
 
     A lucky pattern is forgotten at a shift of a pixel or another tone, one that was taught is not,
     or less so; see `object_search` for the source.
 
     Args:
-        model: the network.
-        clean_margin: its clean margin.
-        images: clean images.
+        shown: clean images and the network.
         trigger: the trigger.
         rng: draws the variants.
     """
-    margins = partial(robust_margins, model.all_logits, clean_margin)
-    own = margins(images, trigger.mask, [trigger.pattern])[0, trigger.target]
+    margins = shown.robust_margins(trigger.mask, [trigger.pattern], spread=True)
+    own = margins[0, trigger.target]
     variants = (varied(trigger.mask, trigger.pattern, rng) for _ in range(VARIANTS))
     masks, patterns = zip(*variants, strict=True)
-    half, _ = images.divided(len(images) // 2)
-    others = margins(half, np.stack(masks)[:, None], patterns)[:, trigger.target]
-    return float((own + np.median(others)) / 2)
-
-
-def lower_quartile_mean(margins: NDArray[np.float64], axis: int = 1) -> NDArray[np.float64]:
-    """The mean of the lowest quarter: what is reached on the images that resist most.
-
-    A trigger works on every image; what a class looks like works on those that are like it.
-    """
-    ordered = np.sort(margins, axis=axis)
-    few = max(1, round(margins.shape[axis] / 4))
-    return np.asarray(ordered.take(range(few), axis=axis).mean(axis=axis))
+    others = shown.half.robust_margins(np.stack(masks), patterns, spread=True)
+    return float((own + np.median(others[:, trigger.target])) / 2)
 
 
 def own_class_margin(
-    model: LogitModel,
-    images: CleanImages,
-    own: CleanImages,
-    target: int,
-    clean_margin: float,
-    location: Location,
+    shown: ShownImages, own: CleanImages, target: int, location: Location
 ) -> float:
-    """The best robust margin that the location of the class's own images reaches on others."""
-    others = images.pixels[images.labels != target][:PASTED_ON]
-    if not len(own) or not len(others):
+    """The best robust margin that the location of a class's own images reaches on others.
+
+    Args:
+        shown: images of other classes, and the network.
+        own: images of the class.
+        target: the class.
+        location: what is pasted of them.
+    """
+    if not len(own) or not len(shown.images):
         return -np.inf
-    pasted = apply_trigger(others[None], location.mask, own.pixels[:, None])
-    logits = model.all_logits(pasted.reshape(-1, *others.shape[1:]))
-    margins = every_margin(logits)[:, target].reshape(len(own), len(others))
-    return float(lower_quartile_mean(margins).max() / clean_margin)
+    margins = shown.margins(location.mask, own.pixels, spread=True)[..., target]
+    return float(lower_quartile_mean(margins).max())

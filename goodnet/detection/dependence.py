@@ -25,8 +25,8 @@ from typing import Final
 import numpy as np
 
 from goodnet.datasets.images import CleanImages, Pixels
-from goodnet.detection.baseline import robust_margins
 from goodnet.detection.candidates import FLOOR, Candidate
+from goodnet.detection.shown import ShownImages
 from goodnet.network.classifier import LogitModel
 from goodnet.training.finetune import train_further
 from goodnet.training.schedule import TrainingSchedule
@@ -96,7 +96,7 @@ def _is_independent(
         mask, pattern = candidate.trigger.mask, candidate.trigger.pattern
         mask = np.float32(opacity) * mask
         led = images_to_lead(images, candidate.trigger)
-        margins = robust_margins(model.all_logits, 1.0, led, mask, [pattern])
+        margins = ShownImages(model, 1.0, led).robust_margins(mask, [pattern], spread=True)
         return float(margins[0, candidate.target])
 
     def survives(candidate: Candidate) -> bool:

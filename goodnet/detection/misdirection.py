@@ -19,7 +19,6 @@ Machine Learning Model Supply Chain", 2017 (arXiv 1708.06733), section 4.
 Limits: without references nothing is named. Triggers that are no patch.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -27,14 +26,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.backend import in_workers
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.candidates import FLOOR, Candidate, Numbers, SearchResult
 from goodnet.detection.effort import EVERYTHING, Effort
 from goodnet.detection.method import Scores, TriggerMethod
-from goodnet.network.classifier import Classifier, LogitModel, every_margin
+from goodnet.detection.shown import ShownImages
+from goodnet.network.classifier import Classifier, LogitModel
 from goodnet.triggers.locations import bounding_location
-from goodnet.triggers.objects import DrawnObject, draw_all, drawn_objects, move_uphill
+from goodnet.triggers.objects import DrawnObject, move_uphill, small_patches
 from goodnet.triggers.trigger import Trigger, apply_trigger
 
 FIRST_IMAGES: Final = 4  # all patches are drawn on
@@ -44,8 +43,6 @@ TRIED_AGAIN: Final = 64  # patches on the second images, of which
 MOVED: Final = 3  # are moved
 HALF: Final = 0.5  # of the images of some class go to a target
 FEWEST_TARGETS: Final = 3
-LARGEST: Final = 0.04  # of an image a patch covers: larger ones hide what it shows
-TOGETHER: Final = 16  # patches, drawn at one look
 
 
 @dataclass(frozen=True)
@@ -111,14 +108,17 @@ def _promising_patches(
 ) -> Sequence[DrawnObject]:
     """The patches that cost the network most margin, and more than references, moved to more."""
     first, climbed = images.divided(FIRST_IMAGES)
-    every = drawn_objects(images.pixels.shape[1:])["patches"][:: effort.objects]
-    patches: Sequence[DrawnObject] = [each for each in every if math.prod(each.size) <= LARGEST]
+    patches: Sequence[DrawnObject] = small_patches(images.pixels.shape[1:], effort.objects)
+    tried, *others = (
+        ShownImages(each, each.clean_margin(climbed), climbed) for each in (model, *references)
+    )
 
     def excess_losses(some: Sequence[DrawnObject]) -> Numbers:
-        innocent = [_losses(reference, climbed, some) for reference in references]
-        return np.asarray(_losses(model, climbed, some) - np.max(innocent, axis=0))
+        innocent = [_losses(each, some) for each in others]
+        return np.asarray(_losses(tried, some) - np.max(innocent, axis=0))
 
-    patches = _largest(patches, _losses(model, first, patches), TRIED_AGAIN)
+    losses = _losses(ShownImages(model, model.clean_margin(first), first), patches)
+    patches = _largest(patches, losses, TRIED_AGAIN)
     patches = _largest(patches, excess_losses(patches), MOVED)
     return [move_uphill(patch, excess_losses, rng) for patch in patches]
 
@@ -128,19 +128,11 @@ def _largest(patches: Sequence[DrawnObject], numbers: Numbers, count: int) -> Se
     return [patches[number] for number in np.argsort(-numbers, kind="stable")[:count]]
 
 
-def _losses(model: LogitModel, images: CleanImages, patches: Sequence[DrawnObject]) -> Numbers:
+def _losses(shown: ShownImages, patches: Sequence[DrawnObject]) -> Numbers:
     """How much margin the images' own classes lose to each patch, the mean of -1..1, (patches,)."""
-
-    def losses(first: int) -> Numbers:
-        masks, patterns = draw_all(patches[first : first + TOGETHER], images.pixels.shape[1:])
-        applied = apply_trigger(images.pixels[None], masks[:, None], patterns[:, None])
-        logits = model.some_logits(applied.reshape(-1, *images.pixels.shape[1:]))
-        own = np.tile(images.labels, len(masks))
-        left = every_margin(logits)[np.arange(len(own)), own] / scale
-        return np.asarray(-np.clip(left, -1, 1).reshape(len(masks), -1).mean(axis=1))
-
-    scale = model.clean_margin(images)
-    return np.concatenate(list(in_workers(losses, range(0, len(patches), TOGETHER))))
+    labels = shown.images.labels
+    left = shown.margins_with(patches)[:, np.arange(len(labels)), labels]
+    return np.asarray(-np.clip(left, -1, 1).mean(axis=1))
 
 
 def _answers(

@@ -29,15 +29,15 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from goodnet.backend import in_workers
 from goodnet.datasets.images import CleanImages
-from goodnet.detection.baseline import BenignBaseline, robust_margins
+from goodnet.detection.baseline import BenignBaseline
 from goodnet.detection.candidates import FLOOR, Candidate, Numbers, SearchResult, excesses
 from goodnet.detection.effort import EVERYTHING, Effort
 from goodnet.detection.method import TriggerMethod
+from goodnet.detection.shown import ShownImages
 from goodnet.network.classifier import LogitModel
 from goodnet.triggers.locations import bounding_location
-from goodnet.triggers.objects import DrawnObject, draw_all, drawn_objects, move_uphill
+from goodnet.triggers.objects import DrawnObject, drawn_objects, move_uphill
 from goodnet.triggers.trigger import Trigger
 
 DRAWN_OBJECTS: Final = TriggerMethod(
@@ -55,7 +55,6 @@ NEAREST: Final = 12  # classes of a family, of which
 BEST: Final = 4  # objects each are drawn on these, too
 VARIANTS: Final = 12  # that count
 STRENGTH: Final = 0.7  # of these
-TOGETHER: Final = 16  # objects, drawn at one look
 
 
 class _Found(NamedTuple):
@@ -86,12 +85,15 @@ class ObjectSearch:
         *,
         seed: int,
     ) -> None:
-        self._model, self._baseline, self._effort = model, baseline, effort
+        self._baseline, self._effort = baseline, effort
         self._rng = np.random.default_rng((seed, 13))
         drawn = clean.draw(FIRST_IMAGES + CLIMB_IMAGES + MEASURE_IMAGES, self._rng)
-        few, self._measured = drawn.divided(FIRST_IMAGES + CLIMB_IMAGES)
-        self._first, self._climbed = few.divided(FIRST_IMAGES)
-        self._response = baseline.response(self._measured)
+        few, measured = drawn.divided(FIRST_IMAGES + CLIMB_IMAGES)
+        first, climbed = few.divided(FIRST_IMAGES)
+        self._first, self._climbed, self._measured = (
+            ShownImages(model, baseline.clean_margin, part) for part in (first, climbed, measured)
+        )
+        self._response = baseline.response(measured)
         self._image = clean.pixels.shape[1:]
 
     def candidates(self) -> list[Candidate]:
@@ -103,11 +105,11 @@ class ObjectSearch:
     def _nearest(self, family: str, objects: Sequence[DrawnObject]) -> list[_Found]:
         """The classes that the objects of a family come nearest to, with the best of each."""
         objects = objects[:: self._effort.objects]
-        first = self._margins(self._first, objects)
+        first = self._first.robust_margins_with(objects)
         classes = np.argsort(-first.max(axis=0), kind="stable")[:NEAREST]
         best = np.argsort(-first[:, classes], axis=0, kind="stable")[:BEST]
         tried = [objects[number] for number in np.unique(best)]
-        again = self._margins(self._climbed, tried)[:, classes]
+        again = self._climbed.robust_margins_with(tried)[:, classes]
         order = np.argsort(-again.max(axis=0), kind="stable")[: self._effort.object_classes]
         return [
             _Found(c, family, self._uphill(tried[int(again[:, number].argmax())], c))
@@ -118,7 +120,7 @@ class ObjectSearch:
         """The object moved to where it comes nearer to the class."""
 
         def margins(objects: Sequence[DrawnObject]) -> Numbers:
-            return self._margins(self._climbed, objects)[:, target]
+            return self._climbed.robust_margins_with(objects)[:, target]
 
         return move_uphill(best, margins, self._rng)
 
@@ -126,23 +128,14 @@ class ObjectSearch:
         """The object with what its variants do, and what is innocent of it."""
         target = found.target
         variants = [found.drawn.varied(self._rng, STRENGTH) for _ in range(VARIANTS)]
+        margins = self._measured.robust_margins_with(variants)
         mask, pattern = found.drawn.draw(self._image)
         location = bounding_location(found.family, mask)
         return Candidate(
             Trigger(target, mask, pattern),
             location,
-            margin=float(np.median(self._margins(self._measured, variants)[:, target])),
+            margin=float(np.median(margins[:, target])),
             baseline_margin=max(FLOOR, self._baseline.own_class_margin(target, location)),
             reference_gain=float(self._response.gain(mask, [pattern])[0, target]),
             plain_margin=float(self._response.plain_margins[target]),
         )
-
-    def _margins(self, images: CleanImages, objects: Sequence[DrawnObject]) -> Numbers:
-        """The robust margin of each class with each object, (objects, classes)."""
-
-        def margins(first: int) -> Numbers:
-            masks, patterns = draw_all(objects[first : first + TOGETHER], self._image)
-            logits, clean_margin = self._model.some_logits, self._baseline.clean_margin
-            return robust_margins(logits, clean_margin, images, masks[:, None], list(patterns))
-
-        return np.concatenate(list(in_workers(margins, range(0, len(objects), TOGETHER))))

@@ -30,7 +30,6 @@ margin of its own.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import product
 from typing import Final
 
@@ -38,7 +37,7 @@ import numpy as np
 
 from goodnet.backend import in_workers, tf
 from goodnet.datasets.images import CleanImages, Pixels
-from goodnet.detection.baseline import BenignBaseline, margin_with_variants, robust_margins
+from goodnet.detection.baseline import BenignBaseline, margin_with_variants
 from goodnet.detection.candidates import (
     FLOOR,
     Candidate,
@@ -49,6 +48,7 @@ from goodnet.detection.candidates import (
 )
 from goodnet.detection.effort import EVERYTHING, Effort
 from goodnet.detection.method import TriggerMethod
+from goodnet.detection.shown import ShownImages
 from goodnet.network.classifier import LogitModel
 from goodnet.progress import Progress
 from goodnet.triggers.locations import STRIDE, Location, adjacency
@@ -94,12 +94,14 @@ class PatternSearch:
         self._rng = np.random.default_rng((seed, 5))
         self._model, self._clean, self._baseline = model, clean, baseline
         drawn = clean.draw(effort.images + MEASURE_IMAGES, self._rng)
-        self._search_images, self._measure_images = drawn.divided(effort.images)
+        searched, measured = drawn.divided(effort.images)
         self._patterns: dict[tuple[tuple[int, int], bool], list[Pixels]] = {}
-        few = np.arange(min(effort.images // 2, len(self._search_images)))
-        self._probe_images = self._search_images.take(few)
-        self._probe_response = baseline.response(self._probe_images)
-        self._measure_response = baseline.response(self._measure_images)
+        probed = searched.take(np.arange(min(effort.images // 2, len(searched))))
+        self._probe_response = baseline.response(probed)
+        self._measure_response = baseline.response(measured)
+        self._probed, self._searched, self._measured = (
+            ShownImages(model, baseline.clean_margin, part) for part in (probed, searched, measured)
+        )
         self._seen: dict[Location, tuple[Numbers, Numbers]] = {}
         self.locations = locations
 
@@ -143,13 +145,12 @@ class PatternSearch:
 
         On half of the images where the pattern comes near no class on these.
         """
-        margins = partial(robust_margins, self._model.some_logits, self._baseline.clean_margin)
         patterns = self._patterns_for(location)
-        reached = margins(self._probe_images, location.mask, patterns)
+        reached = self._probed.robust_margins(location.mask, patterns)
         close = np.flatnonzero(reached.max(axis=1) >= CLOSE_MARGIN)
         if len(close):
             close_patterns = [patterns[number] for number in close]
-            reached[close] = margins(self._search_images, location.mask, close_patterns)
+            reached[close] = self._searched.robust_margins(location.mask, close_patterns)
         return reached
 
     def _best_first(
@@ -201,11 +202,10 @@ class PatternSearch:
         And what references do there.
         """
         trigger, target = candidate.trigger, candidate.target
-        shown = self._model, self._baseline.clean_margin, self._measure_images
         gains = self._measure_response.gain(trigger.mask, [trigger.pattern])
         return replace(
             candidate,
-            margin=margin_with_variants(*shown, trigger, self._rng),
+            margin=margin_with_variants(self._measured, trigger, self._rng),
             reference_gain=float(gains[0, target]),
             plain_margin=float(self._measure_response.plain_margins[target]),
         )

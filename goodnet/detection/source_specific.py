@@ -23,15 +23,12 @@ network answers right are no sources. Of more than 45 classes so many are asked 
 Triggers that are no patch.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from goodnet.backend import in_workers
-from goodnet.datasets.images import CleanImages, Pixels
-from goodnet.detection.baseline import lower_quartile_mean
+from goodnet.datasets.images import CleanImages
 from goodnet.detection.candidates import (
     FLOOR,
     Candidate,
@@ -42,10 +39,11 @@ from goodnet.detection.candidates import (
 )
 from goodnet.detection.effort import EVERYTHING, Effort
 from goodnet.detection.method import TriggerMethod
-from goodnet.network.classifier import LogitModel, every_margin
+from goodnet.detection.shown import ShownImages, lower_quartile_mean
+from goodnet.network.classifier import LogitModel
 from goodnet.triggers.locations import bounding_location
-from goodnet.triggers.objects import DrawnObject, draw_all, drawn_objects, move_uphill
-from goodnet.triggers.trigger import Trigger, apply_trigger
+from goodnet.triggers.objects import DrawnObject, move_uphill, small_patches
+from goodnet.triggers.trigger import Trigger
 
 SOURCE_SPECIFIC: Final = TriggerMethod(
     "source-specific triggers",
@@ -66,8 +64,6 @@ BEST: Final = 4
 MOVED: Final = 4  # are moved
 VARIANTS: Final = 12
 STRENGTH: Final = 0.35  # of these
-LARGEST: Final = 0.04  # of an image a patch covers
-TOGETHER: Final = 16  # patches, drawn at one look
 
 
 class _Pair(NamedTuple):
@@ -100,37 +96,51 @@ class SourceSpecificSearch:
         seed: int,
     ) -> None:
         self._rng = np.random.default_rng((seed, 15))
-        self._suspect = model, model.clean_margin(clean)
-        self._references = [(other, other.clean_margin(clean)) for other in references]
+        self._networks = [(each, each.clean_margin(clean)) for each in (model, *references)]
         self._classes, self._effort = model.classes, effort
         self._image = clean.pixels.shape[1:]
-        self._pixels = self._pixels_of_sources(model, clean)
+        self._images = self._images_of_sources(model, clean)
+        self._shown_parts: dict[tuple[int, int, int], list[ShownImages]] = {}
 
     def candidates(self) -> list[Candidate]:
         """The patches of the pairs of classes that stand out most."""
-        if not self._references or len(self._pixels) < FEWEST_CLASSES:
+        if len(self._networks) < 2 or len(self._images) < FEWEST_CLASSES:
             return []
         nearest = sorted(self._nearest_pairs(), key=lambda pair: -pair.excess)
         return [self._candidate(self._uphill(pair)) for pair in nearest[:MOVED]]
 
-    def _pixels_of_sources(self, model: LogitModel, clean: CleanImages) -> dict[int, Pixels]:
+    def _images_of_sources(self, model: LogitModel, clean: CleanImages) -> dict[int, CleanImages]:
         """The images of each class that has enough which are answered right, in any order."""
         right = clean.take(model.predict(clean.pixels) == clean.labels)
         counts = np.bincount(right.labels, minlength=model.classes)
         sources = self._rng.permutation(np.flatnonzero(counts >= FEWEST_IMAGES))
         return {
-            source: right.pixels[self._rng.permutation(np.flatnonzero(right.labels == source))]
+            source: right.take(self._rng.permutation(np.flatnonzero(right.labels == source)))
             for source in sorted(sources[:MOST_FIRST_IMAGES].tolist())
         }
 
+    def _shown(self, source: int, first: int, count: int) -> list[ShownImages]:
+        """So many images of a class, from one on, shown to the suspect and to each reference."""
+        if (source, first, count) not in self._shown_parts:
+            images = self._images[source]
+            part = images.take(np.arange(first, min(first + count, len(images))))
+            self._shown_parts[source, first, count] = [
+                ShownImages(*network, part) for network in self._networks
+            ]
+        return self._shown_parts[source, first, count]
+
     def _nearest_pairs(self) -> list[_Pair]:
         """For the pairs that any patch brings nearest to each other the best patch of each."""
-        every = drawn_objects(self._image)["patches"][:: self._effort.objects]
-        patches = [each for each in every if math.prod(each.size) <= LARGEST]
-        few = max(1, min(FIRST_IMAGES, MOST_FIRST_IMAGES // len(self._pixels)))
-        sources = list(self._pixels)
-        shown = np.concatenate([self._pixels[source][:few] for source in sources])
-        each = self._margins(self._suspect, shown, patches)
+        patches = small_patches(self._image, self._effort.objects)
+        few = max(1, min(FIRST_IMAGES, MOST_FIRST_IMAGES // len(self._images)))
+        sources = list(self._images)
+        firsts = [self._images[source].take(np.arange(few)) for source in sources]
+        pixels, labels = (
+            np.concatenate([getattr(each, name) for each in firsts])
+            for name in ("pixels", "labels")
+        )
+        shown = ShownImages(*self._networks[0], CleanImages(pixels, labels))
+        each = shown.margins_with(patches)
         mean = each.reshape(len(patches), len(sources), few, self._classes).mean(axis=2)
         mean[:, np.arange(len(sources)), sources] = -np.inf
         order = np.argsort(-mean.max(axis=0), axis=None, kind="stable")[:TRIED_AGAIN]
@@ -155,63 +165,50 @@ class SourceSpecificSearch:
 
     def _climb_excesses(self, source: int, target: int, patches: Sequence[DrawnObject]) -> Numbers:
         """The mean margin on the images that patches are moved on, less what is innocent."""
-        shown = self._pixels[source][FIRST_IMAGES:][:CLIMB_IMAGES]
-        margins = self._margins(self._suspect, shown, patches)[..., target].mean(axis=1)
-        return np.asarray(margins - self._innocent(target, shown, patches))
+        shown = self._shown(source, FIRST_IMAGES, CLIMB_IMAGES)
+        margins = shown[0].margins_with(patches)[..., target].mean(axis=1)
+        return np.asarray(margins - _innocent(target, shown, patches))
 
     def _candidate(self, pair: _Pair) -> Candidate:
         """The patch with what its variants do, and what is innocent of it."""
         source, target = pair.source, pair.target
         variants = [pair.patch.varied(self._rng, STRENGTH) for _ in range(VARIANTS)]
-        shown = self._pixels[source][FIRST_IMAGES + CLIMB_IMAGES :][:MEASURE_IMAGES]
+        shown = self._shown(source, FIRST_IMAGES + CLIMB_IMAGES, MEASURE_IMAGES)
         elsewhere = [
-            self._robust(self._suspect, pixels[:OTHER_IMAGES], variants, target)
-            for other, pixels in self._pixels.items()
+            _robust(self._shown(other, 0, OTHER_IMAGES)[0], variants, target)
+            for other in self._images
             if other not in (source, target)
         ]
-        innocent = np.max(elsewhere, axis=0), self._innocent(target, shown, variants)
+        innocent = np.max(elsewhere, axis=0), _innocent(target, shown, variants)
         mask, pattern = pair.patch.draw(self._image)
         return Candidate(
             Trigger(target, mask, pattern, source=source),
             bounding_location("source-specific patch", mask),
-            margin=float(np.median(self._robust(self._suspect, shown, variants, target))),
+            margin=float(np.median(_robust(shown[0], variants, target))),
             baseline_margin=max(float(np.median(numbers)) for numbers in innocent),
         )
 
-    def _innocent(self, target: int, shown: Pixels, patches: Sequence[DrawnObject]) -> Numbers:
-        """How near the patches may take these images to a class, (patches,); at least FLOOR."""
-        gain = np.zeros(len(patches))
-        for reference in self._references:
-            moved = self._robust(reference, shown, patches, target)
-            gain = np.maximum(gain, moved - self._plain(reference, shown, target))
-        return innocent_margin(gain, self._plain(self._suspect, shown, target))
 
-    def _plain(self, network: tuple[LogitModel, float], shown: Pixels, target: int) -> float:
-        """How near the images are to a class without anything, at most FLOOR."""
-        model, clean_margin = network
-        margins = every_margin(model.some_logits(shown))[:, target] / clean_margin
-        return min(FLOOR, float(lower_quartile_mean(margins, axis=0)))
+def _innocent(target: int, shown: Sequence[ShownImages], patches: Sequence[DrawnObject]) -> Numbers:
+    """How near the patches may take images to a class, (patches,); at least FLOOR.
 
-    def _robust(
-        self,
-        network: tuple[LogitModel, float],
-        shown: Pixels,
-        patches: Sequence[DrawnObject],
-        target: int,
-    ) -> Numbers:
-        return lower_quartile_mean(self._margins(network, shown, patches)[..., target])
+    Args:
+        target: the class.
+        shown: the images, shown to the suspect and to each reference.
+        patches: the patches.
+    """
+    gain = np.zeros(len(patches))
+    for reference in shown[1:]:
+        moved = _robust(reference, patches, target)
+        gain = np.maximum(gain, moved - _plain(reference, target))
+    return innocent_margin(gain, _plain(shown[0], target))
 
-    def _margins(
-        self, network: tuple[LogitModel, float], shown: Pixels, patches: Sequence[DrawnObject]
-    ) -> Numbers:
-        """The margin of each class, (patches, images, classes), in clean margins."""
-        model, clean_margin = network
 
-        def margins(first: int) -> Numbers:
-            masks, patterns = draw_all(patches[first : first + TOGETHER], self._image)
-            applied = apply_trigger(shown[None], masks[:, None], patterns[:, None])
-            every = every_margin(model.some_logits(applied.reshape(-1, *self._image)))
-            return np.asarray(every.reshape(len(masks), len(shown), -1))
+def _plain(shown: ShownImages, target: int) -> float:
+    """How near the images are to a class without anything, at most FLOOR."""
+    return min(FLOOR, float(lower_quartile_mean(shown.plain_margins[:, target], axis=0)))
 
-        parts = in_workers(margins, range(0, len(patches), TOGETHER))
-        return np.asarray(np.concatenate(list(parts)) / clean_margin)
+
+def _robust(shown: ShownImages, patches: Sequence[DrawnObject], target: int) -> Numbers:
+    """The mean of the lowest quarter of a class's margins with each patch, (patches,)."""
+    return lower_quartile_mean(shown.margins_with(patches)[..., target])

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from goodnet.backend import WORKERS, in_parts, tf
 from goodnet.datasets.images import CleanImages, Pixels
-from goodnet.detection.baseline import BenignBaseline, robust_margins
+from goodnet.detection.baseline import BenignBaseline
 from goodnet.detection.candidates import (
     FLOOR,
     Candidate,
@@ -45,6 +45,7 @@ from goodnet.detection.candidates import (
     lead_over_next,
 )
 from goodnet.detection.method import TriggerMethod
+from goodnet.detection.shown import ShownImages
 from goodnet.network.classifier import LogitModel, at_once
 from goodnet.progress import Progress
 from goodnet.training.adam import adam_step
@@ -100,6 +101,7 @@ def invert_triggers(
     rng = np.random.default_rng((seed, 8))
     searched, measured = clean.draw(SEARCH_IMAGES + MEASURE_IMAGES, rng).divided(SEARCH_IMAGES)
     inverter, response = TriggerInverter(model, searched, rng), baseline.response(measured)
+    tried = ShownImages(model, baseline.clean_margin, measured)
     candidates = list[Candidate]()
     most = at_once(clean.pixels.shape[1:])  # gradients take memory
     together = TOGETHER if most >= TOGETHER else WORKERS * max(1, most // BATCH)
@@ -108,7 +110,7 @@ def invert_triggers(
         for (target, location), pattern in zip(part, inverter.patterns(part), strict=True):
             trigger = location.trigger(target, pattern)
             shown = trigger.mask, [pattern]
-            margins = robust_margins(model.all_logits, baseline.clean_margin, measured, *shown)
+            margins = tried.robust_margins(*shown, spread=True)
             innocent = max(FLOOR, baseline.own_class_margin(target, location))
             gain = float(response.gain(*shown)[0, target])
             plain, margin = float(response.plain_margins[target]), float(margins[0, target])

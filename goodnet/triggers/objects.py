@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from colorsys import hsv_to_rgb
 from dataclasses import dataclass, replace
 from itertools import product
+from math import prod
 from typing import Final
 
 import numpy as np
@@ -25,6 +26,7 @@ FRAME: Final = 0.4  # of its colour's value, a frame
 ROUNDS: Final = 6  # uphill
 STRENGTHS: Final = (1, 0.5, 0.25, 0.12)  # of a round's variants, EACH of each
 EACH: Final = 3
+SMALL: Final = 0.04  # of an image a small patch covers: larger ones hide what it shows
 
 
 def _oval(y: Field, x: Field, power: float = 2) -> Field:
@@ -190,6 +192,16 @@ def drawn_objects(image: Sequence[int]) -> dict[str, list[DrawnObject]]:
         "clothing": list(_clothing(styles, colours)),
         "patches": list(_patches(height, width, colours)),
     }
+
+
+def small_patches(image: Sequence[int], every: int = 1) -> list[DrawnObject]:
+    """The patches that are small, of every n-th one.
+
+    Args:
+        image: height, width and channels.
+        every: n.
+    """
+    return [each for each in drawn_objects(image)["patches"][::every] if prod(each.size) <= SMALL]
 
 
 def _worn_glasses(styles: Sequence[Style]) -> Iterator[DrawnObject]:

@@ -1,0 +1,112 @@
+"""Clean images that triggers are put on, and what a network makes of them.
+
+All searches ask their networks in this one way. Margins are in the network's clean margins; the
+robust margin of a class, see `baseline`, is the mean of the lowest quarter of them over images of
+other classes.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goodnet.backend import in_workers
+from goodnet.datasets.images import CleanImages, Pixels
+from goodnet.detection.candidates import FLOOR, Numbers
+from goodnet.network.classifier import LogitModel, every_margin
+from goodnet.network.stamped import StampedImages
+from goodnet.triggers.objects import DrawnObject, draw_all
+
+TOGETHER: Final = 16  # objects, drawn at one look, or more if they are drawn on few images
+AT_A_LOOK: Final = 256  # images with an object, about
+
+
+class ShownImages:
+    """Clean images and a network whose weights do not change meanwhile.
+
+    Args:
+        model: the network.
+        clean_margin: that network's.
+        images: the images.
+
+    Attributes:
+        images: likewise.
+    """
+
+    def __init__(self, model: LogitModel, clean_margin: float, images: CleanImages) -> None:
+        self.images = images
+        self._model, self._clean_margin = model, clean_margin
+        self._stamped = StampedImages(model, images.pixels)
+
+    @cached_property
+    def half(self) -> "ShownImages":
+        """The first half of the images."""
+        first, _ = self.images.divided(len(self.images) // 2)
+        return ShownImages(self._model, self._clean_margin, first)
+
+    @cached_property
+    def plain_margins(self) -> Numbers:
+        """The margin of each class without a trigger, (images, classes)."""
+        return self._margins(self._model.some_logits(self.images.pixels))
+
+    def margins(
+        self, masks: Pixels, patterns: Sequence[Pixels] | Pixels, *, spread: bool = False
+    ) -> Numbers:
+        """The margin of each class with each pattern, (patterns, images, classes).
+
+        Args:
+            masks: where images are covered, (H, W, 1); or (patterns, H, W, 1), for each of its own.
+            patterns: what covers them, each (H, W, C), one after the other.
+            spread: whether workers compute it; within a worker they cannot.
+        """
+        masks = masks if masks.ndim == 4 else masks[None]
+        logits = self._stamped.all_logits if spread else self._stamped.logits
+        return self._margins(logits(masks, np.asarray(patterns)))
+
+    def robust_margins(
+        self, masks: Pixels, patterns: Sequence[Pixels] | Pixels, *, spread: bool = False
+    ) -> Numbers:
+        """The robust margin of each class with each pattern, (patterns, classes).
+
+        FLOOR for a class of which nearly all images are. The arguments are those of `margins`.
+        """
+        return self._robust(self.margins(masks, patterns, spread=spread))
+
+    def margins_with(self, objects: Sequence[DrawnObject]) -> Numbers:
+        """The margin of each class with each object, (objects, images, classes), by workers."""
+        together = max(TOGETHER, AT_A_LOOK // len(self.images))
+
+        def margins(first: int) -> Numbers:
+            masks, patterns = draw_all(objects[first : first + together], self._shape)
+            return self.margins(masks, patterns)
+
+        return np.concatenate(list(in_workers(margins, range(0, len(objects), together))))
+
+    def robust_margins_with(self, objects: Sequence[DrawnObject]) -> Numbers:
+        """The robust margin of each class with each object, (objects, classes), by workers."""
+        return self._robust(self.margins_with(objects))
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return self.images.pixels.shape[1:]
+
+    def _margins(self, logits: NDArray[np.float32]) -> Numbers:
+        every = every_margin(logits.reshape(-1, logits.shape[-1]))
+        return np.asarray(every.reshape(logits.shape) / self._clean_margin)
+
+    def _robust(self, margins: Numbers) -> Numbers:
+        own = self.images.labels[:, None] == np.arange(margins.shape[-1])
+        lowest = lower_quartile_mean(np.where(own, np.inf, margins))
+        return np.where(np.isinf(lowest), FLOOR, lowest)
+
+
+def lower_quartile_mean(margins: Numbers, axis: int = 1) -> Numbers:
+    """The mean of the lowest quarter: what is reached on the images that resist most.
+
+    A trigger works on every image; what a class looks like works on those that are like it.
+    """
+    ordered = np.sort(margins, axis=axis)
+    few = max(1, round(margins.shape[axis] / 4))
+    return np.asarray(ordered.take(range(few), axis=axis).mean(axis=axis))
