@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,7 @@ class LogitModel(Classifier):
         self.plan = plan
         self._clean_margins: dict[int, tuple[CleanImages, float]] = {}
         self._windowed: dict[tuple[int, ...], WindowedNetwork] = {}
+        self._lock = Lock()
 
     @classmethod
     def from_suspect(cls, suspect: Suspect, preprocessing: Preprocessing) -> "LogitModel":
@@ -115,9 +117,10 @@ class LogitModel(Classifier):
 
     def windowed(self, shape: tuple[int, ...]) -> WindowedNetwork:
         """How it is run on small changes of images (H, W, C)."""
-        if shape not in self._windowed:
-            self._windowed[shape] = WindowedNetwork(self, shape)
-        return self._windowed[shape]
+        with self._lock:
+            if shape not in self._windowed:
+                self._windowed[shape] = WindowedNetwork(self, shape)
+            return self._windowed[shape]
 
     def copy(self) -> "LogitModel":
         """The same of a copy of the network, which can be trained further."""

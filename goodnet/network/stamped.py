@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from goodnet.backend import in_parts, tf
 from goodnet.datasets.images import Pixels
 from goodnet.network.calls import Ref
-from goodnet.network.classifier import MOST_VALUES, LogitModel, Tensor, at_once
+from goodnet.network.classifier import BLOCK, MOST_VALUES, LogitModel, Tensor, at_once
 from goodnet.network.windowed import WindowedNetwork
 from goodnet.network.windows import Frame, Level, covered, frame_of
 
@@ -81,9 +81,13 @@ class StampedImages:
         return _covered_with(self.pixels[None], masks[:, None], patterns[:, None])
 
     def _plain_logits(self, masks: Pixels, patterns: Pixels) -> Logits:
-        plain = self._plain(masks, patterns)
-        flat = plain.reshape(-1, *plain.shape[2:])
-        return self.model.some_logits(flat).reshape(*plain.shape[:2], -1)
+        """The scores of all images with each pattern, each image run whole."""
+        logits = list[Logits]()
+        for rows in _parts(len(patterns), BLOCK // len(self.pixels)):
+            plain = self._plain(masks[rows], patterns[rows])
+            flat = plain.reshape(-1, *plain.shape[2:])
+            logits.append(self.model.some_logits(flat).reshape(*plain.shape[:2], -1))
+        return np.concatenate(logits)
 
     def _together(self, frame: Frame, masks: Pixels, patterns: Pixels) -> Logits:
         """The scores of all images with patterns of one size, (p, n, classes)."""
@@ -146,7 +150,7 @@ def typical_share(model: LogitModel, shape: tuple[int, ...], images: int) -> flo
         half = np.minimum(half, middle)
         frame = frame_of(middle - half, middle + half, (height, width))
         _, cost = network.cheapest(network.frames(frame), HELD / images)
-        shares.append(cost / network.cost)
+        shares.append(cost / network.cost if network.cost else 1.0)
     return float(np.mean(shares))
 
 

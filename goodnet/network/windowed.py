@@ -19,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.backend import tf
+from goodnet.errors import ModelRefused
 from goodnet.network.calls import Ref, refs_of
 from goodnet.network.cost import costs_of_calls
 from goodnet.network.execution import Execution, Planned, Tensor
 from goodnet.network.windows import Frame, Frames, Level, Pair, Paste, Slide, Step
 
 VALUE: Final = 8  # multiplications that it costs to move a number in memory, about
-LEVELS: Final = 8
+LEVELS: Final = 4  # each is a function to compile, for every network
 
 
 class WindowedNetwork:
@@ -46,11 +47,14 @@ class WindowedNetwork:
         self._execution = execution = Execution(planned)
         self.input, plan = execution.input, execution.plan
         self._nodes = plan.ancestors({execution.output}, {self.input})
-        costs = costs_of_calls(plan, execution.operations, shape)
+        try:
+            costs = costs_of_calls(plan, execution.operations, shape)
+        except ModelRefused:  # it takes images of any size, and these are huge
+            costs = {}
         self._shapes = {ref: shape for ref, (_, shape) in costs.items()}
         self._costs = {ref: work + VALUE * prod(shape) for ref, (work, shape) in costs.items()}
         self.cost = sum(self._costs.values())
-        self.steps = () if execution.monotone else tuple(self._steps())
+        self.steps = tuple(self._steps()) if costs and not execution.monotone else ()
         self.levels = tuple(self._levels())
         self._lock = Lock()
         self._functions = dict[int, dict[tuple[bool, ...], Callable[..., Tensor]]]()
@@ -161,7 +165,9 @@ class WindowedNetwork:
             images: the windows, preprocessed, (images, patterns, height, width, channels).
         """
         regions = [(ref, frames[ref], region) for ref, region in self._regions(level, frames)]
-        needed, function = self._function(level, tuple(o.differs(r) for _, o, r in regions))
+        merged = [not step.slide for step in level.steps for _ in step.pastes]
+        differs = [own.differs(region) for _, own, region in regions]
+        needed, function = self._function(level, merged, differs)
         pastes = [
             Paste.of(own, region, _sides(self._shapes[ref]))
             for use, (ref, own, region) in zip(needed, regions, strict=True)
@@ -174,15 +180,23 @@ class WindowedNetwork:
         )
         bounds = np.array([paste.bounds for paste in pastes], np.int32).reshape(-1, 2)
         arrays = images, bounds, *(paste.places for paste in pastes), *shares
-        return view(function(*(clean[ref] for ref in level.known), *map(tf.constant, arrays)))
+        return np.asarray(function(*(clean[ref] for ref in level.known), *map(tf.constant, arrays)))
 
     def _function(
-        self, level: Level, needed: tuple[bool, ...]
+        self, level: Level, merged: Sequence[bool], differs: Sequence[bool]
     ) -> tuple[tuple[bool, ...], Callable[..., Tensor]]:
         """The pastes that are made, and what makes the scores; compiled once or twice for a level.
 
-        The first time with the pastes that are needed; then with all, if others are.
+        The first time without those of tensors that are merged and need none; then with all, if
+        others are needed.
+
+        Args:
+            level: where windows end.
+            merged: for each paste, whether it is of such a tensor; without those of the ends.
+            differs: whether it is needed.
         """
+        ends = [False] * len(level.ends)
+        needed = tuple(d or not m for d, m in zip(differs, [*merged, *ends], strict=True))
         with self._lock:
             known = self._functions.setdefault(len(level.steps), {})
             for made, function in known.items():
@@ -258,8 +272,3 @@ def _sides(shape: Sequence[int]) -> Pair:
 def _together(tensors: Tensor) -> Tensor:
     """Tensors (n, p, ...) as (n p, ...)."""
     return tf.reshape(tensors, tf.concat([[-1], tf.shape(tensors)[2:]], axis=0))
-
-
-def view(tensor: Tensor) -> NDArray[np.float32]:
-    """The values of a tensor, not copied."""
-    return np.asarray(memoryview(tensor))
