@@ -37,6 +37,19 @@ def test_a_small_network_is_searched_with_everything_and_a_large_one_with_what_f
     assert passes == sorted(passes, reverse=True)
 
 
+def test_images_with_a_small_pattern_count_as_what_is_computed_of_them() -> None:
+    work = 79 * MILLION
+    for effort in EFFORTS:
+        whole, cheaper, least = (minutes_for(effort, work, share) for share in (1.0, 0.5, 0.0))
+        assert whole > cheaper > least > 0
+        assert whole - least == pytest.approx(2 * (whole - cheaper))
+    needed = choose_effort(work, 5, 0.3)[1], choose_effort(work, 5, 1.0)[1]
+    assert needed[0] and needed[1] and needed[0].needed < needed[1].needed
+    minutes = (minutes_for(EVERYTHING, work, 0.3) + needed[1].needed) / 2  # enough for one of both
+    chosen = [choose_effort(work, minutes, share)[0] for share in (0.3, 1)]
+    assert chosen[0] is EVERYTHING is not chosen[1]
+
+
 def test_the_work_of_a_network_is_counted(as_suspect: Callable[[Any], Suspect]) -> None:
     layers = keras.layers
     convolutions = [layers.Conv2D(5, 3, strides=2, padding="same"), layers.Conv2D(2, 1)]

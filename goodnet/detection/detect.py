@@ -43,6 +43,7 @@ from goodnet.detection.verdict import (
     speaking_against,
 )
 from goodnet.network.classifier import LogitModel
+from goodnet.network.stamped import typical_share
 from goodnet.progress import Progress, no_progress, stages
 from goodnet.triggers.success import recovered_trigger
 from goodnet.triggers.trigger import RecoveredTrigger
@@ -96,7 +97,8 @@ def detect(
     """
     if minutes == 0:
         return _left_out(model, clean)
-    effort, shortened = choose_effort(model.work, minutes)
+    share = typical_share(model, clean.pixels.shape[1:], EVERYTHING.images)
+    effort, shortened = choose_effort(model.work, minutes, share)
     stage = stages(progress, WORK)
     progress(0, 100)
     references = train_references(

@@ -2,8 +2,10 @@
 
 The cost is known before anything begins: the multiplications for one image, see `network.cost`,
 times the images that go through the network. How many these are was counted once for each effort,
-see EFFORTS; it hardly depends on the images' size, for locations are as many. It is arithmetic and
-no clock: the same network gets the same search on every machine, and the same verdict.
+see EFFORTS; it hardly depends on the images' size, for locations are as many. Many are images with
+a small pattern, of which only windows are computed, see `network.stamped`: they count as the share
+of a pass that such a pattern costs in the network. It is arithmetic and no clock: the same network
+gets the same search on every machine, and the same verdict.
 
 What a smaller effort leaves out is told. A network that was searched with less is named at the
 thresholds of networks without references, which are high, and never cleared.
@@ -31,6 +33,8 @@ class Effort(NamedTuple):
         object_classes: of each family of these so many are looked at closely.
         passes: images through the network, one for training counted as TRAINING; without what
             references take for each class.
+        stamped: of these, those with a small pattern, one of several on the same images; at least,
+            the fewest that were counted on four networks (two for a smaller effort).
     """
 
     stride: float
@@ -41,17 +45,21 @@ class Effort(NamedTuple):
     objects: int
     object_classes: int
     passes: int
+    stamped: int
 
 
 EVERYTHING: Final = Effort(
     STRIDE, noises=6, images=16, classes=12, references=2, objects=1, object_classes=4,
-    passes=320_000,
+    passes=320_000, stamped=108_000,
 )  # fmt: skip
 EFFORTS: Final = (
     EVERYTHING,
-    Effort(1.0, 3, 16, classes=12, references=0, objects=2, object_classes=2, passes=108_000),
-    Effort(1.0, 2, 8, classes=6, references=0, objects=3, object_classes=1, passes=66_000),
-    Effort(1.5, 1, 4, classes=3, references=0, objects=6, object_classes=1, passes=25_000),
+    Effort(1.0, 3, 16, classes=12, references=0, objects=2, object_classes=2,
+           passes=108_000, stamped=30_000),
+    Effort(1.0, 2, 8, classes=6, references=0, objects=3, object_classes=1,
+           passes=66_000, stamped=18_000),
+    Effort(1.5, 1, 4, classes=3, references=0, objects=6, object_classes=1,
+           passes=25_000, stamped=11_000),
 )  # fmt: skip
 
 
@@ -67,25 +75,28 @@ class Shortened(NamedTuple):
     needed: float
 
 
-def minutes_for(effort: Effort, work: int) -> float:
+def minutes_for(effort: Effort, work: int, share: float = 1.0) -> float:
     """The minutes that a search takes, about, on two cores.
 
     Args:
         effort: how much is searched.
         work: multiplications for one image.
+        share: of these, what an image with a small pattern takes.
     """
-    return effort.passes * work / RATE / 60
+    passes = effort.passes - (1 - share) * effort.stamped
+    return passes * work / RATE / 60
 
 
-def choose_effort(work: int, minutes: float) -> tuple[Effort, Shortened | None]:
+def choose_effort(work: int, minutes: float, share: float = 1.0) -> tuple[Effort, Shortened | None]:
     """The most that fits the time, and, if that is not everything, what was cut.
 
     Args:
         work: multiplications for one image.
         minutes: that the search may take; the smallest effort is made in any case.
+        share: of `work`, what an image with a small pattern takes.
     """
-    needed = minutes_for(EVERYTHING, work)
+    needed = minutes_for(EVERYTHING, work, share)
     if needed <= minutes:
         return EVERYTHING, None
-    fitting = [effort for effort in EFFORTS[1:] if minutes_for(effort, work) <= minutes]
+    fitting = [effort for effort in EFFORTS[1:] if minutes_for(effort, work, share) <= minutes]
     return (fitting or EFFORTS[-1:])[0], Shortened(minutes, needed)

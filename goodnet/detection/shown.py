@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from goodnet.backend import in_workers
 from goodnet.datasets.images import CleanImages, Pixels
 from goodnet.detection.candidates import FLOOR, Numbers
-from goodnet.network.classifier import LogitModel, every_margin
+from goodnet.network.classifier import LogitModel, at_once, every_margin
 from goodnet.network.stamped import StampedImages
 from goodnet.triggers.objects import DrawnObject, draw_all
 
-TOGETHER: Final = 16  # objects, drawn at one look, or more if they are drawn on few images
-AT_A_LOOK: Final = 256  # images with an object, about
+TOGETHER: Final = 16  # objects, drawn at one look; of small images more, if these are few,
+AT_A_LOOK: Final = 256  # up to so many with an object
 
 
 class ShownImages:
@@ -76,7 +76,7 @@ class ShownImages:
 
     def margins_with(self, objects: Sequence[DrawnObject]) -> Numbers:
         """The margin of each class with each object, (objects, images, classes), by workers."""
-        together = max(TOGETHER, AT_A_LOOK // len(self.images))
+        together = max(TOGETHER, min(AT_A_LOOK // len(self.images), at_once(self._shape)))
 
         def margins(first: int) -> Numbers:
             masks, patterns = draw_all(objects[first : first + together], self._shape)
