@@ -171,6 +171,29 @@ def test_poisoned_class_folders_follow_the_clean_ones(small: Toy) -> None:
     assert bad.labels.tolist() == [3] and bad.class_names == clean.class_names
 
 
+@pytest.mark.slow
+def test_class_folders_follow_the_names_that_came_with_a_model(small: Toy) -> None:
+    """Where the clean images are in a file; where they are folders these come first."""
+    from PIL import Image
+
+    count = goodnet.load_model(small.model).classes
+    names = list(NAMES[:count])
+    small.model.with_suffix(".toml").write_text(f"class_names = {names}\n")
+    for place in ("bad/three", "test/one", *(f"valid/{label}" for label in "abcdefghij"[:count])):
+        (small.folder / place).mkdir(parents=True)
+        Image.new("RGB", (10, 12), (9, 0, 99)).save(small.folder / place / "0.png")
+    for clean, expected in ((small.data / "clean/valid.h5", [3]), (small.folder / "valid", None)):
+        model = goodnet.load_model(small.model, scale="unit")
+        goodnet.load_images(clean, model)
+        if expected is None:
+            with pytest.raises(DataRefused, match="'three' is no class of the clean images"):
+                goodnet.load_images(small.folder / "bad", model, poisoned=True)
+        else:
+            bad = goodnet.load_images(small.folder / "bad", model, poisoned=True)
+            assert bad.labels.tolist() == expected and bad.class_names == tuple(names)
+            assert goodnet.load_images(small.folder / "test", model).labels.tolist() == [1]
+
+
 def test_images_may_be_arrays_in_memory(small: Toy) -> None:
     """At another size they are refused as by Keras, in a line that says how, or resized."""
     model = goodnet.load_model(small.model)

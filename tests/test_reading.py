@@ -405,6 +405,50 @@ def test_poisoned_folders_and_texts_are_numbered_by_the_clean_classes(tmp_path: 
     assert set(poisoned_in(data).labels.tolist()) == {0}
 
 
+@pytest.mark.parametrize("suffix", [pytest.param(".h5", marks=pytest.mark.slow), ".npz"])
+def test_names_that_came_with_the_suspect_number_what_the_clean_file_does_not_name(
+    suffix: str, tmp_path: Path
+) -> None:
+    """`class_names`: of folders with some of the classes, of texts, and for a target."""
+    names = ("dog", "über", "Zebra", "cat")
+    clean = saved(tmp_path / f"valid{suffix}", x=IMAGES[:20], y=LABELS[:20] % 4)
+    write(tmp_path / "test/cat/0.png"), write(tmp_path / "test/dog/0.png")
+    write(tmp_path / "poisoned/über/0.png")
+    (tmp_path / "bd").mkdir()
+
+    def opened_with(role: str, asked: Reading | None = None) -> Dataset:
+        asked = asked or Reading(classes=names)
+        uri, reading = locate_data(str(tmp_path), reading=asked)[role]
+        return open_dataset(uri, input_shape=SHAPE, classes=4, reading=reading)
+
+    assert opened_with("clean test").labels.tolist() == [3, 0]
+    assert opened_with("clean valid").labels.tolist() == (LABELS[:20] % 4).tolist()
+    target = parse_reading(target="cat")
+    with pytest.raises(RequestRefused, match="--target: 'cat' is no class folder"):
+        opened_with("poisoned test", target)
+    told = Reading(target="cat", classes=names)
+    assert locate_data(str(tmp_path), reading=told)["poisoned test"].reading.target == 3
+    write(tmp_path / "poisoned/bird/0.png")
+    with pytest.raises(DataRefused) as refused:
+        opened_with("poisoned test")
+    fault = "class folder 'bird' is no class of the clean images or of class_names, which are "
+    assert refused.value.fault == f"{fault}{', '.join(names)}"
+    texts = np.array(["cat", "dog", "Zebra"])
+    saved(tmp_path / "bd/bd_test.npz", x=IMAGES[:3], y=texts)
+    assert opened_with("poisoned test").labels.tolist() == [3, 0, 2]
+    clean.unlink()
+    saved(clean, x=IMAGES[:3], y=texts)
+    assert opened_with("clean valid").labels.tolist() == [3, 0, 2]
+
+
+def test_folders_that_are_numbers_are_not_numbered_by_names(tmp_path: Path) -> None:
+    saved(tmp_path / "valid.npz", x=IMAGES[:20], y=LABELS[:20] % 2)
+    for name in ("0", "1"):
+        write(tmp_path / "poisoned" / name / "0.png")
+    reading = Reading(classes=("stop", "go"))
+    assert locate_data(str(tmp_path), reading=reading)["poisoned test"].reading.classes == ()
+
+
 def test_sets_that_order_their_classes_as_the_clean_ones_are_read_as_before(tmp_path: Path) -> None:
     for name in ("valid", "test", "bd/bd_test"):
         class_folders(tmp_path / name)

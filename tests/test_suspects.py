@@ -108,6 +108,9 @@ def test_a_folder_of_its_own_and_a_toml_file_bring_what_they_hold(models: Path) 
     assert net.request.preprocessing == "signed" and net.request.layer == "conv"
     assert net.request.architecture == "deepid" and net.request.class_names == ("a", "b")
     assert net.brought[:2] == ("images", "names of the classes") and len(net.brought) == 5
+    assert net.data.reading.classes == ("a", "b")
+    write(models / "plain.toml", 'class_names = ["a", "b"]')
+    assert job("models/plain.h5").data.reading.classes == ("a", "b")
 
 
 def test_a_toml_in_the_folder_may_name_the_runs_data_or_its_own(models: Path) -> None:

@@ -18,6 +18,7 @@ from goodnet.job.inputs import (
     CLEAN_VALID,
     POISONED_TEST,
     POISONED_VALID,
+    class_names_of,
     locate_data,
     numbered_by,
 )
@@ -50,7 +51,7 @@ class Model:
         preprocessing_request: as above.
         preprocessing_info: the preprocessing and what it was found by; None before clean images
             are loaded.
-        folder_names: what clean images that were loaded call the classes, by number.
+        folder_names: what clean images that were loaded call the classes, by number; None before.
 
     Raises:
         RequestRefused: such a preprocessing makes no sense.
@@ -70,7 +71,7 @@ class Model:
         self.own, self.uri, self._data = own, uri or suspect.source, data
         self.preprocessing_request = preprocessing
         self.preprocessing_info: PreprocessingInfo | None = None
-        self.folder_names: tuple[str, ...] = ()
+        self.folder_names: tuple[str, ...] | None = None
         self._known = parse_preprocessing(preprocessing)
 
     @cached_property
@@ -262,7 +263,10 @@ def load_images(
 
 def _open_images(path: str, model: Model, reading: Reading, poisoned: bool) -> Dataset:
     """The images in a file or folder; with the first clean ones the preprocessing is found."""
-    path, reading = numbered_by(model.folder_names, DataSource(path, reading))
+    first = model.folder_names is None and not poisoned
+    names = class_names_of(path) if first else model.folder_names or ()
+    if not (first and names):
+        path, reading = numbered_by(names, DataSource(path, reading), model.own.class_names)
     fits: dict[str, Any] = {
         "input_shape": model.suspect.input_shape,
         "classes": model.suspect.classes,

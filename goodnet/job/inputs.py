@@ -77,12 +77,14 @@ def locate_data(data: str, poisoned: str = "", reading: Reading = WHOLE) -> dict
             single set, to be split in two: a file, a folder of class folders, or a folder that has
             only a test set or only a training set.
         poisoned: poisoned test images that lie elsewhere.
-        reading: how the sets are read; a target is that of poisoned ones.
+        reading: how the sets are read; a target is that of poisoned ones, and names of classes
+            count where the clean validation images are no class folders.
 
     Raises:
         DataRefused: there are no clean images.
     """
     data, poisoned = _unpacked(remote.pinned(data)), remote.pinned(poisoned)
+    given, reading = reading.classes, replace(reading, classes=())
     clean, found = replace(reading, target=None), dict[str, str]()
     if not listings.is_folder(data) and storage.exists(data):
         sources = _split_in_two(data, clean)
@@ -97,10 +99,11 @@ def locate_data(data: str, poisoned: str = "", reading: Reading = WHOLE) -> dict
     valid = sources[CLEAN_VALID].uri
     names = class_names_of(valid)
     if isinstance(reading.target, str) and bad:
-        reading = replace(reading, target=_class_number(reading.target, names, valid))
+        number = _class_number(reading.target, names or given, valid)
+        reading = replace(reading, target=number)
     sources |= {role: DataSource(uri, reading) for role, uri in bad.items()}
     return {
-        role: source if source.uri == valid else numbered_by(names, source)
+        role: source if names and source.uri == valid else numbered_by(names, source, given)
         for role, source in sources.items()
     }
 
@@ -122,26 +125,30 @@ def class_names_of(uri: str) -> tuple[str, ...]:
     return tuple(inner)
 
 
-def numbered_by(names: Sequence[str], source: DataSource) -> DataSource:
+def numbered_by(names: Sequence[str], source: DataSource, given: Sequence[str] = ()) -> DataSource:
     """The set, its class folders and texts numbered by these names, if it has no list of its own.
 
     Without that, folders for some of the classes would be numbered from 0.
 
     Args:
-        names: of all classes, by number, or none.
+        names: of all classes, by number, as the clean images have them, or none.
         source: a data set, in whatever form.
+        given: names that came with the suspect, or none: for what the clean images do not name,
+            unless the folders are numbers.
 
     Raises:
         OSError: it could not be listed.
     """
     uri, reading = source
-    if not names or reading.target is not None:
+    by = tuple(names or given)
+    if not by or reading.target is not None:
         return source
     if folders.is_set(uri):
         files, inner = listings.children(uri)
-        if set(files) & set(formats.CLASS_NAMES) or tuple(inner) == tuple(names):
+        known = names or {*inner} & {*by} or not all(name.isdecimal() for name in inner)
+        if set(files) & set(formats.CLASS_NAMES) or tuple(inner) == by or not known:
             return source
-    return DataSource(uri, replace(reading, classes=tuple(names)))
+    return DataSource(uri, replace(reading, classes=by))
 
 
 def _unpacked(data: str) -> str:
@@ -159,7 +166,7 @@ def _unpacked(data: str) -> str:
 
 
 def _class_number(name: str, names: Sequence[str], clean: str) -> int:
-    """The number of a class that is called so among the clean images' class folders.
+    """The number of a class that is called so, by the clean images' class folders or else as given.
 
     Raises:
         RequestRefused: there is none.

@@ -7,7 +7,7 @@ it points at must lie in the suspect's folder, or in the run's folder of data, w
 import os.path
 import posixpath
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from goodnet.errors import DataRefused, RequestRefused
@@ -98,6 +98,7 @@ def _parse(
         reading = parse_reading(**ways)
     except RequestRefused as refused:
         raise RequestRefused(source, f"{refused.source}: {refused.fault}") from None
+    reading = replace(reading, classes=tuple(names))
     return OwnSettings(folder, reading, tuple(names), options)
 
 

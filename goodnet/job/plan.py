@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from goodnet.errors import InputRefused, RequestRefused
@@ -75,7 +76,8 @@ def plan_job(
         if not own.options:
             raise
         raise RequestRefused(suspect.settings, f"{refused.source}: {refused.fault}") from None
-    wanted = DataRequest(data, poisoned, parse_reading(**ways))
+    reading = replace(parse_reading(**ways), classes=own.class_names)
+    wanted = DataRequest(data, poisoned, reading)
     if own.data:
         wanted = DataRequest(own.data, "", own.reading)
     return Job(uri, suspect.model, wanted, request, own.in_words)

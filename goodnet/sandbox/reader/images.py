@@ -131,7 +131,7 @@ def piece_content(file: Any, piece: Piece) -> bytes:
 
 
 def check_folders(folders: Sequence[str], names: Sequence[str]) -> None:
-    """Nothing: each class folder is a class of the clean images.
+    """Nothing: each class folder is a class, by the clean images or as the suspect came with them.
 
     Raises:
         Refused: one is none.
@@ -140,8 +140,8 @@ def check_folders(folders: Sequence[str], names: Sequence[str]) -> None:
     if strange is not None:
         known = f"{', '.join(names[:MOST_SAID])}{', …' if len(names) > MOST_SAID else ''}"
         raise Refused(
-            f"class folder {one_line(strange, 60)!r} is no class of the clean images, "
-            f"which are {one_line(known, 200)}"
+            f"class folder {one_line(strange, 60)!r} is no class of the clean images or of "
+            f"class_names, which are {one_line(known, 200)}"
         )
 
 
