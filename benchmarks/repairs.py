@@ -26,10 +26,10 @@ from goodnet.mitigation.policy import channels_pruned_first
 from goodnet.network.build import build_network
 from goodnet.network.classifier import Classifier, LogitModel
 from goodnet.network.goodnet import gate_by_suspect
-from goodnet.network.graph import choose_layer
 from goodnet.network.suspect import Suspect
 from goodnet.progress import no_progress
 from goodnet.pruning.curve import Curve, make_curve, parse_points
+from goodnet.pruning.layer_choice import choose_layer
 from goodnet.pruning.order import Order, order_channels
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import mean_activations, tally

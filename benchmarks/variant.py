@@ -22,7 +22,8 @@ from goodnet.preprocessing import RAW
 from goodnet.pruning.order import DIRECTIONS, Order, order_channels
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import mean_activations, tally
-from goodnet.pruning.zeroing import plan_zeroing, prune, pruned_weights
+from goodnet.pruning.zeroing import prune, pruned_weights
+from goodnet.pruning.zeroing_plan import plan_zeroing
 
 VARIANTS = (
     "plain_32", "plain_256", "one_pass", "one_order", "both_orders", "masked", "evaluation"

@@ -14,10 +14,10 @@ from goodnet.backend import keras
 from goodnet.errors import ModelRefused
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.build import build_network
-from goodnet.network.graph import choose_layer
 from goodnet.network.layers import LAYERS, RANDOM
 from goodnet.network.save import save_network
 from goodnet.network.suspect import open_suspect
+from goodnet.pruning.layer_choice import choose_layer
 from goodnet.pruning.zeroing import prune
 
 layers = keras.layers

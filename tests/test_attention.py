@@ -15,12 +15,13 @@ from goodnet.errors import ModelRefused
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.cost import LARGEST_TENSOR
 from goodnet.network.goodnet import join
-from goodnet.network.graph import choose_layer
 from goodnet.network.save import save_network
 from goodnet.network.suspect import open_suspect
 from goodnet.preprocessing import UNIT
+from goodnet.pruning.layer_choice import choose_layer
 from goodnet.pruning.split import Split
-from goodnet.pruning.zeroing import plan_zeroing, prune
+from goodnet.pruning.zeroing import prune
+from goodnet.pruning.zeroing_plan import plan_zeroing
 
 layers = keras.layers
 

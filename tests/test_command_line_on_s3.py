@@ -17,10 +17,10 @@ from goodnet.errors import DataRefused, ModelRefused
 from goodnet.files import folders, formats, s3, storage
 from goodnet.files.data_files import DataFile
 from goodnet.network.goodnet import join
-from goodnet.network.graph import choose_layer
 from goodnet.network.save import save_network
 from goodnet.network.suspect import open_suspect
 from goodnet.preprocessing import UNIT
+from goodnet.pruning.layer_choice import choose_layer
 from goodnet.pruning.zeroing import prune
 from tasks import opened
 from tasks.references import SuspectFile

@@ -11,10 +11,11 @@ from networks import CLASSES, IMAGE_SHAPE, NETWORKS, random_images, randomise, s
 from goodnet.backend import keras
 from goodnet.errors import ModelRefused, RequestRefused
 from goodnet.network.classifier import LogitModel
-from goodnet.network.graph import Layer, choose_layer
+from goodnet.network.graph import Layer
 from goodnet.network.save import save_network
 from goodnet.network.suspect import Suspect, open_suspect
 from goodnet.preprocessing import UNIT
+from goodnet.pruning.layer_choice import choose_layer
 from goodnet.pruning.zeroing import prune
 from goodnet.report.inspection import describe_model
 

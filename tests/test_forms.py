@@ -21,11 +21,11 @@ from goodnet.mitigation.methods import METHODS, fine_pruning, unlearning
 from goodnet.mitigation.mitigate import MitigationInput, mitigate
 from goodnet.network.classifier import LogitModel
 from goodnet.network.goodnet import gate_by_suspect, join
-from goodnet.network.graph import choose_layer
 from goodnet.network.save import save_network
 from goodnet.network.suspect import as_written, open_suspect
 from goodnet.network.two_scores import loss_of
 from goodnet.preprocessing import RAW, UNIT
+from goodnet.pruning.layer_choice import choose_layer
 from goodnet.pruning.order import order_channels
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import block_answers, mean_activations

@@ -11,10 +11,10 @@ import pytest
 from networks import NETWORKS, random_images
 
 from goodnet.network.goodnet import gate_by_suspect, join
-from goodnet.network.graph import choose_layer
 from goodnet.network.save import save_network
 from goodnet.network.suspect import Suspect, open_suspect
 from goodnet.preprocessing import UNIT
+from goodnet.pruning.layer_choice import choose_layer
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import block_answers
 from goodnet.pruning.zeroing import prune

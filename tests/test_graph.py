@@ -10,7 +10,9 @@ from goodnet.backend import keras
 from goodnet.errors import RequestRefused
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.flatten import flatten_plan
-from goodnet.network.graph import Architecture, choose_layer, score_layers
+from goodnet.network.graph import Architecture
+from goodnet.pruning.layer_choice import choose_layer, score_layers
+from goodnet.pruning.zeroing_plan import find_zeroing
 
 layers = keras.layers
 
@@ -78,6 +80,31 @@ def test_without_pooling_the_last_convolution_before_the_scores_is_taken() -> No
         x = layers.Conv2D(CLASSES, 3, activation="relu", name=name)(x)
     plan = plan_of(keras.Model(inputs, layers.GlobalAveragePooling2D()(x)))
     assert choose_layer(plan, "auto", "made") == "conv_2"
+
+
+def both_poolings(*, normalised: bool) -> keras.Model:
+    """A shortcut before the pooling, behind which something bars the way to what reads it."""
+    x = inputs = keras.Input(IMAGE_SHAPE)
+    x = layers.MaxPooling2D(2, name="first")(layers.Conv2D(6, 3, name="conv_1")(x))
+    y = layers.Conv2D(6, 3, padding="same", name="conv_2")(x)
+    x = layers.Add(name="add")([x, y])
+    if normalised:
+        x = layers.LayerNormalization(name="norm")(layers.GlobalAveragePooling2D(name="mean")(x))
+    else:
+        pooled = layers.GlobalAveragePooling2D(name="mean")(x), layers.GlobalMaxPooling2D()(x)
+        x = layers.Concatenate(name="both")(pooled)
+    return keras.Model(inputs, layers.Dense(CLASSES, activation="softmax")(x))
+
+
+@pytest.mark.parametrize(("normalised", "layer"), [(True, "norm"), (False, "conv_2")])
+def test_where_no_weights_make_the_pooling_zero_another_layer_is_taken(
+    normalised: bool, layer: str
+) -> None:
+    """As in ConvNeXt, and where mean and maximum are put together: not the first pooling layer."""
+    plan = plan_of(both_poolings(normalised=normalised))
+    assert find_zeroing(plan, "mean") is None
+    assert choose_layer(plan, "auto", "made") == layer
+    assert find_zeroing(plan, layer)
 
 
 def test_every_branch_of_added_scores_makes_scores() -> None:

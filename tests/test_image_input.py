@@ -9,11 +9,11 @@ from networks import CLASSES, randomise, save
 from test_sweep import as_dataset, plainly
 
 from goodnet.backend import keras
-from goodnet.network.graph import choose_layer
 from goodnet.network.image_input import image_shape
 from goodnet.network.save import save_network
 from goodnet.network.suspect import as_written, open_suspect
 from goodnet.preprocessing import RAW
+from goodnet.pruning.layer_choice import choose_layer
 from goodnet.pruning.order import order_channels
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import block_answers, mean_activations

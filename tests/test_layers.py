@@ -19,7 +19,6 @@ from goodnet.errors import ModelRefused
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.build import build_network
 from goodnet.network.checks import IS_DATA_FORMAT, IS_SIZES
-from goodnet.network.graph import choose_layer
 from goodnet.network.layers import (
     ACTIVATIONS,
     LAYERS,
@@ -30,10 +29,11 @@ from goodnet.network.layers import (
 )
 from goodnet.network.suspect import Suspect
 from goodnet.preprocessing import RAW
+from goodnet.pruning.layer_choice import choose_layer
 from goodnet.pruning.order import DIRECTIONS, order_channels
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import block_answers, mean_activations
-from goodnet.pruning.zeroing import plan_zeroing
+from goodnet.pruning.zeroing_plan import plan_zeroing
 from goodnet.training.finetune import pixel_kernels
 
 layers = keras.layers

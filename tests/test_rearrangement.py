@@ -17,10 +17,10 @@ from goodnet.errors import ModelRefused
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.build import build_network
 from goodnet.network.classifier import LogitModel
-from goodnet.network.graph import choose_layer
 from goodnet.network.layers import LAYERS
 from goodnet.network.suspect import open_suspect
 from goodnet.preprocessing import UNIT
+from goodnet.pruning.layer_choice import choose_layer
 
 layers, ops = keras.layers, keras.ops
 RNG = np.random.default_rng(0)

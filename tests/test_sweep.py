@@ -10,9 +10,9 @@ from conftest import Toy
 from networks import NETWORKS, random_images
 
 from goodnet.datasets.dataset import CleanDataset, open_clean_dataset
-from goodnet.network.graph import choose_layer
 from goodnet.network.suspect import Suspect, open_suspect
 from goodnet.preprocessing import RAW, UNIT
+from goodnet.pruning.layer_choice import choose_layer
 from goodnet.pruning.order import DIRECTIONS, order_channels
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import (

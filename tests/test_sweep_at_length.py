@@ -13,9 +13,9 @@ from goodnet.datasets.faces import draw_faces
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.build import build_network
 from goodnet.network.deepid import deepid_config
-from goodnet.network.graph import choose_layer
 from goodnet.network.suspect import Suspect
 from goodnet.preprocessing import RAW
+from goodnet.pruning.layer_choice import choose_layer
 from goodnet.pruning.order import order_channels
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import block_answers, mean_activations

@@ -24,10 +24,10 @@ from goodnet.job.inputs import (
 )
 from goodnet.job.own_settings import NOTHING_OWN, OPTIONS, WAYS, OwnSettings, read_settings
 from goodnet.job.suspects import locate
-from goodnet.network.graph import choose_layer
 from goodnet.network.suspect import Suspect, as_written, open_suspect
 from goodnet.preprocessing import Preprocessing, PreprocessingInfo, parse_preprocessing
 from goodnet.progress import Progress, no_progress
+from goodnet.pruning.layer_choice import choose_layer
 from goodnet.pruning.split import Split
 from goodnet.pruning.sweep import find_preprocessing
 

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from goodnet.errors import InputRefused, RequestRefused
 from goodnet.files.models import is_folder_model
-from goodnet.network.graph import choose_layer
 from goodnet.network.suspect import Suspect, open_suspect
+from goodnet.pruning.layer_choice import choose_layer
 
 EXAMPLE = "goodnet corpus models"
 EXPECTATIONS = "expected.csv"
@@ -80,7 +80,7 @@ def rows(folder: Path) -> Iterator[Row]:
 
 
 def _row(path: Path) -> Row:
-    from goodnet.pruning.zeroing import plan_zeroing
+    from goodnet.pruning.zeroing_plan import plan_zeroing
 
     try:
         suspect = open_suspect(path)

@@ -4,14 +4,13 @@ Nothing is run here. A nested model is one call of the model that it lies in.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from goodnet.errors import RequestRefused, one_line
 from goodnet.network.calls import Call, Node, Ref, refs_of
-from goodnet.network.layers import ACTIVATIONS, LayerTraits, always, traits_of
+from goodnet.network.layers import ACTIVATIONS, LayerTraits, traits_of
 
 
 def keras_name(name: str) -> str:
@@ -135,104 +134,6 @@ class Architecture:
             if tensor in after and tensor != ref:
                 skips |= {source: None for source in refs_of(call) if source not in after}
         return tuple(skips)
-
-
-def choose_layer(plan: Architecture, name: str, source: object) -> str:
-    """The name of the layer to prune.
-
-    Args:
-        plan: the suspect's architecture.
-        name: a layer's name, or "auto": the last pooling layer before the class scores; if there
-            is none, the last convolution before them, or else the last hidden dense layer. Where
-            there is attention, of what comes behind the last one, and dense or normalised. What
-            only makes weights for another tensor, as in squeeze-and-excite, is passed over.
-        source: the model, for the error message.
-
-    Raises:
-        RequestRefused: there is no such layer, or its channels cannot be pruned.
-    """
-    used = list(dict.fromkeys(node.call.layer for node in plan.ancestors(set(plan.outputs), set())))
-    scores = score_layers(plan)
-    candidates = [
-        each
-        for each in used
-        if plan.layer(each).traits.prunable and plan.uses[each] == 1 and each not in scores
-    ]
-    if name == "auto":
-        if chosen := _preferred(plan, used, candidates):
-            return chosen
-        raise RequestRefused(
-            source, "has no pooling, convolution or dense layer of its own before its class scores"
-        )
-    prunable = ", ".join(candidates) or "none"
-    if name not in used:
-        raise RequestRefused(
-            source,
-            f"has no layer {one_line(name, 60)!r}; layers that can be pruned: {prunable}",
-        )
-    layer = plan.layer(name)
-    if name in scores:
-        raise RequestRefused(
-            source,
-            f"layer {name!r} ({layer.kind}) makes the class scores: its channels are the classes; "
-            f"layers that can be pruned: {prunable}",
-        )
-    if name not in candidates:
-        raise RequestRefused(
-            source,
-            f"layer {name!r} ({layer.kind}) has no channels that can be pruned; layers "
-            f"that can be: {prunable}",
-        )
-    return name
-
-
-_BEHIND_ATTENTION = (("pooling",), ("convolution",), ("dense", "normalisation"))
-
-
-def _preferred(plan: Architecture, used: Sequence[str], candidates: Sequence[str]) -> str | None:
-    """The candidate that "auto" stands for, see `choose_layer`; None if no layer fits."""
-    main = [each for each in candidates if not _is_gate(plan, Ref(each, 0, 0))]
-    attends = [number for number, each in enumerate(used) if plan.layer(each).traits.operands]
-    behind = set(used[attends[-1] :]) if attends else set()
-    preferences = [
-        *[([each for each in main if each in behind], roles) for roles in _BEHIND_ATTENTION],
-        *[(main, (role,)) for role in ("pooling", "convolution", "dense")],
-    ]
-    for layers, roles in preferences:
-        fitting = [each for each in layers if plan.layer(each).traits.role in roles]
-        if fitting:
-            return fitting[-1]
-    return None
-
-
-def _is_gate(plan: Architecture, ref: Ref) -> bool:
-    """Whether a tensor comes to nothing but weights for one that it is made from."""
-    end = ref
-    while len(consumers := plan.consumers(end)) == 1:
-        (node,) = consumers
-        others = {source for source in refs_of(node.call) if source != end}
-        if others:
-            before = {each.tensor for each in plan.ancestors({ref}, set())} | set(plan.inputs)
-            return plan.layer(node.call.layer).traits.gates and others <= before
-        end = node.tensor
-    return False
-
-
-def score_layers(plan: Architecture) -> set[str]:
-    """The layers whose channels are the classes, or some of them.
-
-    These are the layers that make the scores, dense or convolutions, and what lies between them
-    and the output: pooling, activations and others that sum over no channels.
-    """
-    scores, ends = set[str](), list(plan.outputs)
-    while ends:
-        end = ends.pop()
-        if end in plan.calls_by_tensor and end.layer not in scores:
-            scores.add(end.layer)
-            traits = plan.layer(end.layer).traits
-            if not traits.kernel or traits.channelwise is always:
-                ends += refs_of(plan.calls_by_tensor[end])
-    return scores
 
 
 def describe_layers(plan: Architecture) -> Iterator[tuple[str, str]]:

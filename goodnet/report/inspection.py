@@ -11,9 +11,10 @@ from goodnet.detection.verdict import Verdict
 from goodnet.errors import RequestRefused
 from goodnet.files.paths import safe_name
 from goodnet.files.reading import WHOLE, Reading
-from goodnet.network.graph import choose_layer, describe_layers
+from goodnet.network.graph import describe_layers
 from goodnet.network.suspect import Suspect, open_suspect
 from goodnet.pruning.channelwise import find_region
+from goodnet.pruning.layer_choice import choose_layer
 from goodnet.report.findings import DatasetInfo, ModelInfo
 from goodnet.report.preprocessing_sentences import preprocessing_sentences
 from goodnet.report.verdict_sentence import why_inconclusive
@@ -39,7 +40,7 @@ def describe_model(
     Raises:
         RequestRefused: the layer's channels cannot be pruned.
     """
-    from goodnet.pruning.zeroing import plan_zeroing
+    from goodnet.pruning.zeroing_plan import plan_zeroing
 
     chosen = choose_layer(suspect.plan, layer, suspect.source)
     cut = plan_zeroing(suspect.plan, chosen, suspect.source)
