@@ -191,6 +191,19 @@ def test_a_random_layer_that_is_on_always_is_refused() -> None:
         parse_architecture(keras_2(entry), "made")
 
 
+def test_random_layers_between_others_open_as_keras_3_stores_them() -> None:
+    """With `training=True`, which is no more than the default of their call."""
+    x = inputs = keras.Input(IMAGE_SHAPE)
+    for make in (layers.RandomFlip(), layers.RandomContrast(0.5)):
+        x = make(x)
+    model = randomise(keras.Model(inputs, layers.Dense(CLASSES)(layers.Flatten()(x))))
+    config, images = json.loads(model.to_json()), 255 * random_images(4)
+    assert config["config"]["layers"][1]["inbound_nodes"][0]["kwargs"] == {"training": True}
+    built = build_network(parse_architecture(config, "made"), "made")
+    built.set_weights(model.get_weights())
+    np.testing.assert_array_equal(np.asarray(built(images)), model.predict(images, verbose=0))
+
+
 def test_random_layers_of_a_nested_sequential_open(tmp_path: Path) -> None:
     """As in Keras' tutorials: augmentation and rescaling in front of a network, and dropout."""
     model = keras.Sequential(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from goodnet.errors import ModelRefused, one_line
-from goodnet.network.arithmetic import as_layer
+from goodnet.network.arithmetic import as_layer, without_training
 from goodnet.network.calls import Call, Node, Ref, count_from_zero, topological_order
 from goodnet.network.checks import is_number, is_size
 from goodnet.network.graph import Architecture, Layer
@@ -116,7 +116,9 @@ class _Parser:
     def functional(self, name: str, config: Mapping[str, Any], depth: int) -> Architecture:
         written = with_sums_apart(config["layers"])
         moved = as_layers(written, config["output_layers"], is_of_keras)
-        entries = [as_layer(entry) if is_of_keras(entry) else entry for entry in moved]
+        entries = [
+            as_layer(without_training(entry)) if is_of_keras(entry) else entry for entry in moved
+        ]
         layers = [self.layer(data, depth) for data in entries]
         self.check_names(layers)
         inbound = [

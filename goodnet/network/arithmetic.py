@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from goodnet.network.checks import is_table
-from goodnet.network.layers import ARITHMETIC, FUNCTIONS, MOVES
+from goodnet.network.layers import ARITHMETIC, FUNCTIONS, MOVES, RANDOM
 
 TF_FUNCTIONS = ("TFOpLambda", "SlicingOpLambda")  # Keras 2's: a function of TensorFlow
 
@@ -114,3 +114,20 @@ def layer_entry(
         node = {"args": list(sources) if len(sources) == 1 else [list(sources)], "kwargs": {}}
     config = {"name": name, "dtype": entry["config"].get("dtype"), **arguments}
     return {"class_name": kind, "name": name, "config": config, "inbound_nodes": [node]}
+
+
+def without_training(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The entry of a layer; of a random one without the `training=True` that Keras 3 stores.
+
+    It stores the default of the call so, and turns it off at each prediction. In files of Keras 2
+    it is there only where somebody asked for it, and stays on.
+    """
+    if entry["class_name"] not in RANDOM:
+        return entry
+    nodes = [
+        {**node, "kwargs": {**(node.get("kwargs") or {}), "training": None}}
+        if isinstance(node, dict)
+        else node
+        for node in entry.get("inbound_nodes") or []
+    ]
+    return {**entry, "inbound_nodes": nodes}
