@@ -41,6 +41,10 @@ rng = np.random.default_rng(7)
 
 INSTANCES: dict[str, list[dict[str, Any]]] = {
     "Dense": [{"units": 4}, {"units": 4, "activation": "tanh", "use_bias": False}],
+    "EinsumDense": [
+        {"equation": "abc,cd->abd", "output_shape": (120, 4), "bias_axes": "bd"},
+        {"equation": "abc,cd->abd", "output_shape": (120, 4), "activation": "relu"},
+    ],
     "Conv2D": [
         {"filters": 4, "kernel_size": (3, 2), "strides": (2, 1), "padding": "same"},
         {"filters": 6, "kernel_size": 2, "dilation_rate": (2, 3), "use_bias": False},
@@ -135,7 +139,7 @@ def around(layer: keras.layers.Layer) -> keras.Model:
         pair = [inputs, x]
         x = layer(pair if isinstance(layer, layers.Subtract) else [*pair, layers.ReLU()(x)])
     else:
-        x = layers.Reshape((120, 3))(x) if kind.endswith("1D") else x
+        x = layers.Reshape((120, 3))(x) if kind.endswith(("1D", "EinsumDense")) else x
         x = layer(x, x) if traits_of(kind).operands else layer(x)
     return keras.Model(inputs, layers.Dense(CLASSES, name="scores")(layers.Flatten()(x)))
 

@@ -70,8 +70,6 @@ NO_MOVES: dict[str, Callable[[Any], Any]] = {
     "flipped along": lambda x: ops.flip(x, axis=1),
     "stacked elsewhere": lambda x: ops.stack([x[..., 2], x[..., 0]], axis=1),
     "of two tensors": lambda x: ops.stack([x[..., 2], (x + 1)[..., 0]], axis=-1),
-    "patches over each other": lambda x: ops.image.extract_patches(x, 4, strides=2),
-    "padded patches": lambda x: ops.image.extract_patches(x, 5, padding="same"),
     "mean of channels": lambda x: ops.mean(x, axis=-1),
     "exact neither": lambda x: ops.gelu(x),
     "mixed images": lambda x: ops.transpose(x, (1, 0, 2, 3)),

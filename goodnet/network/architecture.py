@@ -18,17 +18,26 @@ from goodnet.network.checks import is_number, is_size
 from goodnet.network.graph import Architecture, Layer
 from goodnet.network.inner_activation import with_activations_apart
 from goodnet.network.layers import (
+    EVERY_LAYER,
+    EXAMPLES,
     INPUT,
     LAYERS,
     MODELS,
     OPERATIONS,
     RANDOM,
+    REWRITTEN,
     TRAINING_ONLY,
     current_name,
     traits_of,
 )
 from goodnet.network.rearrangement import as_layers
-from goodnet.network.refusal import as_text, claimed_class, is_of_keras, reason_of_refusal
+from goodnet.network.refusal import (
+    as_text,
+    claimed_class,
+    is_of_example,
+    is_of_keras,
+    reason_of_refusal,
+)
 from goodnet.network.scaled_sum import with_sums_apart
 
 MOST_LAYERS = 2_000
@@ -165,7 +174,9 @@ class _Parser:
         if kind == INPUT:
             shape = config.get("batch_shape", config.get("batch_input_shape"))
             return self.input_layer(name, shape)
-        if (kind not in LAYERS and kind not in OPERATIONS) or not is_of_keras(data):
+        known = kind in LAYERS or kind in OPERATIONS or kind in REWRITTEN
+        ours = is_of_example(data) if kind in EXAMPLES else is_of_keras(data)
+        if not (known and ours):
             raise self.refuse(f"layer {name!r} is {reason_of_refusal(data)}")
         self.note_precision(name, config.get("dtype"))
         if written in RANDOM:
@@ -187,7 +198,7 @@ class _Parser:
                 arguments[key] = convert(value) if convert else value
             elif key in traits.neutral and traits.neutral[key] == value:
                 continue
-            elif key not in TRAINING_ONLY and key not in _EVERY_LAYER:
+            elif key not in TRAINING_ONLY and key not in EVERY_LAYER:
                 raise self.refuse(
                     f"layer {name!r} ({kind}): argument {one_line(key, 60)!r} is not known"
                 )
@@ -260,10 +271,6 @@ class _Parser:
         name, times = Counter(layer.name for layer in layers).most_common(1)[0]
         if times > 1:
             raise self.refuse(f"two layers are named {name!r}")
-
-
-# Part of every layer's configuration; the name and precision are read by themselves.
-_EVERY_LAYER = frozenset({"name", "dtype", "batch_input_shape", "batch_shape"})
 
 
 def _named_operands(

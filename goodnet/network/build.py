@@ -13,6 +13,7 @@ import numpy as np
 
 from goodnet.backend import keras
 from goodnet.errors import InputRefused, ModelRefused, one_line
+from goodnet.network import example_layers
 from goodnet.network.calls import Ref, with_tensors
 from goodnet.network.cost import SIDE, Layers, check_cost
 from goodnet.network.graph import Architecture, Layer, keras_name
@@ -35,10 +36,10 @@ def build_network(architecture: Architecture, source: object) -> keras.Model:
         return _model(architecture, _layers(architecture))
 
 
-def multiplications(architecture: Architecture) -> int:
+def multiplications(architecture: Architecture, source: object = "") -> int:
     """How many multiplications one image takes in a network that was loaded before."""
     with _unallocated():
-        return check_cost(architecture, _layers(architecture), architecture.name)
+        return check_cost(architecture, _layers(architecture), source or architecture.name)
 
 
 def load_network(
@@ -150,12 +151,20 @@ def _layer(plan: Layer) -> Any:
     name = keras_name(plan.name)
     if plan.kind == INPUT:
         return keras.layers.InputLayer(batch_shape=plan.arguments["batch_shape"], name=name)
-    home = plan.traits.home
-    module = keras.layers if home == "layers" else getattr(keras.src.ops, home)
-    layer = getattr(module, plan.kind)(**plan.arguments, name=name)
+    layer = getattr(_home(plan.traits.home), plan.kind)(**plan.arguments, name=name)
     if not plan.trainable:
         layer.trainable = False
     return layer
+
+
+def _home(name: str) -> Any:
+    """The module that has a class of layers."""
+    if name == "layers":
+        return keras.layers
+    if name == "ours":
+        return example_layers
+    room = keras.src.applications if name == "convnext" else keras.src.ops
+    return getattr(room, name)
 
 
 def _model(plan: Architecture, layers: Layers) -> keras.Model:

@@ -80,13 +80,27 @@ def flat_network(
         edits: of some layers, what becomes of their weights.
     """
     flat = build_network(plan, source)
+    changes = {keras_name(name): edit for name, edit in edits.items()}
     for name, layer in _layers(network):
-        if layer.weights:
+        name = keras_name(name)
+        if layer.weights or name in changes:
             weights = layer.get_weights()
-            weights = edits[name](weights) if name in edits else weights
-            flat.get_layer(keras_name(name)).set_weights(weights)
+            weights = changes.pop(name)(weights) if name in changes else weights
+            flat.get_layer(name).set_weights(weights)
+    for name, edit in changes.items():  # of operations, which have none
+        flat.get_layer(name).set_weights(edit([]))
     finalise(flat)
     return flat
+
+
+def tensor_shapes(plan: Architecture, network: keras.Model) -> Mapping[Ref, Any]:
+    """The shape of every tensor of a flat, functional network."""
+    operations = {operation.name: operation for operation in network.operations}
+    shapes = {ref: network.input_shape for ref in plan.inputs}
+    for ref, call in plan.nodes:
+        node = operations[keras_name(call.layer)]._inbound_nodes[ref.call]
+        shapes[ref] = node.output_tensors[0].shape
+    return shapes
 
 
 def _layers(network: keras.Model, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,7 +2,8 @@
 
 Inside, every network takes images (n, H, W, C) and makes a score for each of two classes or more.
 A file may take them in another form, see `image_input` and `channels_first`, and make one number of
-two classes, see `two_scores`. What is written of it again keeps its form.
+two classes, see `two_scores`. What is written of it again keeps its form, but has layers that plain
+Keras knows, see `standard_layers`.
 """
 
 from collections.abc import Mapping
@@ -11,11 +12,11 @@ from typing import Any, NamedTuple
 
 from goodnet.backend import keras
 from goodnet.network.build import check_answers
-from goodnet.network.calls import Ref
 from goodnet.network.channels_first import WeightEdit, has_channels_first, with_channels_last
-from goodnet.network.flatten import flat_network, flatten_plan
-from goodnet.network.graph import Architecture, keras_name
+from goodnet.network.flatten import flat_network, flatten_plan, tensor_shapes
+from goodnet.network.graph import Architecture
 from goodnet.network.image_input import with_images
+from goodnet.network.standard_layers import with_standard_layers
 from goodnet.network.two_scores import (
     IN_WORDS,
     Score,
@@ -56,14 +57,15 @@ def find_forms(plan: Architecture, network: keras.Model, training: Any, source: 
     Raises:
         ModelRefused: its one number is no score, or its answers are not finite.
     """
-    flat, notes = flatten_plan(plan), list[str]()
+    flat, network, others = with_standard_layers(flatten_plan(plan), network, source)
+    notes = list(others)
     edits: Mapping[str, WeightEdit] = {}
     if plan.precision:
         notes.append(f"computed in float32 in place of {plan.precision}")
     core, written, score = flat, flat, None
     if has_channels_first(flat, network.input_shape[1:]):
         network = flat_network(replace(flat, kind="Functional"), network, source)
-        core, written, edits = with_channels_last(flat, _shapes(flat, network))
+        core, written, edits = with_channels_last(flat, tensor_shapes(flat, network))
         notes.append("rewritten from channels_first")
     if network.output_shape[-1] == 1:
         loss, logits = loss_of(training) or (None, False)
@@ -77,13 +79,3 @@ def find_forms(plan: Architecture, network: keras.Model, training: Any, source: 
         network = flat_network(core, network, source, edits)
     check_answers(network, source)
     return Forms(core, network, written, score, tuple(notes))
-
-
-def _shapes(plan: Architecture, network: keras.Model) -> Mapping[Ref, Any]:
-    """The shape of every tensor of a flat, functional network."""
-    operations = {operation.name: operation for operation in network.operations}
-    shapes = {ref: network.input_shape for ref in plan.inputs}
-    for ref, call in plan.nodes:
-        node = operations[keras_name(call.layer)]._inbound_nodes[ref.call]
-        shapes[ref] = node.output_tensors[0].shape
-    return shapes

@@ -87,6 +87,11 @@ class Architecture:
             numbers[call.layer] += 1
         return tuple(nodes)
 
+    @property
+    def names(self) -> list[str]:
+        """Its layers' names, in their order."""
+        return [layer.name for layer in self.layers]
+
     @cached_property
     def calls_by_tensor(self) -> Mapping[Ref, Call]:
         """The call that makes each tensor."""

@@ -106,7 +106,8 @@ class LayerTraits:
         neutral: arguments that are left out, and refused at any other value than this.
         converted: arguments that older versions wrote in another form -> what makes it today's.
         aliases: what older versions named the class.
-        home: where Keras has it: "layers", or the module of `keras.ops`.
+        home: where Keras has it: "layers", a module of `keras.ops`, or "convnext", that network's
+            layers; "ours" where only an author's code has it.
         role: what `choose_layer` goes by.
         prunable: its output has channels, on the last axis, that can be pruned.
         activation: of a layer that is an activation and nothing else, the default one.
@@ -140,7 +141,7 @@ class LayerTraits:
     neutral: Mapping[str, Any] = field(default_factory=dict)
     converted: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
-    home: Literal["layers", "numpy", "nn"] = "layers"
+    home: Literal["layers", "numpy", "nn", "image", "convnext", "ours"] = "layers"
     role: Literal["pooling", "convolution", "dense", "normalisation"] | None = None
     prunable: bool = False
     activation: Literal["linear", "softmax"] | None = None
@@ -244,6 +245,12 @@ _NORMALISATION = LayerTraits(
     arguments={"axis": is_axis, "epsilon": is_number, "center": is_bool, "scale": is_bool}
 )
 
+# Layers that an example of Keras has people write, and all their arguments: a vision transformer's.
+EXAMPLES: Mapping[str, tuple[str, ...]] = {
+    "Patches": ("patch_size",),
+    "PatchEncoder": ("num_patches", "projection_dim"),
+}
+
 # By class name.
 LAYERS: Mapping[str, LayerTraits] = {
     "Dense": LayerTraits(
@@ -260,6 +267,18 @@ LAYERS: Mapping[str, LayerTraits] = {
         {"filters": is_size, "groups": is_size},
         aliases=("Convolution2D",),
         weighted_sums=True,
+    ),
+    "EinsumDense": LayerTraits(
+        arguments={
+            "equation": one_of("ab,bc->ac", "abc,cd->abd"),  # a dense layer's
+            "output_shape": either(is_size, listed(optional(is_size), 2)),
+            "activation": _ACTIVATION,
+            "bias_axes": one_of(None, "c", "d", "bd"),  # the last one is always among them
+        },
+        role="dense",
+        prunable=True,
+        kernel="kernel",
+        output_axes=(LAST, LAST),
     ),
     "DepthwiseConv2D": _like(
         _CONVOLUTION,
@@ -367,7 +386,11 @@ LAYERS: Mapping[str, LayerTraits] = {
     ),
     "Permute": LayerTraits(arguments={"dims": listed(is_size)}, keeps_scale=True),
     "Identity": _UNCHANGED,
-    "Dropout": replace(_DROPOUT, aliases=("FixedDropout",)),  # EfficientNet's, in older files
+    "Dropout": replace(  # EfficientNet's, in older files, and ConvNeXt's
+        _DROPOUT,
+        aliases=("FixedDropout", "StochasticDepth"),
+        renamed={"drop_path_rate": "rate"},
+    ),
     "SpatialDropout2D": _like(_DROPOUT, _SPATIAL),
     "AlphaDropout": replace(_DROPOUT, keeps_scale=False),
     "GaussianDropout": _DROPOUT,
@@ -423,6 +446,27 @@ OPERATIONS: Mapping[str, LayerTraits] = {
         },
         home="nn",
     ),
+}
+
+# What a file may have and no network of ours: others do the same, see network/standard_layers.py.
+REWRITTEN: Mapping[str, LayerTraits] = {
+    "LayerScale": LayerTraits(
+        arguments={"init_values": is_number, "projection_dim": is_size}, home="convnext"
+    ),
+    "ExtractPatches": LayerTraits(
+        arguments={
+            "size": IS_SIZES,
+            "strides": optional(IS_SIZES),
+            "dilation_rate": IS_SIZES,
+            "padding": one_of("valid", "same"),
+            **_SPATIAL,
+        },
+        home="image",
+    ),
+    **{
+        kind: LayerTraits(arguments=dict.fromkeys(arguments, is_size), home="ours")
+        for kind, arguments in EXAMPLES.items()
+    },
 }
 
 # Those without weights that may be the activation of another layer.
@@ -502,6 +546,9 @@ MOVES = PICKS | TURNS | STACKS | SPLITS | {*MEANS, "Reshape", "Transpose"}
 INPUT = "InputLayer"
 MODELS = frozenset({"Sequential", "Functional", "Model"})
 
+# Part of every layer's configuration; the name and precision are read by themselves.
+EVERY_LAYER = frozenset({"name", "dtype", "batch_input_shape", "batch_shape"})
+
 # Without an influence on what a trained network answers.
 TRAINING_ONLY = frozenset(
     "kernel_initializer bias_initializer beta_initializer gamma_initializer "
@@ -520,7 +567,7 @@ NOTHING = LayerTraits()
 
 def traits_of(kind: str) -> LayerTraits:
     """The record of a class; one that claims nothing for inputs and nested models."""
-    return LAYERS.get(kind) or OPERATIONS.get(kind, NOTHING)
+    return LAYERS.get(kind) or OPERATIONS.get(kind) or REWRITTEN.get(kind, NOTHING)
 
 
 def current_name(written: str) -> str:

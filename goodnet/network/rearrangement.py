@@ -95,18 +95,29 @@ def _patches(
     known = isinstance(size, list) and len(shape) == 4 and all(map(is_size, [*size, *shape[1:]]))
     if not (beside and usual and known and len(size or []) == 2):
         return None
-    (down, across), (height, width, channels) = size or (1, 1), shape[1:]
+    steps = patch_steps((size[0], size[1]), shape[1:]) if size else []
+    return _chain(entry, source, steps) if steps else None
+
+
+def patch_steps(size: tuple[int, int], shape: Sequence[Any]) -> list[Step]:
+    """Layers that cut an image (H, W, C) into patches beside each other, row by row, exactly.
+
+    The last one makes (rows, columns, numbers of a patch). Empty where a side is not known.
+    """
+    if len(shape) != 3 or not all(map(is_size, shape)) or size[0] > shape[0] or size[1] > shape[1]:
+        return []
+    (down, across), (height, width, channels) = size, shape
     rows, columns = height // down, width // across
     rest = ((0, height % down), (0, width % across))
     steps: list[Step] = (
         [("Cropping2D", {"cropping": rest})] if height % down + width % across else []
     )
-    steps += [
+    return [
+        *steps,
         ("Reshape", {"target_shape": (rows, down, columns, across * channels)}),
         ("Permute", {"dims": (1, 3, 2, 4)}),
         ("Reshape", {"target_shape": (rows, columns, down * across * channels)}),
     ]
-    return _chain(entry, source, steps)
 
 
 def _stacked(

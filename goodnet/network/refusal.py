@@ -8,7 +8,7 @@ from typing import Any
 
 from goodnet.errors import one_line
 from goodnet.network.arithmetic import TF_FUNCTIONS
-from goodnet.network.layers import OTHER_DATA
+from goodnet.network.layers import EVERY_LAYER, EXAMPLES, OTHER_DATA
 
 LONGEST_CODE = 1 << 16  # characters of a Lambda that are looked at
 MOST_NAMES = 8  # of it that are quoted
@@ -23,6 +23,16 @@ def is_of_keras(data: Mapping[str, Any]) -> bool:
     return ours and registered in (None, data["class_name"])
 
 
+def is_of_example(data: Mapping[str, Any]) -> bool:
+    """Whether a layer has the class and the arguments, all and no others, of one in `EXAMPLES`.
+
+    Of whose package it is does not count: everybody has it in code of their own.
+    """
+    written, said = data["class_name"], set(data["config"]) - EVERY_LAYER - {"trainable"}
+    registered = as_text(data.get("registered_name") or written).split(">")[-1]
+    return said == set(EXAMPLES.get(written, [""])) and registered == written
+
+
 def reason_of_refusal(data: Mapping[str, Any]) -> str:
     """What a layer is that is refused, and why it is."""
     written, remedy = data["class_name"], "replace it by a standard layer and save again"
@@ -34,7 +44,7 @@ def reason_of_refusal(data: Mapping[str, Any]) -> str:
     if written in TF_FUNCTIONS:
         function = one_line(data["config"].get("function"), 60)
         return f"TensorFlow's function {function!r}, which is not allowed; {remedy}"
-    if not is_of_keras(data):
+    if not is_of_keras(data) or written in EXAMPLES:
         fault = f"it is its author's own, and its code is not in the file; {remedy}"
     elif written in OTHER_DATA:
         fault = "it is no part of an image classifier"

@@ -11,6 +11,7 @@ from goodnet.network.applications import Recognised, recognise, with_imagenet_re
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.deepid import deepid_classes, deepid_config
 from goodnet.network.graph import Architecture, keras_name
+from goodnet.network.patch_encoder import with_widths
 from goodnet.network.two_scores import Score
 from goodnet.sandbox.process import Content, read_untrusted
 
@@ -112,13 +113,14 @@ def as_written(suspect: Suspect, network: "keras.Model") -> "keras.Model":
 
 def _plan(uri: str, content: Content, architecture: str) -> tuple[Architecture, str]:
     """The architecture, and where it was found."""
-    config = content.description["config"]
+    config, stored = content.description["config"], _stored(content)
     if config is not None:
-        return parse_architecture(config, uri), "its own configuration"
+        return parse_architecture(with_widths(config, stored), uri), "its own configuration"
     if architecture == "auto":
         architecture = architecture_beside(uri) or architecture
     if architecture not in ("auto", "deepid"):
-        return parse_architecture(_read_json(architecture), architecture), architecture
+        config = with_widths(_read_json(architecture), stored)
+        return parse_architecture(config, architecture), architecture
     classes = deepid_classes(_shapes(content.description))
     if classes is not None:
         return parse_architecture(deepid_config(classes), uri), "the built-in DeepID"
@@ -139,16 +141,21 @@ def _plan(uri: str, content: Content, architecture: str) -> tuple[Architecture, 
 
 def _application(content: Content) -> Recognised | None:
     """The network of Keras that has the file's weights."""
-    layers = content.description["layers"]
-    stored = [
-        (entry["name"], [tuple(weight["shape"]) for weight in entry["weights"]]) for entry in layers
-    ]
+    layers, stored = content.description["layers"], _stored(content)
     found = recognise(stored, content.description["layout"])
     normalising = [n for n, (_, shapes) in enumerate(stored) if shapes == [(3,), (3,), ()]]
     if found and normalising:
         means = content.array(layers[normalising[0]]["weights"][0])
         return with_imagenet_rescaling(found, means.tolist())
     return found
+
+
+def _stored(content: Content) -> list[tuple[str, list[tuple[int, ...]]]]:
+    """Each layer with weights, and their shapes, in the file's order."""
+    return [
+        (entry["name"], [tuple(weight["shape"]) for weight in entry["weights"]])
+        for entry in content.description["layers"]
+    ]
 
 
 def _shapes(description: Mapping[str, Any]) -> dict[str, list[tuple[int, ...]]]:

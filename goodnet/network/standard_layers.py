@@ -1,0 +1,185 @@
+"""Layers that plain Keras has no class for, or would not find, rewritten as layers that it has.
+
+They are read with their weights as the file has them. What is run, pruned, trained and saved has
+in their place layers that every Keras opens, whatever the format of the file:
+
+- `LayerScale` of ConvNeXt, y = x g: a depthwise convolution of one pixel with the kernel g;
+- `ExtractPatches`, where patches overlap or are padded: a convolution whose kernel picks each
+  number once, which is how Keras computes it;
+- `Patches` and `PatchEncoder` of a vision transformer in Keras' examples: see `EXAMPLES` and
+  `example_layers`. The position embedding E and the bias b of the projection become one bias for
+  each place, y = x K + (b + E).
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from goodnet.backend import keras
+from goodnet.errors import ModelRefused
+from goodnet.network.build import multiplications
+from goodnet.network.calls import Call, Ref, refs_of
+from goodnet.network.channels_first import FIRST
+from goodnet.network.cost import LARGEST_TENSOR
+from goodnet.network.flatten import flat_network, tensor_shapes
+from goodnet.network.graph import Architecture, Layer
+from goodnet.network.layers import EXAMPLES, REWRITTEN
+from goodnet.network.rearrangement import Step, patch_steps
+
+Weights = list[Any]
+
+
+class Stand(NamedTuple):
+    """What stands for a layer.
+
+    Attributes:
+        steps: the layers behind each other; the last one has the name.
+        weights: those of the last one, from the layer's own; None if it has none.
+        learned: whether it can be trained if the layer could.
+    """
+
+    steps: Sequence[Step]
+    weights: Callable[[Weights], Weights] | None = None
+    learned: bool = True
+
+
+class Rewritten(NamedTuple):
+    """A flat plan of standard layers, its network, and what was taken for what, in words."""
+
+    plan: Architecture
+    network: keras.Model
+    notes: tuple[str, ...] = ()
+
+
+def with_standard_layers(plan: Architecture, network: keras.Model, source: object) -> Rewritten:
+    """Plan and network with standard layers; the same objects where there are no others.
+
+    Args:
+        plan: flat.
+        network: of this plan, flat or nested; not modified.
+        source: the file, for error messages.
+
+    Raises:
+        ModelRefused: a layer does not fit what it is given, or would take too much.
+    """
+    kinds = {layer.kind for layer in map(plan.layer, plan.uses)}
+    if kinds.isdisjoint(REWRITTEN):
+        return Rewritten(plan, network)
+    network = flat_network(replace(plan, kind="Functional"), network, source)
+    stands = _stands(plan, tensor_shapes(plan, network), source)
+    calls = list[Call]()
+    for ref, call in plan.nodes:
+        arguments: tuple[Any, ...] = call.arguments
+        for name in _names(call.layer, stands):
+            calls.append(Call(name, arguments))
+            arguments = (Ref(name, ref.call, 0),)
+    layers = tuple(each for name in plan.names for each in _layers(plan.layer(name), stands))
+    plan = replace(plan, kind="Functional", layers=layers, calls=tuple(calls))
+    multiplications(plan, source)
+    edits = {name: stand.weights for name, stand in stands.items() if stand.weights}
+    examples = [kind for kind in EXAMPLES if kind in kinds]
+    notes = (f"{' and '.join(examples)} read as in Keras' vision transformer example",)
+    network = flat_network(plan, network, source, edits)
+    return Rewritten(plan, network, notes if examples else ())
+
+
+def _stands(plan: Architecture, shapes: Mapping[Ref, Any], source: object) -> dict[str, Stand]:
+    """What stands for each layer that is rewritten, by its name."""
+    stands = dict[str, Stand]()
+    for call in plan.calls:
+        layer = plan.layer(call.layer)
+        if layer.kind in REWRITTEN:
+            shape = shapes[next(refs_of(call))][1:]
+            try:
+                stands[layer.name] = _STANDS[layer.kind](layer.arguments, shape)
+            except ValueError as fault:
+                line = f"layer {layer.name!r} ({layer.kind}) {fault}"
+                raise ModelRefused(source, line) from None
+    return stands
+
+
+def _names(name: str, stands: Mapping[str, Stand]) -> list[str]:
+    """The layers that stand for one, or it alone."""
+    before = len(stands[name].steps) - 1 if name in stands else 0
+    return [*(f"{name}_{number}" for number in range(1, before + 1)), name]
+
+
+def _layers(layer: Layer, stands: Mapping[str, Stand]) -> list[Layer]:
+    if layer.name not in stands:
+        return [layer]
+    stand, names = stands[layer.name], _names(layer.name, stands)
+    trainable = layer.trainable and stand.learned
+    return [
+        Layer(name, kind, arguments, trainable)
+        for name, (kind, arguments) in zip(names, stand.steps, strict=True)
+    ]
+
+
+def _layer_scale(arguments: Mapping[str, Any], shape: Sequence[int | None]) -> Stand:
+    if len(shape) != 3:
+        raise ValueError(f"scales tensors of {len(shape)} axes; images have three")
+    step = ("DepthwiseConv2D", {"kernel_size": 1, "use_bias": False})
+    return Stand([step], lambda weights: [weights[0].reshape(1, 1, -1, 1)])
+
+
+def _extract_patches(arguments: Mapping[str, Any], shape: Sequence[int | None]) -> Stand:
+    data_format = arguments.get("data_format") or "channels_last"
+    size = _pair(arguments["size"])
+    numbers = math.prod(size) * (shape[0 if data_format == FIRST else -1] or 0)
+    if len(shape) != 3 or not 0 < numbers * numbers <= LARGEST_TENSOR:
+        most = math.isqrt(LARGEST_TENSOR)
+        raise ValueError(f"makes patches of {numbers} numbers; {most} can be")
+    kernel = np.eye(numbers, dtype=np.float32).reshape(*size, -1, numbers)
+    convolution = {
+        "filters": numbers,
+        "kernel_size": size,
+        "strides": arguments.get("strides") or size,
+        "padding": arguments.get("padding", "valid"),
+        "dilation_rate": arguments.get("dilation_rate", 1),
+        "data_format": data_format,
+        "use_bias": False,
+    }
+    return Stand([("Conv2D", convolution)], lambda _: [kernel], learned=False)
+
+
+def _patches(arguments: Mapping[str, Any], shape: Sequence[int | None]) -> Stand:
+    side = arguments["patch_size"]
+    steps = patch_steps((side, side), shape)
+    if not steps:
+        raise ValueError(f"cuts images of {' x '.join(map(str, shape))}")
+    *front, (kind, last) = steps
+    rows, columns, numbers = last["target_shape"]
+    return Stand([*front, (kind, {"target_shape": (rows * columns, numbers)})])
+
+
+def _patch_encoder(arguments: Mapping[str, Any], shape: Sequence[int | None]) -> Stand:
+    places, width = arguments["num_patches"], arguments["projection_dim"]
+    if len(shape) != 2 or shape[0] != places:
+        raise ValueError(f"encodes {places} patches and is given {' x '.join(map(str, shape))}")
+    projection = {
+        "equation": "abc,cd->abd",
+        "output_shape": (places, width),
+        "bias_axes": "bd",
+    }
+
+    def weights(stored: Weights) -> Weights:
+        kernel, bias, embedding = stored
+        return [kernel, bias + embedding]
+
+    return Stand([("EinsumDense", projection)], weights)
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    down, across = (value, value) if isinstance(value, int) else value
+    return down, across
+
+
+_STANDS: Mapping[str, Callable[[Mapping[str, Any], Sequence[int | None]], Stand]] = {
+    "LayerScale": _layer_scale,
+    "ExtractPatches": _extract_patches,
+    "Patches": _patches,
+    "PatchEncoder": _patch_encoder,
+}
