@@ -1,6 +1,7 @@
 """Weights without their architecture: it is found beside them, or they are recognised."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from goodnet.files.models import architecture_beside, json_name
 from goodnet.job.request import Request, parse_request, with_architecture_beside
 from goodnet.network.applications import APPLICATIONS, recognise
 from goodnet.network.suspect import open_suspect
+from goodnet.network.weights import slots_of
 
 LAYOUTS = ("model.weights.h5", "model.h5")
 
@@ -160,7 +162,8 @@ def test_what_only_looks_like_a_network_of_keras_is_none() -> None:
 
 
 SMALL = ("VGG16", "ResNet50", "ResNet50V2", "MobileNetV2", "MobileNetV3Small", "EfficientNetB0",
-         "EfficientNetV2B0", "DenseNet121", "InceptionV3", "Xception", "NASNetMobile")  # fmt: skip
+         "EfficientNetV2B0", "DenseNet121", "InceptionV3", "Xception", "NASNetMobile",
+         "ConvNeXtTiny")  # fmt: skip
 
 
 @pytest.mark.slow
@@ -182,11 +185,16 @@ def test_networks_of_keras_are_recognised(name: str, layout: str, tmp_path: Path
 def test_every_entry_of_the_table_is_true(application: Any) -> None:
     variant = {"input_shape": (96, 96, 3)} if application.flat else application.variants[-1]
     model = getattr(keras.applications, application.name)(weights=None, classes=9, **variant)
-    stored = [(x.name, [tuple(w.shape) for w in x.weights]) for x in model.layers if x.weights]
-    found = recognise(stored, "keras_2")
-    assert found is not None
-    assert found.name.startswith(f"Keras' {application.name}")
-    assert json.dumps(found.config)
+    for layout in ("keras_2", "paths"):
+        names = [x.name for x in model.layers if x.weights]
+        stored = [
+            (key, [tuple(w.shape) for w in weights])
+            for key, _, weights in slots_of(model, layout, names)
+        ]
+        found = recognise(stored, layout)
+        assert found is not None
+        assert re.match(f"Keras' {application.name}[ ,]", found.name)
+        assert json.dumps(found.config)
 
 
 @pytest.mark.slow

@@ -32,6 +32,7 @@ class Application(NamedTuple):
         top: how many of these are missing without the top.
         variants: further arguments, of which some fit.
         flat: whether the size of the images shows in the first dense layer.
+        inside: how many more layers there are where those of models inside it are counted.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Application(NamedTuple):
     top: int = 1
     variants: tuple[Variant, ...] = ({},)
     flat: bool = False
+    inside: int = 0
 
 
 def _widths(*widths: float) -> tuple[Variant, ...]:
@@ -75,6 +77,11 @@ APPLICATIONS: tuple[Application, ...] = (
     Application("InceptionResNetV2", 449),
     Application("Xception", 81),
     Application("NASNetMobile", 389),
+    Application("ConvNeXtTiny", 96, inside=4),
+    Application("ConvNeXtSmall", 186, inside=4),
+    Application("ConvNeXtBase", 186, inside=4),
+    Application("ConvNeXtLarge", 186, inside=4),
+    Application("ConvNeXtXLarge", 186, inside=4),
 )
 
 
@@ -103,12 +110,13 @@ def recognise(stored: Shapes, layout: str) -> Recognised | None:
     """
     stored = [entry for entry in stored if not entry[0].endswith("seed_generator")]
     for application in APPLICATIONS:
-        if len(stored) == application.layers:
+        layers = application.layers + (application.inside if layout == "paths" else 0)
+        if len(stored) == layers:
             for variant in _variants(application, stored):
                 classes = _classes(application, variant, stored, layout)
                 if classes:
                     return _recognised(application, variant, classes)
-        elif len(stored) == application.layers - application.top:
+        elif len(stored) == layers - application.top:
             for variant in _variants(application, stored):
                 if _fits_without_top(application, variant, stored, layout):
                     return Recognised(None, application.name)
