@@ -128,6 +128,18 @@ def turned_inside() -> keras.Model:
     return keras.Model(inputs, softmax()(layers.Flatten()(x)))
 
 
+def inside_first() -> keras.Model:
+    """All of it in a model of its own, the dense layer behind the Flatten, too."""
+    inner = [
+        layers.Conv2D(6, 3, activation="relu", **FIRST),
+        layers.MaxPooling2D(2, name="pool", **FIRST),
+        layers.Flatten(),
+        softmax(),
+    ]
+    shape = keras.Input((3, 12, 10))
+    return keras.Sequential([shape, keras.Sequential([shape, *inner], name="inner")])
+
+
 class Form(NamedTuple):
     """A network, how it is fed, and the layer to be chosen."""
 
@@ -180,6 +192,7 @@ FORMS = {
         to_first, note=CF,
     ),
     "first, branches": Form(branches_first, to_first, note=CF),
+    "first, in a model": Form(inside_first, to_first, "inner/pool", note=CF),
     "first, turned inside": Form(turned_inside, note=CF),
     "first, dense": Form(
         lambda: dense((1, 12, 10), softmax()), to_first, "hidden_2", (12, 10, 1), CF
