@@ -83,6 +83,8 @@ INSTANCES: dict[str, list[dict[str, Any]]] = {
         {"momentum": 0.5, "center": False, "scale": False},
     ],
     "LayerNormalization": [{}, {"axis": [1, 2, 3], "epsilon": 0.1}, {"center": False}],
+    "RMSNormalization": [{}, {"epsilon": 0.1}],
+    "UnitNormalization": [{}, {"axis": [1, 2]}],
     "GroupNormalization": [{"groups": 3}, {"groups": -1, "scale": False}],
     "Activation": [{"activation": name} for name in sorted(ACTIVATIONS)],
     "ReLU": [{}, {"max_value": 0.5, "negative_slope": 0.1, "threshold": 0.2}],
@@ -109,6 +111,7 @@ INSTANCES: dict[str, list[dict[str, Any]]] = {
     "ActivityRegularization": [{"l1": 0.1, "l2": 0.2}],
     "ZeroPadding2D": [{}, {"padding": 2}, {"padding": (1, 2)}, {"padding": ((1, 2), (3, 0))}],
     "Cropping2D": [{"cropping": 1}, {"cropping": (1, 2)}, {"cropping": ((1, 2), (3, 0))}],
+    "CenterCrop": [{"height": 8, "width": 6}, {"height": 14, "width": 6}],
     "UpSampling2D": [{}, {"size": (2, 3), "interpolation": "bilinear"}],
     "Rescaling": [
         {"scale": 0.1},

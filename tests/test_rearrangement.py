@@ -12,7 +12,7 @@ from test_architecture import layer
 from test_arithmetic import IMAGES, keras_2, tf_function
 from test_layers import legacy_config
 
-from goodnet.backend import keras
+from goodnet.backend import keras, tf
 from goodnet.errors import ModelRefused
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.build import build_network
@@ -167,3 +167,18 @@ def test_an_activation_that_is_a_layer_is_one_behind_its_layer(
     assert choose_layer(suspect.plan, "conv", "made") == "conv"
     logits = LogitModel.from_suspect(suspect, UNIT).logits(images)
     np.testing.assert_allclose(np.asarray(ops.softmax(logits)), model(images), rtol=1e-5)
+
+
+def test_an_activation_that_is_a_function_is_known_by_its_name() -> None:
+    """As Keras 3 writes `tf.nn.softmax`, which it does not open again itself."""
+    functions = [tf.nn.relu, tf.nn.swish, tf.nn.softmax]
+    stack = [layers.Dense(CLASSES, activation=each) for each in functions]
+    model = keras.Sequential([keras.Input(IMAGE_SHAPE), layers.Flatten(), *stack])
+    config = json.loads(model.to_json())
+    built = build_network(parse_architecture(config, "made"), "made")
+    built.set_weights(model.get_weights())
+    images = random_images(4)
+    np.testing.assert_array_equal(np.asarray(built(images)), np.asarray(model(images)))
+    config["config"]["layers"][-1]["config"]["activation"]["config"] = "mine"
+    with pytest.raises(ModelRefused, match="argument activation = mine is not allowed"):
+        parse_architecture(config, "made")

@@ -84,6 +84,10 @@ ACTIVATIONS: Mapping[str, Activation] = {
 }
 
 
+# What functions of TensorFlow are called, where that is no name of Keras'.
+TENSORFLOW_NAMES: Mapping[str, str] = {"softmax_v2": "softmax", "log_softmax_v2": "log_softmax"}
+
+
 def always(*_: Any) -> bool:
     """Whatever the arguments are."""
     return True
@@ -330,6 +334,8 @@ LAYERS: Mapping[str, LayerTraits] = {
         normalises="own",
         pointwise=_over_channels,
     ),
+    "RMSNormalization": LayerTraits(arguments={"axis": is_axis, "epsilon": is_number}),
+    "UnitNormalization": LayerTraits(arguments={"axis": is_axis}),
     "GroupNormalization": _like(_NORMALISATION, {"groups": is_whole, "axis": is_whole}),
     "MultiHeadAttention": LayerTraits(
         arguments={
@@ -398,6 +404,9 @@ LAYERS: Mapping[str, LayerTraits] = {
     "ActivityRegularization": _like(_UNCHANGED, {"l1": is_number, "l2": is_number}),
     "ZeroPadding2D": _like(_PASSING, {"padding": is_padding, **_SPATIAL}, pads=True),
     "Cropping2D": _like(_PASSING, {"cropping": is_padding, **_SPATIAL}),
+    "CenterCrop": _like(
+        _PASSING, {"height": is_size, "width": is_size, **_SPATIAL}, same_in_training=True
+    ),
     "UpSampling2D": _like(
         _PASSING, {"size": IS_SIZES, "interpolation": one_of(*_INTERPOLATIONS), **_SPATIAL}
     ),
