@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -145,9 +146,14 @@ def test_what_stands_for_a_layer_answers_as_it_does(name: str) -> None:
     np.testing.assert_allclose(np.asarray(forms.network(images)), expected, atol=2e-6)
 
 
+@cache
+def transformer_json() -> str:
+    return str(transformer(blocks=0).to_json())
+
+
 def described(changes: dict[str, Any], name: str = "patch_encoder") -> dict[str, Any]:
     """The configuration of a transformer, with one of its layers changed."""
-    config: dict[str, Any] = json.loads(transformer(blocks=0).to_json())
+    config: dict[str, Any] = json.loads(transformer_json())
     for entry in config["config"]["layers"]:
         if entry["config"]["name"] == name:
             entry |= changes.pop("entry", {})
