@@ -47,6 +47,8 @@ def _widths(*widths: float) -> tuple[Variant, ...]:
     return tuple({"alpha": width} for width in widths)
 
 
+_MINIMALISTIC = ({"minimalistic": True},)
+
 APPLICATIONS: tuple[Application, ...] = (
     Application("VGG16", 16, 3, flat=True),
     Application("VGG19", 19, 3, flat=True),
@@ -60,16 +62,23 @@ APPLICATIONS: tuple[Application, ...] = (
     Application("MobileNetV2", 105, variants=_widths(1.0, 0.75, 0.5, 0.35, 1.3, 1.4)),
     Application("MobileNetV3Small", 88, 2, variants=_widths(1.0, 0.75)),
     Application("MobileNetV3Large", 110, 2, variants=_widths(1.0, 0.75)),
+    Application("MobileNetV3Small", 70, 2, variants=_MINIMALISTIC),
+    Application("MobileNetV3Large", 94, 2, variants=_MINIMALISTIC),
     Application("EfficientNetB0", 132),
     Application("EfficientNetB1", 186),
     Application("EfficientNetB2", 186),
     Application("EfficientNetB3", 210),
     Application("EfficientNetB4", 258),
+    Application("EfficientNetB5", 312),
+    Application("EfficientNetB6", 360),
+    Application("EfficientNetB7", 438),
     Application("EfficientNetV2B0", 151),
     Application("EfficientNetV2B1", 185),
     Application("EfficientNetV2B2", 193),
     Application("EfficientNetV2B3", 225),
     Application("EfficientNetV2S", 281),
+    Application("EfficientNetV2M", 403),
+    Application("EfficientNetV2L", 557),
     Application("DenseNet121", 242),
     Application("DenseNet169", 338),
     Application("DenseNet201", 402),
@@ -77,6 +86,7 @@ APPLICATIONS: tuple[Application, ...] = (
     Application("InceptionResNetV2", 449),
     Application("Xception", 81),
     Application("NASNetMobile", 389),
+    Application("NASNetLarge", 533),
     Application("ConvNeXtTiny", 96, inside=4),
     Application("ConvNeXtSmall", 186, inside=4),
     Application("ConvNeXtBase", 186, inside=4),
