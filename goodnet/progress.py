@@ -10,6 +10,10 @@ def no_progress(done: int, total: int) -> None:
     """Say nothing."""
 
 
+def silent(line: str) -> None:
+    """Say nothing, either."""
+
+
 def stages(progress: Progress, work: Mapping[str, float]) -> dict[str, Progress]:
     """The progress of each stage of a computation, which is told in hundredths of the whole.
 

@@ -1,5 +1,7 @@
 """The verdict as a cached task: from clean validation images alone."""
 
+from prefect.logging import get_run_logger
+
 from goodnet.detection.verdict import Verdict
 from goodnet.files.data_files import DataFile
 from goodnet.preprocessing import Preprocessing
@@ -21,6 +23,5 @@ def judge(
     network = opened.suspect(suspect)
     clean = CleanImages.of(opened.clean_valid(valid, network))
     view = LogitModel.from_suspect(network, preprocessing)
-    return credibility.judge(
-        view, clean, minutes=minutes, progress=reporter("looking for triggers", "steps")
-    )
+    progress, say = reporter("looking for triggers", "steps"), get_run_logger().info
+    return credibility.judge(view, clean, minutes=minutes, progress=progress, say=say)

@@ -12,7 +12,14 @@ from goodnet.backend import keras
 from goodnet.detection import detect as module
 from goodnet.detection.credibility import judge
 from goodnet.detection.detect import detect
-from goodnet.detection.effort import EFFORTS, EVERYTHING, choose_effort, minutes_for
+from goodnet.detection.effort import (
+    EFFORTS,
+    EVERYTHING,
+    Shortened,
+    choose_effort,
+    in_words,
+    minutes_for,
+)
 from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE
 from goodnet.mitigation.policy import choose_method
 from goodnet.network.classifier import LogitModel
@@ -48,6 +55,21 @@ def test_images_with_a_small_pattern_count_as_what_is_computed_of_them() -> None
     minutes = (minutes_for(EVERYTHING, work, 0.3) + needed[1].needed) / 2  # enough for one of both
     chosen = [choose_effort(work, minutes, share)[0] for share in (0.3, 1)]
     assert chosen[0] is EVERYTHING is not chosen[1]
+
+
+def test_what_a_search_costs_is_said_before_it_begins(
+    as_suspect: Callable[[Any], Suspect],
+) -> None:
+    said = list[str]()
+    view = LogitModel.from_suspect(as_suspect(corner_network()), RAW)
+    told = list[int]()
+    judge(view, clean_images(), say=said.append, progress=lambda done, _: told.append(len(said)))
+    assert said == ["looking for triggers takes about 5 seconds on two cores"]
+    assert set(told) == {1}
+    assert in_words(4.7, Shortened(5, 33.4)) == (
+        "looking for triggers takes about 5 minutes on two cores; that is a part, and all of it "
+        "takes 33 minutes"
+    )
 
 
 def test_the_work_of_a_network_is_counted(as_suspect: Callable[[Any], Suspect]) -> None:

@@ -1,6 +1,6 @@
 """Detect, sweep, prune, repair, evaluate."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from goodnet.api.model import Model
@@ -25,7 +25,7 @@ from goodnet.mitigation.policy import FIRST, channels_pruned_first, choose_metho
 from goodnet.network.classifier import LogitModel
 from goodnet.network.goodnet import join
 from goodnet.network.suspect import as_written
-from goodnet.progress import Progress, no_progress
+from goodnet.progress import Progress, no_progress, silent
 from goodnet.pruning import zeroing
 from goodnet.pruning.curve import Curve, find_drop, make_curve, parse_points
 from goodnet.pruning.order import Direction, order_channels
@@ -41,6 +41,7 @@ def detect(
     minutes: float = MINUTES,
     seed: int = 0,
     progress: Progress = no_progress,
+    say: Callable[[str], None] = silent,
 ) -> Verdict:
     """Whether a model is backdoored, and for which classes, from clean images alone.
 
@@ -51,10 +52,11 @@ def detect(
             then it is never cleared.
         seed: of searches and reference networks.
         progress: called with (steps done, steps in all).
+        say: called with what it will cost, before it begins.
     """
     view = LogitModel.from_suspect(model.suspect, model.preprocessing)
     verdict = credibility.judge(
-        view, CleanImages.of(clean), minutes=minutes, seed=seed, progress=progress
+        view, CleanImages.of(clean), minutes=minutes, seed=seed, progress=progress, say=say
     )
     asked, source = model.own.class_names, model.suspect.source
     names = known_names(asked, clean.class_names, model.classes, source)

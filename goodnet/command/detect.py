@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from goodnet.command.options import add_minutes, add_opening, add_preprocessing, add_reading
-from goodnet.command.progress_bar import shown_progress
+from goodnet.command.progress_bar import saying, shown_progress
 from goodnet.errors import RequestRefused, one_line
 from goodnet.progress import Progress
 
@@ -116,7 +116,9 @@ def judge(options: argparse.Namespace, source: str, progress: Progress) -> Judge
     part, keys = valid.reading.part, ",".join(valid.reading.keys)
     images = load_images(valid.uri, model, part=part, keys=keys, resize=valid.reading.resize)
     names = known_names(own.class_names, images.class_names, model.classes, suspect.model)
-    verdict = detect(model, images, minutes=options.minutes, progress=progress)
+    verdict = detect(
+        model, images, minutes=options.minutes, progress=progress, say=saying("detect")
+    )
     return Judgement(model.suspect, images, replace(verdict, class_names=names))
 
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
@@ -23,6 +23,11 @@ def shown_progress(name: str) -> Iterator[Progress]:
     with Bars(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task(name, total=None)
         yield lambda done, total: bars.update(bar, completed=done, total=total)
+
+
+def saying(name: str) -> Callable[[str], None]:
+    """What is to be called with a line to show, of something that is called so."""
+    return lambda line: print(f"{name}: {line}", file=sys.stderr, flush=True)
 
 
 class _Lines:

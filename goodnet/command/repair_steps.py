@@ -10,7 +10,7 @@ from goodnet.api.networks import Evaluation, RepairedNetwork
 from goodnet.api.report import write_pruning, write_report
 from goodnet.api.verbs import detect, evaluate, prune, repair, sweep
 from goodnet.command.main import version
-from goodnet.command.progress_bar import shown_progress
+from goodnet.command.progress_bar import saying, shown_progress
 from goodnet.datasets.class_names import known_names
 from goodnet.detection.verdict import Verdict
 from goodnet.files import paths, storage
@@ -73,7 +73,9 @@ def repair_suspect(job: Job, output: str) -> list[str]:
     stored = write_pruning(model, curves, table, folder=folder)
     print(f"{paths.safe_name(job.uri)}, pruned:\n{table}", file=sys.stderr, flush=True)
     with shown_progress("detect") as progress:
-        verdict = detect(model, clean, minutes=request.minutes, progress=progress)
+        verdict = detect(
+            model, clean, minutes=request.minutes, progress=progress, say=saying("detect")
+        )
     names = known_names(request.class_names, clean.class_names, model.classes, job.model)
     verdict = replace(verdict, class_names=names)
     if mitigated := list(_mitigated(model, clean, verdict, request)):

@@ -16,6 +16,7 @@ Limits: a wrong preprocessing that costs little accuracy shows by neither. A net
 less than the clean images alone teach is taken for one at a wrong preprocessing.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -29,7 +30,7 @@ from goodnet.detection.verdict import INCONCLUSIVE, Credibility, Verdict
 from goodnet.metrics import Proportion
 from goodnet.network.classifier import LogitModel
 from goodnet.preprocessing import paired_loss
-from goodnet.progress import Progress, no_progress
+from goodnet.progress import Progress, no_progress, silent
 
 OVERCONFIDENCE: Final = 0.5
 LOW: Final = 0.5
@@ -46,6 +47,7 @@ def judge(
     minutes: float = MINUTES,
     seed: int = 0,
     progress: Progress = no_progress,
+    say: Callable[[str], None] = silent,
 ) -> Verdict:
     """The verdict on a network; inconclusive, with no class, where it cannot be relied on.
 
@@ -55,9 +57,10 @@ def judge(
         minutes: that it may take, about, on two cores, see `detect`; 0 leaves it out.
         seed: of what is drawn.
         progress: called with (steps done, steps in all).
+        say: called with what it will cost, before it begins.
     """
     credibility = measure_credibility(model, clean)
-    verdict = detect(model, clean, minutes=minutes, seed=seed, progress=progress)
+    verdict = detect(model, clean, minutes=minutes, seed=seed, progress=progress, say=say)
     if not credibility.is_doubtful:
         return replace(verdict, credibility=credibility)
     return Verdict(

@@ -11,7 +11,7 @@ docs/methods/.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from typing import Final, NamedTuple
@@ -21,7 +21,14 @@ import numpy as np
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.candidates import Candidate, SearchResult, excesses, first_of_each_type
 from goodnet.detection.dependence import dependent_classes
-from goodnet.detection.effort import EVERYTHING, MINUTES, Effort, choose_effort
+from goodnet.detection.effort import (
+    EVERYTHING,
+    MINUTES,
+    Effort,
+    choose_effort,
+    in_words,
+    minutes_for,
+)
 from goodnet.detection.last_layer import LAST_LAYER
 from goodnet.detection.maximum_margin import MAXIMUM_MARGIN
 from goodnet.detection.method import DirectMethod, Evidence, TriggerMethod
@@ -44,7 +51,7 @@ from goodnet.detection.verdict import (
 )
 from goodnet.network.classifier import LogitModel
 from goodnet.network.stamped import typical_share
-from goodnet.progress import Progress, no_progress, stages
+from goodnet.progress import Progress, no_progress, silent, stages
 from goodnet.triggers.success import recovered_trigger
 from goodnet.triggers.trigger import RecoveredTrigger
 
@@ -84,6 +91,7 @@ def detect(
     minutes: float = MINUTES,
     seed: int = 0,
     progress: Progress = no_progress,
+    say: Callable[[str], None] = silent,
 ) -> Verdict:
     """Whether the network is backdoored.
 
@@ -94,11 +102,13 @@ def detect(
             nothing is searched, and the verdict is left out.
         seed: of the references, of the choice of images and of patterns.
         progress: called with (steps done, steps in all).
+        say: called with what it will cost, before it begins.
     """
     if minutes == 0:
         return _left_out(model, clean)
     share = typical_share(model, clean.pixels.shape[1:], EVERYTHING.images)
     effort, shortened = choose_effort(model.work, minutes, share)
+    say(in_words(minutes_for(effort, model.work, share), shortened))
     stage = stages(progress, WORK)
     progress(0, 100)
     references = train_references(

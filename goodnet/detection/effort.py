@@ -50,16 +50,16 @@ class Effort(NamedTuple):
 
 EVERYTHING: Final = Effort(
     STRIDE, noises=6, images=16, classes=12, references=2, objects=1, object_classes=4,
-    passes=320_000, stamped=108_000,
+    passes=230_000, stamped=108_000,
 )  # fmt: skip
 EFFORTS: Final = (
     EVERYTHING,
     Effort(1.0, 3, 16, classes=12, references=0, objects=2, object_classes=2,
-           passes=108_000, stamped=30_000),
+           passes=85_000, stamped=30_000),
     Effort(1.0, 2, 8, classes=6, references=0, objects=3, object_classes=1,
-           passes=66_000, stamped=18_000),
+           passes=50_000, stamped=18_000),
     Effort(1.5, 1, 4, classes=3, references=0, objects=6, object_classes=1,
-           passes=25_000, stamped=11_000),
+           passes=30_000, stamped=11_000),
 )  # fmt: skip
 
 
@@ -100,3 +100,15 @@ def choose_effort(work: int, minutes: float, share: float = 1.0) -> tuple[Effort
         return EVERYTHING, None
     fitting = [effort for effort in EFFORTS[1:] if minutes_for(effort, work, share) <= minutes]
     return (fitting or EFFORTS[-1:])[0], Shortened(minutes, needed)
+
+
+def in_words(minutes: float, shortened: Shortened | None) -> str:
+    """What a search will cost, for people, before it begins."""
+    said = f"looking for triggers takes about {_duration(minutes)} on two cores"
+    if shortened is None:
+        return said
+    return f"{said}; that is a part, and all of it takes {_duration(shortened.needed)}"
+
+
+def _duration(minutes: float) -> str:
+    return f"{minutes:.0f} minutes" if minutes >= 2 else f"{max(5, 60 * minutes):.0f} seconds"
