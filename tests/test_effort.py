@@ -33,13 +33,15 @@ MILLION = 10**6
 
 
 def test_a_small_network_is_searched_with_everything_and_a_large_one_with_what_fits() -> None:
-    works = 8 * MILLION, 79 * MILLION, 348 * MILLION, 3947 * MILLION  # DeepID to ResNet50
-    chosen = [choose_effort(work, minutes=5) for work in works]
+    # DeepID, MobileNetV2 of width 0.35 and 1, ResNet50; each with the share of a small pattern
+    networks = (8, 0.27), (79, 0.36), (348, 0.47), (3947, 0.47)
+    works = [(work * MILLION, share) for work, share in networks]
+    chosen = [choose_effort(work, 5, share) for work, share in works]
     assert [EFFORTS.index(effort) for effort, _ in chosen] == [0, 1, 3, 3]
     assert [cut is None for _, cut in chosen] == [True, False, False, False]
-    for work, (effort, cut) in zip(works[1:3], chosen[1:3], strict=True):
-        assert minutes_for(effort, work) <= 5 < cut.needed
-        assert choose_effort(work, cut.needed + 0.5) == (EVERYTHING, None)
+    for (work, share), (effort, cut) in zip(works[1:3], chosen[1:3], strict=True):
+        assert minutes_for(effort, work, share) <= 5 < cut.needed
+        assert choose_effort(work, cut.needed + 0.5, share) == (EVERYTHING, None)
     passes = [effort.passes for effort in EFFORTS]
     assert passes == sorted(passes, reverse=True)
 
@@ -99,7 +101,7 @@ def test_what_was_searched_with_less_can_be_named_and_not_cleared(
     assert verdict.references.outcome == "left out"
     assert verdict.shortened is not None and verdict.shortened.minutes == 5
     if not attacked:
-        assert "all of it takes about 178 minutes (--minutes 178)" in why_inconclusive(verdict)
+        assert "all of it takes about 128 minutes (--minutes 128)" in why_inconclusive(verdict)
 
 
 def test_at_no_minutes_the_verdict_is_left_out_and_nothing_is_done_for_it(
