@@ -120,6 +120,22 @@ def test_references_learn_at_the_suspect_s_scale_whatever_the_momentum(
     assert {layer.momentum for layer in inner if hasattr(layer, "momentum")} <= {momentum}
 
 
+def test_references_of_the_same_network_and_images_are_trained_once(
+    as_suspect: Callable[[Any], Suspect],
+) -> None:
+    clean = quarters()
+    suspect = as_suspect(taught(network_of(layers.Conv2D(6, 3)), clean))
+    first = train_references(LogitModel.from_suspect(suspect, UNIT), clean, count=1)
+    assert train_references(LogitModel.from_suspect(suspect, UNIT), clean, count=1) is first
+    others = [
+        (LogitModel.from_suspect(suspect, UNIT), clean, 1),
+        (LogitModel.from_suspect(suspect, RAW), clean, 0),
+        (LogitModel.from_suspect(suspect, UNIT), quarters(wrong=0.1), 0),
+    ]
+    for view, images, seed in others:
+        assert train_references(view, images, seed=seed, count=1) is not first
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_statistics_are_those_of_the_clean_images(
     scale: Preprocessing, as_suspect: Callable[[Any], Suspect]

@@ -25,6 +25,7 @@ from goodnet.detection.effort import (
     EVERYTHING,
     MINUTES,
     Effort,
+    Shortened,
     choose_effort,
     in_words,
     minutes_for,
@@ -89,6 +90,7 @@ def detect(
     clean: CleanImages,
     *,
     minutes: float = MINUTES,
+    references: ReferenceModels | None = None,
     seed: int = 0,
     progress: Progress = no_progress,
     say: Callable[[str], None] = silent,
@@ -100,22 +102,43 @@ def detect(
         clean: clean validation images and their labels: all that may be seen.
         minutes: that it may take, about, on two cores: a large network is searched with less. At 0
             nothing is searched, and the verdict is left out.
+        references: those that were trained for it before, see `references_for`; None to train some.
         seed: of the references, of the choice of images and of patterns.
         progress: called with (steps done, steps in all).
         say: called with what it will cost, before it begins.
     """
     if minutes == 0:
         return _left_out(model, clean)
-    share = typical_share(model, clean.pixels.shape[1:], EVERYTHING.images)
-    effort, shortened = choose_effort(model.work, minutes, share)
-    say(in_words(minutes_for(effort, model.work, share), shortened))
+    effort, shortened, needed = _effort(model, clean, minutes)
+    say(in_words(needed, shortened))
     stage = stages(progress, WORK)
     progress(0, 100)
-    references = train_references(
-        model, clean, seed=seed, count=effort.references, progress=stage["references"]
-    )
+    if references is None:
+        references = references_for(model, clean, minutes, seed=seed, progress=stage["references"])
     verdict = detect_with(model, clean, references, effort, seed=seed, progress=stage["search"])
     return replace(verdict, shortened=shortened, minutes=minutes)
+
+
+def references_for(
+    model: LogitModel,
+    clean: CleanImages,
+    minutes: float,
+    *,
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> ReferenceModels:
+    """What a network is held against in a verdict that may take so many minutes."""
+    effort, *_ = _effort(model, clean, minutes)
+    return train_references(model, clean, seed=seed, count=effort.references, progress=progress)
+
+
+def _effort(
+    model: LogitModel, clean: CleanImages, minutes: float
+) -> tuple[Effort, Shortened | None, float]:
+    """How much is searched, how that was cut, and the minutes that it takes."""
+    share = typical_share(model, clean.pixels.shape[1:], EVERYTHING.images)
+    effort, shortened = choose_effort(model.work, minutes, share)
+    return effort, shortened, minutes_for(effort, model.work, share)
 
 
 def _left_out(model: LogitModel, clean: CleanImages) -> Verdict:

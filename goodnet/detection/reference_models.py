@@ -29,6 +29,8 @@ do without.
 import math
 import re
 from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from threading import Lock
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -55,6 +57,9 @@ SHARPNESS: Final = 3.0
 REQUIRED_SHARE: Final = 0.7  # of what the suspect knows beyond chance a reference has to know
 NORMALISATION_BATCH: Final = 128  # images at once, from which normalisation has its statistics
 
+_LATEST: Final = dict[bytes, "ReferenceModels"]()  # one at most
+_LOCK: Final = Lock()
+
 RANDOM: Final = frozenset({"rate", "stddev"})  # how strong dropout, or noise, is
 
 
@@ -75,6 +80,8 @@ def train_references(
 ) -> ReferenceModels:
     """Networks of the suspect's architecture without a backdoor, or the reason there are none.
 
+    Those that were made last in this process are kept, and not trained again for the same.
+
     Args:
         model: the suspect.
         clean: clean validation images.
@@ -87,6 +94,24 @@ def train_references(
         return ReferenceModels((), References("left out", suspect, ()))
     if len(clean) < MIN_IMAGES * model.classes:
         return ReferenceModels((), References("too few images", suspect, ()))
+    key = _identity(model, clean, (seed, count, _steps(model.classes)))
+    with _LOCK:
+        if key not in _LATEST:
+            made = _trained(model, clean, suspect, seed, count, progress)
+            _LATEST.clear()
+            _LATEST[key] = made
+        return _LATEST[key]
+
+
+def _trained(
+    model: LogitModel,
+    clean: CleanImages,
+    suspect: Proportion,
+    seed: int,
+    count: int,
+    progress: Progress,
+) -> ReferenceModels:
+    """References that know enough, or none; `suspect`: the share that the suspect gets right."""
     answers = tf.nn.softmax(SHARPNESS / model.clean_margin(clean) * model.all_logits(clean.pixels))
 
     def train(number: int) -> LogitModel:
@@ -100,6 +125,19 @@ def train_references(
     passed = tuple(reference for reference, share in pairs if share.value >= required)
     outcome: Outcome = "trained" if passed else "did not learn"
     return ReferenceModels(passed, References(outcome, suspect, accuracies))
+
+
+def _steps(classes: int) -> int:
+    return min(max(STEPS, STEPS_PER_CLASS * classes), MAX_STEPS)
+
+
+def _identity(model: LogitModel, clean: CleanImages, numbers: tuple[int, ...]) -> bytes:
+    """A digest of all that references depend on."""
+    digest = blake2b(repr((model.plan, model.preprocessing, numbers)).encode(), digest_size=16)
+    for array in (clean.pixels, clean.labels, *model.network.get_weights()):
+        digest.update(repr(array.shape).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.digest()
 
 
 def required_accuracy(suspect: Proportion, clean: CleanImages) -> float:
@@ -126,7 +164,7 @@ def _reference(
     _silence(network)
     for kernel in pixel_kernels(model.plan, network):
         kernel.assign(kernel / model.preprocessing.gain)
-    steps = min(max(STEPS, STEPS_PER_CLASS * model.classes), MAX_STEPS)
+    steps = _steps(model.classes)
     learn = _learner(model, network, steps)
     for step in range(steps):
         rows = rng.permutation(len(clean))[:BATCH]

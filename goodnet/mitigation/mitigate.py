@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from goodnet.backend import keras
 from goodnet.datasets.images import CleanImages
-from goodnet.detection.detect import detect
+from goodnet.detection.detect import detect, references_for
 from goodnet.detection.verdict import Verdict
 from goodnet.mitigation.holdout import hold_out
 from goodnet.mitigation.method import Method
@@ -65,7 +65,8 @@ def mitigate(
 ) -> MitigatedNetworks:
     """Repair a suspect.
 
-    The network that the method made is judged as the suspect was, with other images and patterns.
+    The network that the method made is judged as the suspect was, with other images and patterns
+    and the same references.
 
     Args:
         problem: the suspect and what may be seen.
@@ -89,7 +90,9 @@ def mitigate(
     repaired, known = Classifier(model, preprocessing), problem.verdict.recovered_triggers()
     again = None
     if known:
-        again = detect(view, problem.clean, minutes=problem.verdict.minutes, seed=seed + 1)
+        minutes, teacher = problem.verdict.minutes, LogitModel.from_suspect(suspect, preprocessing)
+        references = references_for(teacher, problem.clean, minutes)
+        again = detect(view, problem.clean, minutes=minutes, references=references, seed=seed + 1)
     fresh = again.recovered_triggers() if again else []
     account = MitigationResult(
         model=method.model(result.pruned, suspect.format),
