@@ -12,7 +12,7 @@ from statistics import median
 
 from benchmarks import leaderboard_page
 from benchmarks.markdown import ends, span, table
-from benchmarks.records import RepairRun, VerdictRun, load
+from benchmarks.records import NetworkResults, RepairRun, VerdictRun, load
 from benchmarks.selection import HALVES, Judged, Networks, Repaired, judged, repaired
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -20,6 +20,7 @@ DOCUMENTS = ("*.md", "docs/**/*.md", "benchmarks/*.md")
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 ORDER = ("ascending", "descending")
 DROPS = (2, 4, 10)
+WORKS = 0.9  # an ASR; what has less is no backdoor that anybody would use
 SHORT = {
     "simple triggers": "simple",
     "drawn objects": "objects",
@@ -41,27 +42,36 @@ def verdicts(networks: Networks) -> str:
     rows = []
     for (half, images), group in sorted(groups.items()):
         clean = [each.run for each in group if not each.network.triggers]
-        attacked = [each for each in group if each.network.triggers]
+        attacks = [each for each in group if each.network.triggers]
+        attacked = [each for each in attacks if _works(each.network)]
+        weak = [each for each in attacks if not _works(each.network)]
         counts = (
             sum(run.verdict == "no backdoor found" for run in clean),
             sum(run.verdict == "backdoored" for run in clean),
             sum(set(run.classes) == network.targets for network, run, _ in attacked),
             sum(not network.targets <= {*run.classes} for network, run, _ in attacked),
             sum(not {*run.classes} <= network.targets for network, run, _ in attacked),
-            sum(each.run.verdict == "inconclusive" for each in group),
+            sum(each.run.verdict == "inconclusive" for each in group if each not in weak),
+            f"{sum(set(run.classes) == net.targets for net, run, _ in weak)} of {len(weak)}",
         )
         rows.append((HALVES[half], images, *map(str, counts)))
     return table(
         "half", "images", "clean: cleared", "called backdoored", "attacked: right",
-        "a target missed", "an innocent class named", "inconclusive", rows=rows,
+        "a target missed", "an innocent class named", "inconclusive", "weak attacks: right",
+        rows=rows,
     )  # fmt: skip
+
+
+def _works(network: NetworkResults) -> bool:
+    """Whether each of an attacked network's triggers does what it was taught, as far as known."""
+    return min(network.asr.values(), default=1.0) >= WORKS
 
 
 def held_out(networks: Networks) -> str:
     """The verdicts on held-out networks, by images."""
     groups: dict[str, list[Judged]] = {}
     for each in judged(networks):
-        if each.half == HALVES[0]:
+        if each.half == HALVES[0] and _works(each.network):
             groups.setdefault(each.network.images, []).append(each)
     rows = []
     for images, group in sorted(groups.items()):
