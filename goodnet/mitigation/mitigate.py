@@ -60,6 +60,15 @@ def _still_flagged(before: Verdict, again: Verdict) -> tuple[int, ...]:
     return (*again.classes, *suspected)
 
 
+def _judged_again(
+    problem: MitigationInput, suspect: LogitModel, repaired: LogitModel, seed: int
+) -> Verdict:
+    """The verdict on a repaired network, against the references of the suspect."""
+    minutes = problem.verdict.minutes
+    references = references_for(suspect, problem.clean, minutes)
+    return detect(repaired, problem.clean, minutes=minutes, references=references, seed=seed)
+
+
 def mitigate(
     problem: MitigationInput, method: Method, *, seed: int = 0, progress: Progress = no_progress
 ) -> MitigatedNetworks:
@@ -88,11 +97,8 @@ def mitigate(
             for each in (False, True)
         )
     repaired, known = Classifier(model, preprocessing), problem.verdict.recovered_triggers()
-    again = None
-    if known:
-        minutes, teacher = problem.verdict.minutes, LogitModel.from_suspect(suspect, preprocessing)
-        references = references_for(teacher, problem.clean, minutes)
-        again = detect(view, problem.clean, minutes=minutes, references=references, seed=seed + 1)
+    teacher = LogitModel.from_suspect(suspect, preprocessing)
+    again = _judged_again(problem, teacher, view, seed + 1) if known else None
     fresh = again.recovered_triggers() if again else []
     account = MitigationResult(
         model=method.model(result.pruned, suspect.format),
@@ -100,9 +106,7 @@ def mitigate(
         classes=result.classes,
         held_out_before=before,
         held_out_after=repaired.accuracy(parts.held_out),
-        triggers=recheck(
-            LogitModel.from_suspect(suspect, preprocessing), repaired, parts.held_out, known, fresh
-        ),
+        triggers=recheck(teacher, repaired, parts.held_out, known, fresh),
         flagged_classes=_still_flagged(problem.verdict, again) if again else None,
     )
     goodnet = join(suspect, network, preprocessing, result.classes)
