@@ -114,22 +114,17 @@ def detect(
     stage = stages(progress, WORK)
     progress(0, 100)
     if references is None:
-        references = references_for(model, clean, minutes, seed=seed, progress=stage["references"])
+        references = train_references(
+            model, clean, seed=seed, count=effort.references, progress=stage["references"]
+        )
     verdict = detect_with(model, clean, references, effort, seed=seed, progress=stage["search"])
     return replace(verdict, shortened=shortened, minutes=minutes)
 
 
-def references_for(
-    model: LogitModel,
-    clean: CleanImages,
-    minutes: float,
-    *,
-    seed: int = 0,
-    progress: Progress = no_progress,
-) -> ReferenceModels:
+def references_for(model: LogitModel, clean: CleanImages, minutes: float) -> ReferenceModels:
     """What a network is held against in a verdict that may take so many minutes."""
     effort, *_ = _effort(model, clean, minutes)
-    return train_references(model, clean, seed=seed, count=effort.references, progress=progress)
+    return train_references(model, clean, count=effort.references)
 
 
 def _effort(
