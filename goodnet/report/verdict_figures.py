@@ -54,12 +54,12 @@ def verdict_figure(verdict: Verdict, model: str) -> bytes:
         top = 0.85 + ROW * row
         say(figure, 0, top + 0.2, statistic.method)
         axes = new_axes(figure, (NAMES, top, PLOT, 0.3))
-        _draw_numbers(axes, statistic, verdict.dependent, names)
+        _draw_numbers(axes, statistic, verdict.classes, names)
     return png(figure)
 
 
 def _draw_numbers(
-    axes: Axes, statistic: Statistic, dependent: Collection[int], names: Sequence[str]
+    axes: Axes, statistic: Statistic, named: Collection[int], names: Sequence[str]
 ) -> None:
     """The classes' numbers on a line; those that stand out as triangles with their class."""
     values = list(statistic.values.values())
@@ -69,8 +69,7 @@ def _draw_numbers(
     axes.spines[["left", "right", "top"]].set_visible(False)
     small_ticks(axes)
     axes.axvline(statistic.threshold, color=BLACK, linewidth=1.0, linestyle="--")
-    named = [c for c in statistic.at_least(statistic.threshold) if c not in dependent]
-    suspicious = statistic.at_least(statistic.suspicion_threshold)
+    suspicious = statistic.suspected
     for label, value in statistic.values.items():
         stands_out = label in suspicious
         color = VERMILLION if label in named else BLUE if stands_out else GREY
