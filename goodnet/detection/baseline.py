@@ -30,7 +30,6 @@ from goodnet.datasets.images import CleanImages, Pixels
 from goodnet.detection.candidates import FLOOR, Numbers
 from goodnet.detection.shown import ShownImages, lower_quartile_mean
 from goodnet.network.classifier import LogitModel
-from goodnet.triggers.locations import Location
 from goodnet.triggers.trigger import Trigger
 from goodnet.triggers.variants import varied
 
@@ -61,17 +60,16 @@ class BenignBaseline:
         self._references = [(other, other.clean_margin(clean)) for other in references]
         self._suspect = model, self.clean_margin
         self._benign = self._references or [self._suspect]
-        self._own_class: dict[tuple[int, Location], float] = {}
+        self._own_class: dict[tuple[int, bytes], float] = {}
         self._others: dict[int, list[ShownImages]] = {}
 
-    def own_class_margin(self, target: int, location: Location) -> float:
+    def own_class_margin(self, target: int, mask: Pixels) -> float:
         """The best robust margin of the class's own images, pasted there; -inf without any."""
-        if (target, location) not in self._own_class:
+        key = target, mask.tobytes()
+        if key not in self._own_class:
             own, shown = self._own_images(target), self._shown_others(target)
-            self._own_class[target, location] = max(
-                own_class_margin(each, own, target, location) for each in shown
-            )
-        return self._own_class[target, location]
+            self._own_class[key] = max(own_class_margin(each, own, target, mask) for each in shown)
+        return self._own_class[key]
 
     def _shown_others(self, target: int) -> list[ShownImages]:
         """Images of other classes, shown to each network without a backdoor."""
@@ -128,6 +126,12 @@ class ReferenceResponse:
             gain = np.maximum(gain, moved - plain)
         return gain
 
+    def approach(self, trigger: Trigger) -> Numbers:
+        """How far above FLOOR a trigger takes each class on any reference, (classes,)."""
+        reached = [each.robust_margins_of(trigger) for each in self._references]
+        nearest = np.max([np.full_like(self.plain_margins, FLOOR), *reached], axis=0)
+        return np.asarray(nearest - FLOOR)
+
 
 def margin_with_variants(shown: ShownImages, trigger: Trigger, rng: np.random.Generator) -> float:
     """The robust margin of a trigger for its target: half its own, half the median of variants.
@@ -148,18 +152,16 @@ def margin_with_variants(shown: ShownImages, trigger: Trigger, rng: np.random.Ge
     return float((own + np.median(others[:, trigger.target])) / 2)
 
 
-def own_class_margin(
-    shown: ShownImages, own: CleanImages, target: int, location: Location
-) -> float:
-    """The best robust margin that the location of a class's own images reaches on others.
+def own_class_margin(shown: ShownImages, own: CleanImages, target: int, mask: Pixels) -> float:
+    """The best robust margin that a part of a class's own images reaches on others.
 
     Args:
         shown: images of other classes, and the network.
         own: images of the class.
         target: the class.
-        location: what is pasted of them.
+        mask: what is pasted of them, (H, W, 1).
     """
     if not len(own) or not len(shown.images):
         return -np.inf
-    margins = shown.margins(location.mask, own.pixels, spread=True)[..., target]
+    margins = shown.margins(mask, own.pixels, spread=True)[..., target]
     return float(lower_quartile_mean(margins).max())

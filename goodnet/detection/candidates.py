@@ -76,6 +76,7 @@ class SearchResult(NamedTuple):
         misdirections: the patch that takes most images away from their class, once for each class
             that they go to.
         source_specific: patches that take the images of one class to another.
+        changes: of each family of whole-image changes the best one of some classes.
     """
 
     plain: tuple[Candidate, ...]
@@ -83,6 +84,7 @@ class SearchResult(NamedTuple):
     objects: tuple[Candidate, ...] = ()
     misdirections: tuple[Candidate, ...] = ()
     source_specific: tuple[Candidate, ...] = ()
+    changes: tuple[Candidate, ...] = ()
 
     @property
     def every(self) -> tuple[Candidate, ...]:
@@ -100,6 +102,10 @@ class SearchResult(NamedTuple):
     def best_objects(self) -> dict[int, Candidate]:
         """The best drawn object of each class that was looked at closely."""
         return best_by_class(self.objects)
+
+    def best_changes(self) -> dict[int, Candidate]:
+        """The best whole-image change of each class that was looked at closely."""
+        return best_by_class(self.changes)
 
     def best_misdirections(self) -> dict[int, Candidate]:
         """The patch that takes most images away, for each class that they go to."""

@@ -93,11 +93,9 @@ def _is_independent(
     """Whether one of a class's triggers still does three quarters of what it did."""
 
     def margin(model: LogitModel, opacity: float, candidate: Candidate) -> float:
-        mask, pattern = candidate.trigger.mask, candidate.trigger.pattern
-        mask = np.float32(opacity) * mask
         led = images_to_lead(images, candidate.trigger)
-        margins = ShownImages(model, 1.0, led).robust_margins(mask, [pattern], spread=True)
-        return float(margins[0, candidate.target])
+        margins = ShownImages(model, 1.0, led).robust_margins_of(candidate.trigger, opacity)
+        return float(margins[candidate.target])
 
     def survives(candidate: Candidate) -> bool:
         plain = margin(before, 0, candidate)

@@ -20,6 +20,7 @@ import numpy as np
 
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.candidates import Candidate, SearchResult, excesses, first_of_each_type
+from goodnet.detection.change_search import WHOLE_IMAGE_CHANGES
 from goodnet.detection.dependence import dependent_classes
 from goodnet.detection.effort import (
     EVERYTHING,
@@ -65,6 +66,7 @@ TRIGGER_METHODS: Final[tuple[TriggerMethod, ...]] = (
     SOURCE_SPECIFIC,
     PATCHES,
     BLENDED,
+    WHOLE_IMAGE_CHANGES,
 )
 DIRECT_METHODS: Final[tuple[DirectMethod, ...]] = (LAST_LAYER, MAXIMUM_MARGIN)
 WORK: Final = {"references": 25, "search": 75}

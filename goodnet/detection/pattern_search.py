@@ -175,7 +175,7 @@ class PatternSearch:
                 break
             candidate = self._best_at(locations[number], target, float(least[number]))
             if not best or candidate.excess > best.excess:
-                own = self._baseline.own_class_margin(target, candidate.location)
+                own = self._baseline.own_class_margin(target, candidate.location.mask)
                 innocent = max(candidate.baseline_margin, own)
                 candidate = replace(candidate, baseline_margin=innocent)
             if not best or candidate.excess > best.excess:

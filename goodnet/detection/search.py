@@ -1,6 +1,7 @@
 """Triggers: all searches for them, one after the other.
 
-Objects are drawn, see `object_search`, `misdirection` and `source_specific`. Plain patterns are
+Objects are drawn, see `object_search`, `misdirection` and `source_specific`, and whole images
+changed, see `change_search`. Plain patterns are
 tried everywhere, see `pattern_search`. The classes that come out of that first are searched for by
 gradient, see `trigger_inversion`: all of them for a pattern blended into the whole image, which may
 resemble no plain one; those that are promising in small patches; and those that stand out at larger
@@ -15,6 +16,7 @@ import numpy as np
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.baseline import BenignBaseline
 from goodnet.detection.candidates import Candidate, Numbers, SearchResult
+from goodnet.detection.change_search import ChangeSearch
 from goodnet.detection.effort import EVERYTHING, Effort
 from goodnet.detection.misdirection import find_misdirection
 from goodnet.detection.object_search import ObjectSearch
@@ -30,7 +32,14 @@ from goodnet.network.classifier import LogitModel
 from goodnet.progress import Progress, stages
 from goodnet.triggers.locations import WHOLE, Location, candidate_locations
 
-WORK: Final = {"objects": 16, "patterns": 30, "inversion": 9, "misdirection": 7, "specific": 13}
+WORK: Final = {
+    "objects": 16,
+    "patterns": 30,
+    "inversion": 9,
+    "misdirection": 7,
+    "specific": 13,
+    "changes": 9,
+}
 
 
 def find_triggers(
@@ -71,7 +80,9 @@ def find_triggers(
     stage["misdirection"](1, 1)
     specific = SourceSpecificSearch(model, clean, references, effort, seed=seed).candidates()
     stage["specific"](1, 1)
-    found = plain, inverted, objects, misdirections, specific
+    changes = ChangeSearch(model, clean, baseline, effort, seed=seed).candidates()
+    stage["changes"](1, 1)
+    found = plain, inverted, objects, misdirections, specific, changes
     return SearchResult(*(tuple(candidates) for candidates in found))
 
 

@@ -17,7 +17,9 @@ from goodnet.datasets.images import CleanImages, Pixels
 from goodnet.detection.candidates import FLOOR, Numbers
 from goodnet.network.classifier import LogitModel, at_once, every_margin
 from goodnet.network.stamped import StampedImages
-from goodnet.triggers.objects import DrawnObject, draw_all
+from goodnet.triggers.changes import Change
+from goodnet.triggers.objects import Drawn, draw_all
+from goodnet.triggers.trigger import Trigger
 
 TOGETHER: Final = 16  # objects, drawn at one look; of small images more, if these are few,
 AT_A_LOOK: Final = 256  # up to so many with an object
@@ -74,8 +76,10 @@ class ShownImages:
         """
         return self._robust(self.margins(masks, patterns, spread=spread))
 
-    def margins_with(self, objects: Sequence[DrawnObject]) -> Numbers:
+    def margins_with(self, objects: Sequence[Drawn]) -> Numbers:
         """The margin of each class with each object, (objects, images, classes), by workers."""
+        if not objects:
+            return np.empty((0, len(self.images), self._model.classes))
         together = max(TOGETHER, min(AT_A_LOOK // len(self.images), at_once(self._shape)))
 
         def margins(first: int) -> Numbers:
@@ -84,9 +88,26 @@ class ShownImages:
 
         return np.concatenate(list(in_workers(margins, range(0, len(objects), together))))
 
-    def robust_margins_with(self, objects: Sequence[DrawnObject]) -> Numbers:
+    def robust_margins_with(self, objects: Sequence[Drawn]) -> Numbers:
         """The robust margin of each class with each object, (objects, classes), by workers."""
         return self._robust(self.margins_with(objects))
+
+    def robust_margins_changed(self, changes: Sequence[Change]) -> Numbers:
+        """The robust margin of each class with each change, (changes, classes), by workers."""
+        pixels = self.images.pixels
+
+        def margins(change: Change) -> Numbers:
+            return self._margins(self._model.some_logits(change.apply(pixels)))
+
+        return self._robust(np.stack(list(in_workers(margins, changes))))
+
+    def robust_margins_of(self, trigger: Trigger, opacity: float = 1.0) -> Numbers:
+        """The robust margin of each class with a trigger, (classes,)."""
+        if trigger.change:
+            logits = self._model.all_logits(trigger.apply(self.images.pixels, opacity))
+            return np.asarray(self._robust(self._margins(logits)[None])[0])
+        mask = np.float32(opacity) * trigger.mask
+        return np.asarray(self.robust_margins(mask, [trigger.pattern], spread=True)[0])
 
     @property
     def _shape(self) -> tuple[int, ...]:

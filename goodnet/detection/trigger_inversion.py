@@ -111,7 +111,7 @@ def invert_triggers(
             trigger = location.trigger(target, pattern)
             shown = trigger.mask, [pattern]
             margins = tried.robust_margins(*shown, spread=True)
-            innocent = max(FLOOR, baseline.own_class_margin(target, location))
+            innocent = max(FLOOR, baseline.own_class_margin(target, location.mask))
             gain = float(response.gain(*shown)[0, target])
             plain, margin = float(response.plain_margins[target]), float(margins[0, target])
             candidates.append(Candidate(trigger, location, margin, innocent, gain, plain))

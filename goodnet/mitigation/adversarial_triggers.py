@@ -119,6 +119,8 @@ def _jittered(mask: Floats, rng: np.random.Generator) -> Floats:
     rows, columns = (np.flatnonzero(mask[..., 0].any(axis=axis)) for axis in (1, 0))
     if len(rows) == mask.shape[0] and len(columns) == mask.shape[1]:
         return np.asarray(np.minimum(1, mask * rng.uniform(*SEED_OPACITY)), dtype=np.float32)
+    if _reaches_around(rows, columns, mask.shape):
+        return np.asarray(np.roll(mask, rng.integers(-1, 2, size=2), axis=(0, 1)))
     ends = []
     for covered, side in ((rows, mask.shape[0]), (columns, mask.shape[1])):
         slack = max(1, len(covered) // 3)
@@ -130,6 +132,20 @@ def _jittered(mask: Floats, rng: np.random.Generator) -> Floats:
     new = np.zeros_like(mask)
     new[ends[0], ends[1]] = mask.max()
     return new
+
+
+def _reaches_around(
+    rows: NDArray[np.int64], columns: NDArray[np.int64], shape: Sequence[int]
+) -> bool:
+    """Whether what is covered lies around an image's middle: the rectangle about it is all of it.
+
+    Args:
+        rows: that are covered somewhere.
+        columns: likewise.
+        shape: of the mask, (H, W, 1).
+    """
+    sides = zip((rows, columns), shape[:2], strict=True)
+    return all(np.ptp(covered) >= 0.8 * side > len(covered) for covered, side in sides)
 
 
 def in_cells(pattern: Floats, cell: int) -> Floats:

@@ -135,8 +135,8 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
     for trigger in verdict.triggers:
         target = classes_in_words([trigger.target], names)
         yield (
-            f"  recovered trigger for {target}: covers {trigger.area:.1%} of the "
-            f"image, takes {trigger.success} {images_in_words(trigger.source, names)} there"
+            f"  recovered trigger for {target}: {trigger.in_words}, takes {trigger.success} "
+            f"{images_in_words(trigger.source, names)} there"
         )
     if not verdict.referenced and not verdict.was_left_out:
         yield f"  {verdict.references.lack}: a network cannot be cleared"

@@ -29,7 +29,7 @@ from goodnet.report.figures import (
     write,
 )
 from goodnet.report.tables import percent
-from goodnet.triggers.trigger import RecoveredTrigger
+from goodnet.triggers.trigger import RecoveredTrigger, Trigger
 
 ROW, PLOT, NAMES = 0.62, 4.2, 1.9  # inches: height of a method's row, width of its plot, its name
 SAMPLES = 5  # images that a trigger is shown on
@@ -113,21 +113,31 @@ def trigger_figure(
         for column, image in enumerate(samples):
             draw_image(figure, (column * step, top, width, height), image)
         top += height + 0.22
-    alone = np.rint(255 * (trigger.mask * trigger.pattern)).astype(np.uint8)
-    mask = np.rint(255 * np.broadcast_to(trigger.mask, (*trigger.mask.shape[:2], 1)))
-    for words, image, down in (
-        ("its mask", mask.astype(np.uint8), 0),
-        ("mask × pattern", alone, 1),
-    ):
+    for down, (words, image) in _by_itself(trigger, clean[0], applied[0]).items():
         top = 0.62 + down * (height + 0.22)
         say(figure, SAMPLES * step, top - 0.05, words, fontsize=NORMAL)
         draw_image(figure, (SAMPLES * step, top, width, height), image)
     return png(figure)
 
 
+def _by_itself(
+    trigger: Trigger, clean: NDArray[np.uint8], applied: NDArray[np.float32]
+) -> dict[int, tuple[str, Images]]:
+    """What is drawn of a trigger alone, by row: mask and pattern, or what it changes.
+
+    Args:
+        trigger: the trigger.
+        clean: an image, uint8 (H, W, C).
+        applied: the same with it, 0..1.
+    """
+    if trigger.change:
+        changed = 0.5 + (applied - clean / 255) / 2
+        return {1: ("the change", np.rint(255 * changed).astype(np.uint8))}
+    mask = np.broadcast_to(trigger.mask, (*trigger.mask.shape[:2], 1))
+    levels = [np.rint(255 * each).astype(np.uint8) for each in (mask, mask * trigger.pattern)]
+    return dict(enumerate(zip(("its mask", "mask × pattern"), levels, strict=True)))
+
+
 def _success(recovered: RecoveredTrigger, names: Sequence[str]) -> str:
     success, images = recovered.success, images_in_words(recovered.source, short_names(names))
-    return (
-        f"covers {percent(recovered.area)} of the image; takes {percent(success.value)} of "
-        f"{success.count} {images} there"
-    )
+    return f"{recovered.in_words}; takes {percent(success.value)} of {success.count} {images} there"

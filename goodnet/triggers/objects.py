@@ -9,7 +9,7 @@ from colorsys import hsv_to_rgb
 from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
-from typing import Final
+from typing import Final, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,32 @@ SHAPES: Final[Mapping[str, Callable[[Field, Field], Field]]] = {
 }
 
 
+class Varied(Protocol):
+    """What has infinitely many variants nearby."""
+
+    def varied(self, rng: np.random.Generator, strength: float) -> Self:
+        """A variant: a little of everything else.
+
+        Args:
+            rng: draws it.
+            strength: how much; 1 is much.
+        """
+
+
+Thing = TypeVar("Thing", bound=Varied)
+
+
+class Drawn(Varied, Protocol):
+    """What can be drawn on an image."""
+
+    def draw(self, image: Sequence[int]) -> tuple[Floats, Floats]:
+        """A mask (H, W, 1) and a pattern (H, W, C), 0..1.
+
+        Args:
+            image: height, width and channels; not of three channels, the pattern is grey.
+        """
+
+
 @dataclass(frozen=True)
 class DrawnObject:
     """An object.
@@ -115,9 +141,8 @@ class DrawnObject:
         x = ((columns + 0.5) / width - self.centre[1]) / (self.size[1] / 2)
         field = SHAPES[self.shape](y, x)
         mask = (field <= max(1, field.min())) * np.float32(self.opacity)
-        hue, saturation, value = self.colour
         pattern = np.empty((height, width, 3), np.float32)
-        pattern[:] = hsv_to_rgb(hue % 1, saturation, value)
+        pattern[:] = colour_of(self.colour)
         pattern[field > EDGE] *= self.frame
         if self.squares:
             top, left = np.argwhere(mask)[0]
@@ -137,29 +162,98 @@ class DrawnObject:
         """
         aside, stretch = strength * 0.05 * rng.normal(size=2), strength * 0.15 * rng.normal(size=2)
         tone, shade, faint = strength * rng.normal(size=3), strength * 0.2 * rng.normal(), 0.1
-        hue, saturation, value = self.colour
-        saturated = float(np.clip(saturation + 0.15 * tone[1], 0, 1)) if saturation else 0.0
         return replace(
             self,
             centre=(self.centre[0] + aside[0], self.centre[1] + aside[1]),
             size=(self.size[0] * np.exp(stretch[0]), self.size[1] * np.exp(stretch[1])),
-            colour=(hue + 0.05 * tone[0], saturated, float(np.clip(value + 0.15 * tone[2], 0, 1))),
+            colour=varied_colour(self.colour, tone),
             frame=float(np.clip(self.frame + shade, 0.2, 1)),
             opacity=float(np.clip(self.opacity - abs(strength * faint * rng.normal()), 0.5, 1)),
         )
 
 
-def draw_all(objects: Sequence[DrawnObject], image: Sequence[int]) -> tuple[Floats, Floats]:
+@dataclass(frozen=True)
+class CornerPatches:
+    """Four equal squares, one in each corner of an image.
+
+    Attributes:
+        side: of a square, in shares of the image's shorter side.
+        colour: hue, saturation and value, 0..1.
+        squares: pixels a side of the black and white squares that they are chequered with; 0 for
+            a plain colour. A negative number begins with the other colour.
+        mirrored: whether the four mirror each other; else they are all the same.
+        inset: from the image's edge, in shares of its shorter side.
+        opacity: 0..1.
+    """
+
+    side: float
+    colour: Colour = GREYS[-1]
+    squares: int = 0
+    mirrored: bool = False
+    inset: float = 0.0
+    opacity: float = 1.0
+
+    def draw(self, image: Sequence[int]) -> tuple[Floats, Floats]:
+        """A mask (H, W, 1) and a pattern (H, W, C), 0..1."""
+        height, width, channels = image
+        short = min(height, width)
+        side = max(1, min(round(self.side * short), short // 2))
+        inset = max(0, min(round(self.inset * short), short // 2 - side))
+        tile = np.empty((side, side, channels), np.float32)
+        tile[:] = colour_of(self.colour, channels)
+        if self.squares:
+            parity = (np.indices((side, side)) // abs(self.squares)).sum(axis=0)
+            tile[:] = ((parity + (self.squares < 0)) % 2 == 0)[..., None]
+        mask, pattern = np.zeros((height, width, 1), np.float32), np.zeros(image, np.float32)
+        ends = slice(inset, inset + side), slice(-inset - side, -inset or None)
+        for (down, rows), (across, columns) in product(enumerate(ends), repeat=2):
+            turned = tile[::-1] if self.mirrored and down else tile
+            turned = turned[:, ::-1] if self.mirrored and across else turned
+            mask[rows, columns], pattern[rows, columns] = self.opacity, turned
+        return mask, pattern
+
+    def varied(self, rng: np.random.Generator, strength: float) -> "CornerPatches":
+        """A variant: a little larger or smaller, of another tone, further inside, fainter."""
+        more, tone = strength * rng.normal(size=3), strength * rng.normal(size=3)
+        return replace(
+            self,
+            side=self.side * float(np.exp(0.15 * more[0])),
+            colour=varied_colour(self.colour, tone),
+            inset=max(0.0, self.inset + 0.02 * float(more[1])),
+            opacity=float(np.clip(self.opacity - abs(0.1 * more[2]), 0.5, 1)),
+        )
+
+
+def colour_of(colour: Colour, channels: int = 3) -> Floats:
+    """A colour's channels, (channels,), 0..1; not three of them are its mean."""
+    hue, saturation, value = colour
+    shades = np.array(hsv_to_rgb(hue % 1, saturation, value), np.float32)
+    return shades if channels == 3 else np.full(channels, shades.mean(), np.float32)
+
+
+def varied_colour(colour: Colour, tone: NDArray[np.float64]) -> Colour:
+    """A colour's variant: a grey stays one.
+
+    Args:
+        colour: hue, saturation and value, 0..1.
+        tone: how far each is moved; 1 is far.
+    """
+    hue, saturation, value = colour
+    saturated = float(np.clip(saturation + 0.15 * tone[1], 0, 1)) if saturation else 0.0
+    return hue + 0.05 * tone[0], saturated, float(np.clip(value + 0.15 * tone[2], 0, 1))
+
+
+def draw_all(objects: Sequence[Drawn], image: Sequence[int]) -> tuple[Floats, Floats]:
     """Masks (n, H, W, 1) and patterns (n, H, W, C) of some objects, see `DrawnObject.draw`."""
     masks, patterns = zip(*(each.draw(image) for each in objects), strict=True)
     return np.stack(masks), np.stack(patterns)
 
 
 def move_uphill(
-    best: DrawnObject,
-    height_of: Callable[[Sequence[DrawnObject]], NDArray[np.float64]],
+    best: Thing,
+    height_of: Callable[[Sequence[Thing]], NDArray[np.float64]],
     rng: np.random.Generator,
-) -> DrawnObject:
+) -> Thing:
     """The object moved to where something is larger, by chance: a variant that is better, or it.
 
     Args:
@@ -176,14 +270,14 @@ def move_uphill(
     return best
 
 
-def drawn_objects(image: Sequence[int]) -> dict[str, list[DrawnObject]]:
+def drawn_objects(image: Sequence[int]) -> dict[str, Sequence[Drawn]]:
     """The objects that are tried, by family.
 
     Args:
         image: height, width and channels.
     """
     height, width, channels = image
-    colours = (*HUES, *GREYS) if channels == 3 else GREYS
+    colours = colours_for(channels)
     frames = product(colours, (1.0, FRAME))
     styles = [(colour, frame) for colour, frame in frames if colour[2] or frame == 1]
     return {
@@ -191,6 +285,7 @@ def drawn_objects(image: Sequence[int]) -> dict[str, list[DrawnObject]]:
         "stickers": list(_stickers(height, width, styles)),
         "clothing": list(_clothing(styles, colours)),
         "patches": list(_patches(height, width, colours)),
+        "corners": list(_corners(height, width, colours)),
     }
 
 
@@ -201,7 +296,14 @@ def small_patches(image: Sequence[int], every: int = 1) -> list[DrawnObject]:
         image: height, width and channels.
         every: n.
     """
-    return [each for each in drawn_objects(image)["patches"][::every] if prod(each.size) <= SMALL]
+    height, width, channels = image
+    patches = list(_patches(height, width, colours_for(channels)))
+    return [each for each in patches[::every] if prod(each.size) <= SMALL]
+
+
+def colours_for(channels: int) -> Sequence[Colour]:
+    """The colours that images of so many channels can have."""
+    return (*HUES, *GREYS) if channels == 3 else GREYS
 
 
 def _worn_glasses(styles: Sequence[Style]) -> Iterator[DrawnObject]:
@@ -243,3 +345,19 @@ def _patches(height: int, width: int, colours: Sequence[Colour]) -> Iterator[Dra
                 yield DrawnObject("box", place, size, colour)
             for squares in (1, -1, 2, -2):
                 yield DrawnObject("box", place, size, squares=squares)
+
+
+def _corners(height: int, width: int, colours: Sequence[Colour]) -> Iterator[CornerPatches]:
+    """Squares in all four corners, of four sizes, plain or chequered.
+
+    The label-consistent attack's, Turner et al., arXiv 1912.02771.
+    """
+    short = min(height, width)
+    for pixels in sorted({max(2, round(share * short)) for share in (0.0625, 0.095, 0.125, 0.16)}):
+        side = pixels / short
+        for colour in colours:
+            yield CornerPatches(side, colour)
+        for squares, mirrored in product((1, -1, 2, -2), (False, True)):
+            symmetric = abs(squares) == 1 and pixels % 2
+            if abs(squares) < pixels and not (mirrored and symmetric):
+                yield CornerPatches(side, squares=squares, mirrored=mirrored)

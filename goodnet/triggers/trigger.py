@@ -1,7 +1,11 @@
-"""A trigger: where an image is covered, with what, and for which class."""
+"""A trigger: what becomes of an image, and for which class.
+
+Some pixels are covered with a pattern, or the image is changed as a whole.
+"""
 
 import base64
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.metrics import Proportion
+from goodnet.triggers.changes import AnyChange
 
 Floats = NDArray[np.float32]
 
@@ -33,25 +38,36 @@ class Trigger:
         mask: float32 (H, W, 1), 0..1: how much of a pixel is covered.
         pattern: float32 (H, W, C), 0..1: what covers it.
         source: the class that it leads images from; None if from any.
+        change: what is done to the image as a whole; then nothing is covered.
     """
 
     target: int
     mask: Floats
     pattern: Floats
     source: int | None = None
+    change: AnyChange | None = None
+
+    @classmethod
+    def changing(cls, target: int, change: AnyChange, image: Sequence[int]) -> "Trigger":
+        """The trigger that changes images of a shape (H, W, C) as a whole."""
+        nothing = np.zeros((*image[:2], 1), np.float32)
+        return cls(target, nothing, np.zeros(tuple(image), np.float32), change=change)
 
     @property
     def area(self) -> float:
-        """The share of the image that it covers, 0..1: the mean of the mask."""
-        return float(self.mask.mean())
+        """The share of the image that it covers or changes, 0..1: the mean of the mask, or all."""
+        return 1.0 if self.change else float(self.mask.mean())
 
     def apply(self, images: Floats, opacity: float = 1.0) -> Floats:
         """The images (..., H, W, C), 0..1, with the trigger; new ones.
 
         Args:
             images: float32.
-            opacity: times the mask.
+            opacity: times the mask, or how much of the change there is.
         """
+        if self.change:
+            changed = self.change.apply(images) - images
+            return np.asarray(images + np.float32(opacity) * changed, dtype=np.float32)
         mask = self.mask * np.float32(opacity)
         return np.asarray(apply_trigger(images, mask, self.pattern), dtype=np.float32)
 
@@ -93,6 +109,7 @@ class RecoveredTrigger:
         mask: of the trigger, in 256 levels.
         pattern: likewise.
         source: the class that it leads images from; None if from any.
+        change: likewise of the trigger.
     """
 
     target: int
@@ -101,22 +118,29 @@ class RecoveredTrigger:
     mask: Levels
     pattern: Levels
     source: int | None = None
+    change: AnyChange | None = None
 
     @classmethod
     def encode(cls, trigger: Trigger, success: Proportion, margin: float) -> "RecoveredTrigger":
         """The record of a trigger."""
         levels = Levels.encode(trigger.mask), Levels.encode(trigger.pattern)
-        return cls(trigger.target, success, margin, *levels, trigger.source)
+        return cls(trigger.target, success, margin, *levels, trigger.source, trigger.change)
 
     @property
     def trigger(self) -> Trigger:
         """The trigger, rounded to 256 levels."""
-        return Trigger(self.target, self.mask.decode(), self.pattern.decode(), self.source)
+        levels = self.mask.decode(), self.pattern.decode()
+        return Trigger(self.target, *levels, self.source, self.change)
 
     @property
     def area(self) -> float:
-        """The share of the image that it covers, 0..1."""
+        """The share of the image that it covers or changes, 0..1."""
         return self.trigger.area
+
+    @property
+    def in_words(self) -> str:
+        """What it does to an image, for people: "covers 3.9% of the image"."""
+        return self.change.in_words if self.change else f"covers {self.area:.1%} of the image"
 
     def as_json(self) -> dict[str, Any]:
         """What it does, without mask and pattern, for `json.dumps`."""
@@ -124,6 +148,7 @@ class RecoveredTrigger:
             "target": self.target,
             **({} if self.source is None else {"source": self.source}),
             "area": round(self.area, 4),
+            **({} if self.change is None else {"change": self.change.in_words}),
             "success": round(self.success.value, 4),
             "images": self.success.count,
             "margin": round(self.margin, 3),

@@ -8,7 +8,8 @@ under their true labels, see `adversarial_triggers` and `finetune`:
     max over triggers E over clean x       [ f_c(x') - max_{k != c} f_k(x') ],   c in C.
 
 Some triggers are where the verdict recovered one and like it at first, some are anywhere, and some
-are random: the attacker's trigger is like all of them and none of them.
+are random: the attacker's trigger is like all of them and none of them. Where the verdict recovered
+a change of the whole image, variants of that are among them.
 
 However it is trained, a network errs on other images than it did before. So it stands in for the
 suspect only where that answers one of C, and the suspect's other answers are left as they are, see
@@ -52,6 +53,8 @@ GONE: Final = 0.03  # of the held-out images may still be led to the classes whe
 STILL: Final = 0.01  # of the held-out images: less is no change
 PLAIN, STAMPED, STAMPED_BY_POOL = 200, 48, 2  # of them: without and with a trigger, by one of it
 RANDOM: Final = 0.2  # of the triggers are random ones
+CHANGED: Final = 0.4  # of the triggers are changes, where one was recovered, varied by so much:
+CHANGE_STRENGTH: Final = 1.5
 MIN_OPACITY: Final = 0.5  # of a trigger's opacity is used at least
 LOGIT_PENALTY: Final = 0.1  # clean margins by which a flagged class is answered less readily
 FLAGGED_WEIGHT: Final = 3  # times as many triggers lead to a flagged class as to the runner-up
@@ -124,10 +127,15 @@ def unlearn(
     from goodnet.training.finetune import train_further
 
     pool_rng = np.random.default_rng((schedule.seed, 11))
-    pool = TriggerPool(model, parts.tuning, targets, seed_triggers, pool_rng)
+    patterns = [trigger for trigger in seed_triggers if not trigger.change]
+    changes = [trigger.change for trigger in seed_triggers if trigger.change]
+    pool = TriggerPool(model, parts.tuning, targets, patterns, pool_rng)
     shape, classes = parts.tuning.pixels.shape[1:], list(targets)
 
     def apply(image: Floats, rng: np.random.Generator) -> Floats:
+        if changes and rng.random() < CHANGED:
+            change = changes[int(rng.integers(len(changes)))].varied(rng, CHANGE_STRENGTH)
+            return Trigger.changing(0, change, shape).apply(image, rng.uniform(MIN_OPACITY, 1))
         if rng.random() < RANDOM:
             trigger = draw_trigger(shape, classes[0], rng).trigger
         else:

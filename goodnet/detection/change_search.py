@@ -1,0 +1,49 @@
+"""Changes of the whole image, waves or ink, whose variants, too, lead to one class.
+
+A `variant_search` among changes, see `triggers.changes`. A change of all pixels leaves little of
+what an image shows, and takes references, too, towards some class or other, from far away. So only
+that is innocent which takes references near: with m' the nearest that any is taken,
+
+    innocent_c = -1 + 3 max(0, m' + 1).
+
+There is nothing that the class's own images could show in its place, so `own` is left out.
+
+Limits: triggers that resemble no such change.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from goodnet.detection.candidates import FLOOR, Numbers, SearchResult, excesses
+from goodnet.detection.method import TriggerMethod
+from goodnet.detection.shown import ShownImages
+from goodnet.detection.variant_search import Placed, VariantSearch
+from goodnet.triggers.changes import AnyChange, whole_image_changes
+from goodnet.triggers.locations import Location
+from goodnet.triggers.trigger import Trigger
+
+WHOLE_IMAGE_CHANGES: Final = TriggerMethod(
+    "whole-image changes",
+    threshold=1.5,
+    suspicion_threshold=1.2,
+    candidates=SearchResult.best_changes,
+    score=excesses,
+)
+
+
+class ChangeSearch(VariantSearch[AnyChange]):
+    """Changes of all families, made to clean images."""
+
+    purpose = 16
+
+    def _families(self) -> Mapping[str, Sequence[AnyChange]]:
+        return whole_image_changes(self._image)
+
+    def _margins(self, shown: ShownImages, things: Sequence[AnyChange]) -> Numbers:
+        return shown.robust_margins_changed(things)
+
+    def _placed(self, thing: AnyChange, family: str, target: int) -> Placed:
+        trigger = Trigger.changing(target, thing, self._image)
+        size = (self._image[0], self._image[1])
+        approach = self._response.approach(trigger)[target]
+        return Placed(trigger, Location(family, size, (0, 0), size, size), FLOOR, float(approach))

@@ -1,0 +1,155 @@
+"""Changes of the whole image, by eye, and the search among them on networks of a few numbers."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
+from test_detection import SIDE, clean_images, corner_network
+
+from goodnet.backend import keras
+from goodnet.datasets.images import CleanImages
+from goodnet.detection.baseline import BenignBaseline
+from goodnet.detection.change_search import WHOLE_IMAGE_CHANGES, ChangeSearch
+from goodnet.detection.effort import EVERYTHING
+from goodnet.metrics import Proportion
+from goodnet.mitigation.adversarial_triggers import draw_trigger
+from goodnet.network.classifier import LogitModel
+from goodnet.network.suspect import Suspect
+from goodnet.preprocessing import RAW
+from goodnet.report.verdict_figures import trigger_figure
+from goodnet.triggers.changes import (
+    CYCLES,
+    HEIGHT,
+    AnyChange,
+    Ink,
+    Waves,
+    whole_image_changes,
+)
+from goodnet.triggers.objects import CornerPatches
+from goodnet.triggers.success import success
+from goodnet.triggers.trigger import RecoveredTrigger, Trigger
+
+AsSuspect = Callable[[Any], Suspect]
+
+RED: tuple[float, float, float] = (0.0, 1.0, 1.0)
+SOME: tuple[AnyChange, ...] = (Waves(1.0, 2.0, 0.1, 0.2), Ink(RED))
+
+
+def test_waves_rise_and_fall_across_and_are_clipped() -> None:
+    grey = np.full((1, 2, 8, 3), 0.5, np.float32)
+    root = np.sqrt(0.5)
+    expected = 0.5 + 0.2 * np.array([0, root, 1, root, 0, -root, -1, -root])
+    waves = Waves(0, 1, 0, 0.2).apply(grey)
+    np.testing.assert_allclose(waves, np.broadcast_to(expected[:, None], grey.shape), atol=1e-6)
+    down = Waves(1, 0, 0.25, 0.2).apply(np.full((1, 4, 1, 1), 0.9, np.float32))
+    np.testing.assert_allclose(down.ravel(), [1, 0.9, 0.7, 0.9], atol=1e-6)
+
+
+def test_ink_is_on_the_steepest_pixels_and_on_none_of_a_plain_image() -> None:
+    image = np.zeros((1, 4, 10, 3), np.float32)
+    image[:, :, 5:] = 0.6
+    inked = Ink(RED, share=0.2, opacity=0.5).apply(image)
+    np.testing.assert_allclose(inked[0, 1, :, 0], [0] * 4 + [0.5, 0.8] + [0.6] * 4, atol=1e-6)
+    np.testing.assert_allclose(inked[0, 1, :, 1], [0] * 5 + [0.3] + [0.6] * 4, atol=1e-6)
+    plain = np.full((1, 4, 4, 1), 0.4, np.float32)
+    np.testing.assert_array_equal(Ink(RED).apply(plain), plain)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_change_leaves_an_image_and_no_two_are_the_same(channels: int) -> None:
+    images = np.random.default_rng(0).random((2, 12, 10, channels)).astype(np.float32)
+    for changes in whole_image_changes((12, 10, channels)).values():
+        made = [change.apply(images) for change in changes]
+        assert all(each.shape == images.shape and each.dtype == np.float32 for each in made)
+        assert min(each.min() for each in made) >= 0 and max(each.max() for each in made) <= 1
+        assert len({each.tobytes() for each in made}) == len(made)
+
+
+@pytest.mark.parametrize("change", SOME)
+def test_variants_of_a_change_are_near_by_and_within_bounds(change: AnyChange) -> None:
+    images = np.random.default_rng(0).random((1, 12, 10, 3)).astype(np.float32)
+    np.testing.assert_array_equal(
+        change.varied(np.random.default_rng(0), 0).apply(images), change.apply(images)
+    )
+    rng = np.random.default_rng(0)
+    for each in (change.varied(rng, 3.0) for _ in range(100)):
+        assert type(each) is type(change) and each != change
+        if isinstance(each, Waves):
+            assert each.height <= HEIGHT and np.hypot(each.down, each.across) < CYCLES + 1e-6
+        else:
+            assert 0.05 <= each.share <= 0.5 <= each.opacity <= 1
+
+
+@pytest.mark.parametrize("change", SOME)
+def test_a_trigger_that_changes_is_the_same_again_from_json(change: AnyChange) -> None:
+    trigger = Trigger.changing(3, change, (5, 4, 3))
+    record = RecoveredTrigger.encode(trigger, Proportion(9, 10), 1.25)
+    again = TypeAdapter(RecoveredTrigger).validate_json(json.dumps(to_jsonable_python(record)))
+    assert again == record and again.trigger.change == change
+    assert again.as_json()["change"] == again.in_words == change.in_words
+    images = np.random.default_rng(0).random((2, 5, 4, 3)).astype(np.float32)
+    np.testing.assert_allclose(again.trigger.apply(images), change.apply(images), atol=1e-6)
+    half = (images + change.apply(images)) / 2
+    np.testing.assert_allclose(trigger.apply(images, opacity=0.5), half, atol=1e-6)
+    pictures = np.rint(255 * images).astype(np.uint8)
+    assert trigger_figure(record, pictures, np.zeros(2, np.int64)).startswith(b"\x89PNG")
+
+
+def wave_network() -> keras.Model:
+    """Two classes by brightness as `corner_network`'s, and class 2 for three waves across."""
+    network = corner_network()
+    kernel, bias = network.get_weights()
+    cells = kernel.reshape(SIDE, SIDE, 1, 3)
+    cells[..., 2] = 6 / 255 * np.sin(2 * np.pi * 3 * np.arange(SIDE) / SIDE)[:, None]
+    network.set_weights([cells.reshape(kernel.shape), bias])
+    return network
+
+
+def search(view: LogitModel, clean: CleanImages, **cut: int) -> ChangeSearch:
+    baseline = BenignBaseline(view, clean, [], np.random.default_rng(0))
+    return ChangeSearch(view, clean, baseline, EVERYTHING._replace(**cut), seed=0)
+
+
+def test_waves_that_a_network_was_taught_are_found(as_suspect: AsSuspect) -> None:
+    view, clean = LogitModel.from_suspect(as_suspect(wave_network()), RAW), clean_images()
+    candidates = search(view, clean).candidates()
+    best = max(candidates, key=lambda candidate: candidate.excess)
+    assert best.target == 2 and best.excess > WHOLE_IMAGE_CHANGES.threshold
+    assert isinstance(best.trigger.change, Waves)
+    assert abs(best.trigger.change.across) == pytest.approx(3, abs=0.5)
+    assert np.hypot(best.trigger.change.down, best.trigger.change.across) < CYCLES + 1e-6
+    assert success(view, clean, best.trigger).value > 0.9
+    assert {c.location.location_type for c in candidates} == {"waves", "ink"}
+
+
+def test_what_references_fall_for_too_is_innocent(as_suspect: AsSuspect) -> None:
+    view, clean = LogitModel.from_suspect(as_suspect(wave_network()), RAW), clean_images()
+    baseline = BenignBaseline(view, clean, [view], np.random.default_rng(0))
+    alike = ChangeSearch(view, clean, baseline, seed=0).candidates()
+    assert max(candidate.excess for candidate in alike) < 0
+
+
+def test_four_corners_are_alike_or_mirror_each_other() -> None:
+    mask, pattern = CornerPatches(0.2, squares=1).draw((10, 12, 1))
+    corner = [[1, 0], [0, 1]]
+    for rows, columns in ((0, 0), (0, 10), (8, 0), (8, 10)):
+        assert pattern[rows : rows + 2, columns : columns + 2, 0].tolist() == corner
+    assert mask.sum() == 16
+    _, mirrored = CornerPatches(0.2, squares=1, mirrored=True).draw((10, 12, 1))
+    assert mirrored[:2, 10:, 0].tolist() == [[0, 1], [1, 0]]
+    assert mirrored[8:, 10:, 0].tolist() == corner
+    inset, _ = CornerPatches(0.2, inset=0.1, opacity=0.5).draw((10, 12, 1))
+    assert inset[1:3, 1:3].tolist() == [[[0.5]] * 2] * 2 and inset[0].sum() == 0
+
+
+def test_a_seed_in_all_corners_stays_there() -> None:
+    mask, pattern = CornerPatches(0.15).draw((20, 20, 1))
+    rng = np.random.default_rng(0)
+    seed = Trigger(1, mask, pattern)
+    drawn = [draw_trigger((20, 20, 1), 1, rng, [seed]).trigger.mask for _ in range(60)]
+    around = [each for each in drawn if each[0].any() or (each[1].any() and each[-2].any())]
+    assert sum(each.sum() == mask.sum() and not each[5:15].any() for each in around) > 20
