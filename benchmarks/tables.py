@@ -28,6 +28,8 @@ SHORT = {
     "source-specific triggers": "specific",
     "searched patches": "patches",
     "blended triggers": "blended",
+    "whole-image changes": "changes",
+    "searched warps": "warps",
     "maximum margin": "margin",
     "last layer": "last layer",
 }

@@ -10,11 +10,16 @@ from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 from test_detection import SIDE, clean_images, corner_network
 
+from goodnet.attacks.attack import Aim
+from goodnet.attacks.families.warping import FIELD as FIELD_PURPOSE
+from goodnet.attacks.families.warping import field, warp
 from goodnet.backend import keras
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.baseline import BenignBaseline
 from goodnet.detection.change_search import WHOLE_IMAGE_CHANGES, ChangeSearch
 from goodnet.detection.effort import EVERYTHING
+from goodnet.detection.shown import ShownImages
+from goodnet.detection.warp_inversion import REACH, WarpInverter, invert_warps
 from goodnet.metrics import Proportion
 from goodnet.mitigation.adversarial_triggers import draw_trigger
 from goodnet.network.classifier import LogitModel
@@ -24,8 +29,10 @@ from goodnet.report.verdict_figures import trigger_figure
 from goodnet.triggers.changes import (
     CYCLES,
     HEIGHT,
+    POINTS,
     AnyChange,
     Ink,
+    Warp,
     Waves,
     whole_image_changes,
 )
@@ -36,7 +43,9 @@ from goodnet.triggers.trigger import RecoveredTrigger, Trigger
 AsSuspect = Callable[[Any], Suspect]
 
 RED: tuple[float, float, float] = (0.0, 1.0, 1.0)
-SOME: tuple[AnyChange, ...] = (Waves(1.0, 2.0, 0.1, 0.2), Ink(RED))
+FIELD = tuple(np.random.default_rng(1).uniform(-0.05, 0.05, (16, 2)).tolist())
+WARP = Warp(tuple((float(down), float(across)) for down, across in FIELD))
+SOME: tuple[AnyChange, ...] = (Waves(1.0, 2.0, 0.1, 0.2), Ink(RED), WARP)
 
 
 def test_waves_rise_and_fall_across_and_are_clipped() -> None:
@@ -80,7 +89,7 @@ def test_variants_of_a_change_are_near_by_and_within_bounds(change: AnyChange) -
         assert type(each) is type(change) and each != change
         if isinstance(each, Waves):
             assert each.height <= HEIGHT and np.hypot(each.down, each.across) < CYCLES + 1e-6
-        else:
+        elif isinstance(each, Ink):
             assert 0.05 <= each.share <= 0.5 <= each.opacity <= 1
 
 
@@ -97,6 +106,58 @@ def test_a_trigger_that_changes_is_the_same_again_from_json(change: AnyChange) -
     np.testing.assert_allclose(trigger.apply(images, opacity=0.5), half, atol=1e-6)
     pictures = np.rint(255 * images).astype(np.uint8)
     assert trigger_figure(record, pictures, np.zeros(2, np.int64)).startswith(b"\x89PNG")
+
+
+def test_a_warp_moves_pixels_as_wanet_does_and_its_edges_stay() -> None:
+    images = np.random.default_rng(0).random((2, 12, 10, 3)).astype(np.float32)
+    still = Warp(((0.0, 0.0),) * 16)
+    np.testing.assert_allclose(still.apply(images), images)
+    right = Warp(((0.0, 0.1),) * 16).apply(images)  # each pixel is the one to its right
+    np.testing.assert_allclose(right[:, :, :-1], images[:, :, 1:], atol=1e-5)
+    np.testing.assert_allclose(right[:, :, -1], images[:, :, -1])
+    aim = Aim(0, 2, seed=3)
+    height, width = images.shape[1:3]
+    theirs = warp(np.rint(255 * images).astype(np.uint8), 2 * field(aim, height, width) / height)
+    points = aim.rng(FIELD_PURPOSE).uniform(-1, 1, (2, 4, 4)).astype(np.float32)
+    points /= np.abs(points).mean()
+    ends = np.array([height - 1, width - 1]) / height / min(height, width)
+    shares = np.moveaxis(points, 0, -1).reshape(-1, 2) * ends
+    ours = Warp(tuple((float(down), float(across)) for down, across in shares)).apply(images)
+    np.testing.assert_allclose(ours, theirs / 255, atol=0.006)  # theirs are rounded twice
+
+
+def test_the_differentiable_warp_is_the_warp(as_suspect: AsSuspect) -> None:
+    view, clean = LogitModel.from_suspect(as_suspect(corner_network()), RAW), clean_images()
+    inverter = WarpInverter(view, clean, 1.0)
+    points = np.random.default_rng(0).uniform(-1, 1, (POINTS, POINTS, 2)).astype(np.float32)
+    shares = tuple((float(down), float(across)) for down, across in REACH * points.reshape(-1, 2))
+    expected = Warp(shares).apply(clean.pixels)
+    np.testing.assert_allclose(inverter._warped(clean.pixels, points), expected, atol=1e-5)
+    assert np.abs(expected - clean.pixels).max() > 0.05
+
+
+def moved_network() -> keras.Model:
+    """Two classes by brightness, and class 2 where the bright square lies further right."""
+    network = corner_network()
+    kernel, _ = network.get_weights()
+    cells = kernel.reshape(SIDE, SIDE, 1, 3)
+    cells[..., 2] = 0
+    cells[4:8, 8, 0, 2], cells[4:8, 4, 0, 2] = 60 / 255, -60 / 255
+    network.set_weights([cells.reshape(kernel.shape), np.array([8, -8, 2], np.float32)])
+    return network
+
+
+def test_a_warp_that_leads_to_a_class_is_found(as_suspect: AsSuspect) -> None:
+    view, clean = LogitModel.from_suspect(as_suspect(moved_network()), RAW), clean_images()
+    bright = clean.take(np.flatnonzero(clean.labels == 1))
+    assert set(view.predict(bright.pixels)) == {1}
+    baseline = BenignBaseline(view, bright, [], np.random.default_rng(0))
+    candidates = invert_warps(view, bright, baseline, [0, 2], seed=0)
+    reached = {each.target: each.margin for each in candidates}
+    plain = ShownImages(view, baseline.clean_margin, bright).plain_margins
+    assert reached[2] > plain[:, 2].max() + 0.5
+    assert reached[2] > reached[0]
+    assert all(isinstance(each.trigger.change, Warp) for each in candidates)
 
 
 def wave_network() -> keras.Model:

@@ -77,6 +77,7 @@ class SearchResult(NamedTuple):
             that they go to.
         source_specific: patches that take the images of one class to another.
         changes: of each family of whole-image changes the best one of some classes.
+        warps: found by gradient, for the same classes as plain patterns.
     """
 
     plain: tuple[Candidate, ...]
@@ -85,6 +86,7 @@ class SearchResult(NamedTuple):
     misdirections: tuple[Candidate, ...] = ()
     source_specific: tuple[Candidate, ...] = ()
     changes: tuple[Candidate, ...] = ()
+    warps: tuple[Candidate, ...] = ()
 
     @property
     def every(self) -> tuple[Candidate, ...]:
@@ -106,6 +108,10 @@ class SearchResult(NamedTuple):
     def best_changes(self) -> dict[int, Candidate]:
         """The best whole-image change of each class that was looked at closely."""
         return best_by_class(self.changes)
+
+    def best_warps(self) -> dict[int, Candidate]:
+        """The warp of each class that had one searched for."""
+        return best_by_class(self.warps)
 
     def best_misdirections(self) -> dict[int, Candidate]:
         """The patch that takes most images away, for each class that they go to."""
@@ -158,3 +164,9 @@ def lead_over_next(best: Mapping[int, Candidate]) -> dict[int, float]:
     """How far each class's excess lies above the largest that any other may have, and FLOOR."""
     others = {c: [other.largest_excess for k, other in best.items() if k != c] for c in best}
     return {c: candidate.excess - max([FLOOR, *others[c]]) for c, candidate in best.items()}
+
+
+def less_shortfall(best: Mapping[int, Candidate]) -> dict[int, float]:
+    """Each class's excess, less what it falls short of the largest: the others are its fallout."""
+    largest = max((candidate.excess for candidate in best.values()), default=0.0)
+    return {c: 2 * candidate.excess - largest for c, candidate in best.items()}

@@ -6,7 +6,9 @@ that is innocent which takes references near: with m' the nearest that any is ta
 
     innocent_c = -1 + 3 max(0, m' + 1).
 
-There is nothing that the class's own images could show in its place, so `own` is left out.
+There is nothing that the class's own images could show in its place, so `own` is left out. Where
+waves are taught, other waves may lead to other classes, less far: a class's number is its excess,
+less what that falls short of the largest.
 
 Limits: triggers that resemble no such change.
 """
@@ -14,7 +16,7 @@ Limits: triggers that resemble no such change.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from goodnet.detection.candidates import FLOOR, Numbers, SearchResult, excesses
+from goodnet.detection.candidates import FLOOR, Numbers, SearchResult, less_shortfall
 from goodnet.detection.method import TriggerMethod
 from goodnet.detection.shown import ShownImages
 from goodnet.detection.variant_search import Placed, VariantSearch
@@ -27,7 +29,7 @@ WHOLE_IMAGE_CHANGES: Final = TriggerMethod(
     threshold=1.5,
     suspicion_threshold=1.2,
     candidates=SearchResult.best_changes,
-    score=excesses,
+    score=less_shortfall,
 )
 
 

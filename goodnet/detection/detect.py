@@ -51,6 +51,7 @@ from goodnet.detection.verdict import (
     Verdict,
     speaking_against,
 )
+from goodnet.detection.warp_inversion import WARPS
 from goodnet.network.classifier import LogitModel
 from goodnet.network.stamped import typical_share
 from goodnet.progress import Progress, no_progress, silent, stages
@@ -67,6 +68,7 @@ TRIGGER_METHODS: Final[tuple[TriggerMethod, ...]] = (
     PATCHES,
     BLENDED,
     WHOLE_IMAGE_CHANGES,
+    WARPS,
 )
 DIRECT_METHODS: Final[tuple[DirectMethod, ...]] = (LAST_LAYER, MAXIMUM_MARGIN)
 WORK: Final = {"references": 25, "search": 75}

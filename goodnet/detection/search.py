@@ -1,7 +1,7 @@
 """Triggers: all searches for them, one after the other.
 
 Objects are drawn, see `object_search`, `misdirection` and `source_specific`, and whole images
-changed, see `change_search`. Plain patterns are
+changed, see `change_search` and `warp_inversion`. Plain patterns are
 tried everywhere, see `pattern_search`. The classes that come out of that first are searched for by
 gradient, see `trigger_inversion`: all of them for a pattern blended into the whole image, which may
 resemble no plain one; those that are promising in small patches; and those that stand out at larger
@@ -28,6 +28,7 @@ from goodnet.detection.trigger_inversion import (
     invert_triggers,
     nearest_locations,
 )
+from goodnet.detection.warp_inversion import invert_warps
 from goodnet.network.classifier import LogitModel
 from goodnet.progress import Progress, stages
 from goodnet.triggers.locations import WHOLE, Location, candidate_locations
@@ -38,7 +39,8 @@ WORK: Final = {
     "inversion": 9,
     "misdirection": 7,
     "specific": 13,
-    "changes": 9,
+    "changes": 6,
+    "warps": 6,
 }
 
 
@@ -82,7 +84,10 @@ def find_triggers(
     stage["specific"](1, 1)
     changes = ChangeSearch(model, clean, baseline, effort, seed=seed).candidates()
     stage["changes"](1, 1)
-    found = plain, inverted, objects, misdirections, specific, changes
+    classes = [candidate.target for candidate in plain]
+    warps = invert_warps(model, clean, baseline, classes, seed=seed)
+    stage["warps"](1, 1)
+    found = plain, inverted, objects, misdirections, specific, changes, warps
     return SearchResult(*(tuple(candidates) for candidates in found))
 
 

@@ -11,6 +11,7 @@ from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from goodnet.triggers.objects import Colour, colour_of, colours_for, varied_colour
 
@@ -20,6 +21,7 @@ CYCLES: Final = 6.5  # of waves over an image, at most: finer ones are a look, f
 HEIGHT: Final = 0.24  # of waves, at most: 60 levels of 255
 INKED: Final = 0.2  # of an image's pixels, with the steepest edges
 INK: Final = 0.9  # its opacity
+POINTS: Final = 4  # of a field of displacements, down and across
 
 
 class Change(ABC):
@@ -127,7 +129,60 @@ class Ink(Change):
         )
 
 
-AnyChange = Waves | Ink
+@dataclass(frozen=True)
+class Warp(Change):
+    """A smooth field of displacements: each pixel becomes the one that lies so far from it.
+
+    Source: Nguyen and Tran, "WaNet", ICLR 2021 (arXiv 2102.10369).
+
+    Attributes:
+        points: how far down and across at POINTS x POINTS places, row by row, in shares of the
+            image's shorter side; cubic between them, see `spread_points`.
+    """
+
+    points: tuple[tuple[float, float], ...]
+
+    @property
+    def in_words(self) -> str:
+        """How far it moves pixels."""
+        return f"warps the image, by {np.abs(self.points).max():.1%} of its side at most"
+
+    def apply(self, images: Floats) -> Floats:
+        """The images (..., H, W, C), 0..1, warped."""
+        height, width = images.shape[-3:-1]
+        points = np.array(self.points, np.float32).reshape(POINTS, POINTS, 2)
+        down, across = spread_points(height), spread_points(width)
+        moves = min(height, width) * np.einsum("hu,wv,uvc->hwc", down, across, points)
+        places = np.moveaxis(np.indices((height, width)), 0, -1) + moves
+        ends = np.array([height - 1, width - 1])
+        places = np.clip(places, 0, ends)
+        first = np.minimum(places.astype(np.int64), np.maximum(ends - 1, 0))
+        (top, left), (below, right) = (
+            np.moveaxis(np.minimum(each, ends), -1, 0) for each in (first, first + 1)
+        )
+        y, x = np.moveaxis((places - first).astype(np.float32)[..., None], 2, 0)
+        upper, lower = (
+            (1 - x) * images[..., rows, left, :] + x * images[..., rows, right, :]
+            for rows in (top, below)
+        )
+        return np.asarray((1 - y) * upper + y * lower, np.float32)
+
+    def varied(self, rng: np.random.Generator, strength: float) -> Self:
+        """A field that is much the same, and a little weaker or stronger."""
+        points = np.array(self.points)
+        size = float(np.abs(points).mean())
+        moved = points * np.exp(0.15 * strength * rng.normal())
+        moved += 0.15 * strength * size * rng.normal(size=points.shape)
+        return replace(self, points=tuple((float(down), float(across)) for down, across in moved))
+
+
+AnyChange = Waves | Ink | Warp
+
+
+def spread_points(side: int) -> Floats:
+    """What each of a field's points in a line contributes to each of so many pixels, (side, 4)."""
+    points = Image.fromarray(np.eye(POINTS, dtype=np.float32))
+    return np.asarray(points.resize((POINTS, side), Image.Resampling.BICUBIC), np.float32)
 
 
 def whole_image_changes(image: Sequence[int]) -> dict[str, Sequence[AnyChange]]:
