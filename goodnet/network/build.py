@@ -130,6 +130,20 @@ def _unallocated() -> Iterator[None]:
     common.variables.initialize_all_variables()
 
 
+def take_weights(network: keras.Model, other: keras.Model) -> None:
+    """Give a network the weights of another one of the same plan, and what follows from them."""
+    network.set_weights(other.get_weights())
+    finalise(network)
+
+
+def take_preprocessing(network: keras.Model, other: keras.Model) -> None:
+    """Give a flat network the means and variances of images that another one of its plan has."""
+    for layer in network.layers:
+        if hasattr(layer, "finalize_state"):
+            layer.set_weights(other.get_layer(layer.name).get_weights())
+    finalise(network)
+
+
 def finalise(model: keras.Model) -> None:
     """Let layers that derive values from their weights do so again: Normalization."""
     for layer in model.layers:
