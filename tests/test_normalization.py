@@ -1,4 +1,4 @@
-"""A Normalization that was adapted to images: its means are weights, and count wherever these go."""
+"""A Normalization that was adapted: its means are weights, and count wherever these go."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def test_a_reference_normalises_as_its_suspect_does(suspect: Suspect) -> None:
 
 
 def test_copies_of_a_network_normalise_as_it_does(suspect: Suspect, tmp_path: Path) -> None:
-    """Its logits, what is trained further, what is pruned in memory and in a file, and a GoodNet."""
+    """Its logits, a copy to train, what is pruned, in memory and in a file, and a GoodNet."""
     expected = np.asarray(suspect.network(IMAGES))
     logits = LogitModel.from_suspect(suspect, RAW)
     for model in (logits, logits.copy()):
