@@ -67,6 +67,9 @@ INSTANCES: dict[str, list[dict[str, Any]]] = {
     ],
     "MaxPooling2D": [{}, {"pool_size": (3, 2), "strides": 1, "padding": "same"}],
     "AveragePooling2D": [{"pool_size": 2}, {"pool_size": 3, "strides": (1, 2), "padding": "same"}],
+    "AdaptiveAveragePooling2D": [{"output_size": 4}, {"output_size": (5, 3)}],
+    "AdaptiveMaxPooling2D": [{"output_size": (1, 7)}],
+    "Dot": [{"axes": 2}, {"axes": (1, 1), "normalize": True}],
     "GlobalMaxPooling2D": [{}, {"keepdims": True}],
     "GlobalAveragePooling2D": [{}, {"keepdims": True}],
     "GlobalMaxPooling1D": [{}, {"keepdims": True}],
@@ -138,9 +141,11 @@ def around(layer: keras.layers.Layer) -> keras.Model:
     inputs = keras.Input(IMAGE_SHAPE)
     x = layers.Conv2D(3, 3, padding="same")(inputs)
     kind = type(layer).__name__
-    if traits_of(kind).merging or kind == "Concatenate":
+    if traits_of(kind).merging or kind in ("Concatenate", "Dot"):
         pair = [inputs, x]
-        x = layer(pair if isinstance(layer, layers.Subtract) else [*pair, layers.ReLU()(x)])
+        x = layer(
+            pair if isinstance(layer, layers.Subtract | layers.Dot) else [*pair, layers.ReLU()(x)]
+        )
     else:
         x = layers.Reshape((120, 3))(x) if kind.endswith(("1D", "EinsumDense")) else x
         x = layer(x, x) if traits_of(kind).operands else layer(x)
@@ -200,7 +205,8 @@ def test_layer_is_rebuilt_as_keras_has_it(
 def test_one_record_is_all_that_a_new_layer_needs(
     monkeypatch: pytest.MonkeyPatch, as_suspect: Callable[[Any], Suspect]
 ) -> None:
-    """A pooling layer that is refused today opens, is chosen, swept, zeroed, trained through."""
+    """A pooling layer without one is refused; with it, it is chosen, swept, trained through."""
+    monkeypatch.delitem(LAYERS, "AdaptiveMaxPooling2D")
     inputs = keras.Input(IMAGE_SHAPE)
     x = layers.AdaptiveMaxPooling2D((9, 8))(inputs)
     x = layers.Conv2D(6, 3, activation="relu", name="conv")(x)

@@ -440,6 +440,28 @@ def test_names_that_came_with_the_suspect_number_what_the_clean_file_does_not_na
     assert opened_with("clean valid").labels.tolist() == [3, 0, 2]
 
 
+def test_names_that_came_with_the_suspect_number_clean_folders_of_these_names(
+    tmp_path: Path,
+) -> None:
+    """Whatever their order, all folders or some; a list beside the folders is theirs."""
+    names = ("dog", "über", "Zebra", "cat")
+    for place in ("valid/cat", "valid/dog", "test/Zebra", "poisoned/cat"):
+        write(tmp_path / place / "0.png")
+
+    def opened_with(role: str, given: tuple[str, ...] = names) -> Dataset:
+        uri, reading = locate_data(str(tmp_path), reading=Reading(classes=given))[role]
+        return open_dataset(uri, input_shape=SHAPE, classes=4, reading=reading)
+
+    found = {role: opened_with(role) for role in ("clean valid", "clean test", "poisoned test")}
+    assert [each.labels.tolist() for each in found.values()] == [[3, 0], [2], [3]]
+    assert {each.class_names for each in found.values()} == {names}
+    for others in (("a", "b", "c", "d"), ("dog", "b", "c", "d")):  # refused by `known_names`
+        given = Reading(classes=others)
+        assert not locate_data(str(tmp_path), reading=given)["clean valid"].reading.classes
+    (tmp_path / "valid/class_names.txt").write_text("cat\ndog\na\nb")
+    assert opened_with("clean valid").labels.tolist() == [0, 1]
+
+
 def test_folders_that_are_numbers_are_not_numbered_by_names(tmp_path: Path) -> None:
     saved(tmp_path / "valid.npz", x=IMAGES[:20], y=LABELS[:20] % 2)
     for name in ("0", "1"):

@@ -338,5 +338,7 @@ def test_names_that_came_with_a_suspect_must_fit_it() -> None:
     assert known_names(["x", "y", "z"], folders, 3, "net.h5") == ("x", "y", "z")
     with pytest.raises(RequestRefused, match="has 3 classes, and class_names has 2 names"):
         known_names(["a", "b"], (), 3, "net.h5")
-    with pytest.raises(RequestRefused, match="puts the class folders of the images in another ord"):
+    with pytest.raises(RequestRefused, match="list beside the images order the same classes diff"):
         known_names(["b", "a", "c"], folders, 3, "net.h5")
+    with pytest.raises(RequestRefused, match="class 'b' of the images is not among class_names, "):
+        known_names(["c", "a", "x"], folders, 3, "net.h5")

@@ -264,9 +264,9 @@ def load_images(
 def _open_images(path: str, model: Model, reading: Reading, poisoned: bool) -> Dataset:
     """The images in a file or folder; with the first clean ones the preprocessing is found."""
     first = model.folder_names is None and not poisoned
-    names = class_names_of(path) if first else model.folder_names or ()
-    if not (first and names):
-        path, reading = numbered_by(names, DataSource(path, reading), model.own.class_names)
+    given = model.own.class_names
+    names = class_names_of(path, given) if first else model.folder_names or ()
+    path, reading = numbered_by(names, DataSource(path, reading), given)
     fits: dict[str, Any] = {
         "input_shape": model.suspect.input_shape,
         "classes": model.suspect.classes,

@@ -75,10 +75,13 @@ def known_names(
         raise RequestRefused(
             source, f"has {classes} classes, and class_names has {len(asked)} names"
         )
-    if asked and tuple(asked) != tuple(folders) and set(asked) & set(folders):
-        raise RequestRefused(
-            source,
-            "class_names puts the class folders of the images in another order; a file "
-            "class_names.txt beside these, with a name in each line, says which is which",
+    if asked and tuple(asked) != tuple(folders) and (both := set(asked) & set(folders)):
+        other = next((name for name in folders if name not in both), None)
+        fault = (
+            "class_names and the list beside the images order the same classes differently"
+            if other is None
+            else f"class {one_line(other, 60)!r} of the images is not among class_names, "
+            "though others are"
         )
+        raise RequestRefused(source, fault)
     return tuple(asked or folders)

@@ -40,7 +40,7 @@ from goodnet.datasets.images import CleanImages
 from goodnet.detection.effort import EVERYTHING
 from goodnet.detection.verdict import Outcome, References
 from goodnet.metrics import Proportion
-from goodnet.network.build import build_network
+from goodnet.network.build import build_network, take_preprocessing
 from goodnet.network.classifier import LogitModel
 from goodnet.progress import Progress, no_progress
 from goodnet.training.batches import augment
@@ -161,6 +161,7 @@ def _reference(
     network = build_network(model.plan, "a reference network")
     network.trainable = True
     _initialise(network, rng)
+    take_preprocessing(network, model.network)
     _silence(network)
     for kernel in pixel_kernels(model.plan, network):
         kernel.assign(kernel / model.preprocessing.gain)

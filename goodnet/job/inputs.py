@@ -78,7 +78,7 @@ def locate_data(data: str, poisoned: str = "", reading: Reading = WHOLE) -> dict
             only a test set or only a training set.
         poisoned: poisoned test images that lie elsewhere.
         reading: how the sets are read; a target is that of poisoned ones, and names of classes
-            count where the clean validation images are no class folders.
+            count where the clean validation images are no class folders, or folders of these names.
 
     Raises:
         DataRefused: there are no clean images.
@@ -97,19 +97,21 @@ def locate_data(data: str, poisoned: str = "", reading: Reading = WHOLE) -> dict
     elif not bad and sources[CLEAN_VALID].uri != data:
         bad = _poisoned_folder(data)
     valid = sources[CLEAN_VALID].uri
-    names = class_names_of(valid)
+    names = class_names_of(valid, given)
     if isinstance(reading.target, str) and bad:
         number = _class_number(reading.target, names or given, valid)
         reading = replace(reading, target=number)
     sources |= {role: DataSource(uri, reading) for role, uri in bad.items()}
-    return {
-        role: source if names and source.uri == valid else numbered_by(names, source, given)
-        for role, source in sources.items()
-    }
+    return {role: numbered_by(names, source, given) for role, source in sources.items()}
 
 
-def class_names_of(uri: str) -> tuple[str, ...]:
+def class_names_of(uri: str, given: Sequence[str] = ()) -> tuple[str, ...]:
     """What the classes of a folder of class folders are called, by number; else nothing.
+
+    Args:
+        uri: of a data set.
+        given: names that came with the suspect, or none: they number the folders, if all folders
+            are among them and no list lies beside these.
 
     Raises:
         DataRefused: its list cannot be read.
@@ -122,7 +124,7 @@ def class_names_of(uri: str) -> tuple[str, ...]:
         if each in formats.CLASS_NAMES:
             text = storage.blocks(storage.join(uri, each), DataRefused, LONGEST_LIST)
             return tuple(listed_names(b"".join(text), inner))
-    return tuple(inner)
+    return tuple(given if given and {*inner} <= {*given} else inner)
 
 
 def numbered_by(names: Sequence[str], source: DataSource, given: Sequence[str] = ()) -> DataSource:

@@ -10,7 +10,7 @@ from goodnet.mitigation.holdout import hold_out
 from goodnet.mitigation.method import Method
 from goodnet.mitigation.outcome import MitigationResult
 from goodnet.mitigation.recheck import recheck
-from goodnet.network.build import build_network
+from goodnet.network.build import build_network, take_weights
 from goodnet.network.classifier import Classifier, LogitModel
 from goodnet.network.goodnet import gate_by_suspect, join
 from goodnet.network.suspect import Suspect, as_written
@@ -89,7 +89,7 @@ def mitigate(
     before = view.accuracy(parts.held_out)
     result = method.repair(problem, view, parts, seed, progress)
     network = build_network(suspect.plan, suspect.source)
-    network.set_weights(view.network.get_weights())
+    take_weights(network, view.network)
     model, written = network, as_written(suspect, network)
     if result.classes is not None:
         model, written = (

@@ -12,9 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from goodnet.errors import ModelRefused, one_line
-from goodnet.network.arithmetic import as_layer, without_training
-from goodnet.network.calls import Call, Node, Ref, count_from_zero, topological_order
+from goodnet.network.arithmetic import as_layer, with_nodes_in_lists, without_training
+from goodnet.network.calls import Call, Node, Ref, count_from_zero, refs_of, topological_order
 from goodnet.network.checks import is_number, is_size
+from goodnet.network.function_calls import as_operation, without_batch_sizes
 from goodnet.network.graph import Architecture, Layer
 from goodnet.network.inner_activation import with_activations_apart
 from goodnet.network.layers import (
@@ -39,6 +40,7 @@ from goodnet.network.refusal import (
     reason_of_refusal,
 )
 from goodnet.network.scaled_sum import with_sums_apart
+from goodnet.network.tensor_parts import with_parts_apart
 
 MOST_LAYERS = 2_000
 MOST_CALLS = 5_000  # of layers, those in nested models counted at each use of the model
@@ -102,10 +104,7 @@ class _Parser:
         name = self.name(config.get("name") or kind.lower())
         trainable = config.get("trainable", True) is not False
         read = self.sequential if kind == "Sequential" else self.functional
-        plan = replace(read(name, config, depth), trainable=trainable)
-        if depth and len(plan.outputs) != 1:
-            raise self.refuse(f"nested model {name!r} has {len(plan.outputs)} outputs, not one")
-        return plan
+        return replace(read(name, config, depth), trainable=trainable)
 
     def sequential(self, name: str, config: Mapping[str, Any], depth: int) -> Architecture:
         layers = [self.layer(data, depth) for data in config["layers"]]
@@ -123,10 +122,13 @@ class _Parser:
         return Architecture(name, "Sequential", tuple(layers), tuple(calls), (first,), (previous,))
 
     def functional(self, name: str, config: Mapping[str, Any], depth: int) -> Architecture:
-        written = with_sums_apart(config["layers"])
-        moved = as_layers(written, config["output_layers"], is_of_keras)
+        written = with_sums_apart([with_nodes_in_lists(entry) for entry in config["layers"]])
+        written = without_batch_sizes(written)
+        written, ends = with_parts_apart(written, config["output_layers"], is_of_keras)
+        moved = as_layers(written, ends, is_of_keras)
         entries = [
-            as_layer(without_training(entry)) if is_of_keras(entry) else entry for entry in moved
+            as_operation(as_layer(without_training(entry))) if is_of_keras(entry) else entry
+            for entry in moved
         ]
         layers = [self.layer(data, depth) for data in entries]
         self.check_names(layers)
@@ -139,12 +141,15 @@ class _Parser:
             Node(Ref(layer.name, number, 0), Call(layer.name, self.call_arguments(layer, data)))
             for layer, number, data in inbound
         ]
-        nested = {layer.name: layer.kind for layer in layers if isinstance(layer, Architecture)}
-        inputs, outputs = self.ends(config["input_layers"]), self.ends(config["output_layers"])
+        nested = {layer.name: layer for layer in layers if isinstance(layer, Architecture)}
+        kinds = {name: model.kind for name, model in nested.items()}
+        inputs, outputs = self.ends(config["input_layers"]), self.ends(ends)
         keras_2 = any(isinstance(data, list) for *_, data in inbound)
-        nodes, outputs = count_from_zero(nested, nodes, outputs, keras_2=keras_2)
+        nodes, outputs = count_from_zero(kinds, nodes, outputs, keras_2=keras_2)
+        self.check_outputs(nested, [*outputs, *(ref for n in nodes for ref in refs_of(n.call))])
         sources = {Ref(layer.name, 0, 0) for layer in layers if _is_input(layer)}
-        if not (set(inputs) <= sources and set(outputs) <= sources | {n.tensor for n in nodes}):
+        made = sources | {node.tensor for node in nodes}
+        if not (set(inputs) <= sources and {o._replace(output=0) for o in outputs} <= made):
             raise self.refuse("the model's inputs or outputs name no tensor of it")
         ordered = self.ordered_calls(nodes, sources)
         return Architecture(name, "Functional", tuple(layers), ordered, inputs, outputs)
@@ -182,7 +187,16 @@ class _Parser:
         if written in RANDOM:
             return Layer(name, kind, {})
         arguments = self.arguments(name, kind, config)
+        if "layer" in arguments:
+            arguments["layer"] = self.wrapped(name, kind, arguments["layer"], depth)
         return Layer(name, kind, arguments, config.get("trainable", True) is not False)
+
+    def wrapped(self, name: str, kind: str, data: Any, depth: int) -> Layer:
+        """The layer inside another one."""
+        inner = self.layer(data, depth)
+        if not isinstance(inner, Layer) or inner.traits.kernel != "kernel":
+            raise self.refuse(f"layer {name!r} ({kind}) wraps {inner.name!r} ({inner.kind})")
+        return inner
 
     def arguments(self, name: str, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
         traits, arguments = traits_of(kind), {}
@@ -226,7 +240,8 @@ class _Parser:
             keywords = [dict(item[3]) for item in node if len(item) > 3]
             operands = _named_operands(layer, keywords[0], len(node)) if keywords else []
             refs = tuple(self.ref(item[:3]) for item in [*node, *operands])
-            arguments = refs if len(refs) == 1 or traits_of(layer.kind).operands else (refs,)
+            positional = traits_of(layer.kind).operands or layer.kind in OPERATIONS
+            arguments = refs if len(refs) == 1 or positional else (refs,)
         else:
             named = dict(node.get("kwargs") or {})
             tensors = [*node["args"], *_named_operands(layer, named, len(node["args"]))]
@@ -253,11 +268,18 @@ class _Parser:
         name, call, output = history
         if not all(isinstance(n, int) and 0 <= n <= MOST_LAYERS for n in (call, output)):
             raise self.refuse(f"a damaged reference to layer {one_line(name, 60)!r}")
-        if output != 0:
-            raise self.refuse(f"layer {one_line(name, 60)!r} is used for more than one output")
         return Ref(self.name(name), call, output)
 
+    def check_outputs(self, nested: Mapping[str, Architecture], refs: Sequence[Ref]) -> None:
+        """Refuse tensors that are not the first of a layer, or one of a nested model's."""
+        for ref in refs:
+            model = nested.get(ref.layer)
+            if ref.output >= (len(model.outputs) if model else 1):
+                raise self.refuse(f"layer {ref.layer!r} is used for more than one output")
+
     def ends(self, data: Any) -> tuple[Ref, ...]:
+        if isinstance(data, dict):
+            data = [data[key] for key in sorted(data)]
         single = isinstance(data, list) and len(data) == 3 and isinstance(data[0], str)
         return tuple(self.ref(item) for item in ([data] if single else data))
 

@@ -37,6 +37,8 @@ def as_layer(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     operands, others = operands_of(nodes[0])
     if written in FUNCTIONS and len(operands) == 1 and not others:
         return layer_entry(entry, "Activation", operands, activation=FUNCTIONS[written])
+    if written == "Cast" and entry["config"].get("dtype") == "float32" and len(operands) == 1:
+        return layer_entry(entry, "Activation", operands, activation="linear")
     if written == "cast" and len(operands) == 1 and others == {"dtype": "float32"}:
         return layer_entry(entry, "Activation", operands, activation="linear")
     operation = ARITHMETIC.get(written)
@@ -45,7 +47,8 @@ def as_layer(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     constants = [_numbers(operand) for operand in operands]
     if constants == [None, None]:
         merges = entry["class_name"] in TF_FUNCTIONS and all(isinstance(o, list) for o in operands)
-        return layer_entry(entry, operation, operands) if merges else entry
+        kind = "TrueDivide" if operation == "Divide" else operation
+        return layer_entry(entry, kind, operands) if merges else entry
     first = constants[0] is not None
     rescaling = _RESCALINGS.get((operation, first))
     if rescaling is None or None not in constants:
@@ -63,7 +66,8 @@ def operation_of(entry: Mapping[str, Any]) -> str | None:
     written = str(entry["class_name"])
     if written in TF_FUNCTIONS:
         return str(entry["config"].get("function"))
-    return written if written in ARITHMETIC or written in FUNCTIONS or written in MOVES else None
+    known = (ARITHMETIC, FUNCTIONS, MOVES, ("Cast",))
+    return written if any(written in each for each in known) else None
 
 
 def operands_of(node: Any) -> tuple[list[Any], dict[str, Any]]:
@@ -78,8 +82,19 @@ def operands_of(node: Any) -> tuple[list[Any], dict[str, Any]]:
     others = {key: value for key, value in others.items() if value is not None}
     if others.get("data_format") == "NHWC":
         del others["data_format"]
-    operands += [others.pop(key) for key in ("y", "bias") if key in others]
+    operands += [others.pop(key) for key in ("y", "bias", "b") if key in others]
     return operands, others
+
+
+def with_nodes_in_lists(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The entry with each call a list of tensors; Keras 2 has none for functions of one tensor."""
+    if not entry.get("inbound_nodes"):
+        return entry
+    nodes = [
+        [node] if isinstance(node, list) and node and isinstance(node[0], str) else node
+        for node in entry["inbound_nodes"]
+    ]
+    return {**entry, "inbound_nodes": nodes}
 
 
 def _numbers(value: Any) -> Any:

@@ -19,6 +19,7 @@ from goodnet.network.cost import SIDE, Layers, check_cost
 from goodnet.network.graph import Architecture, Layer, keras_name
 from goodnet.network.image_input import image_shape
 from goodnet.network.layers import INPUT
+from goodnet.network.operation_shapes import Unrun
 from goodnet.network.weights import StoredFile, paired_weights
 
 
@@ -130,6 +131,20 @@ def _unallocated() -> Iterator[None]:
     common.variables.initialize_all_variables()
 
 
+def take_weights(network: keras.Model, other: keras.Model) -> None:
+    """Give a network the weights of another one of the same plan, and what follows from them."""
+    network.set_weights(other.get_weights())
+    finalise(network)
+
+
+def take_preprocessing(network: keras.Model, other: keras.Model) -> None:
+    """Give a flat network the means and variances of images that another one of its plan has."""
+    for layer in network.layers:
+        if hasattr(layer, "finalize_state"):
+            layer.set_weights(other.get_layer(layer.name).get_weights())
+    finalise(network)
+
+
 def finalise(model: keras.Model) -> None:
     """Let layers that derive values from their weights do so again: Normalization."""
     for layer in model.layers:
@@ -151,7 +166,13 @@ def _layer(plan: Layer) -> Any:
     name = keras_name(plan.name)
     if plan.kind == INPUT:
         return keras.layers.InputLayer(batch_shape=plan.arguments["batch_shape"], name=name)
-    layer = getattr(_home(plan.traits.home), plan.kind)(**plan.arguments, name=name)
+    if plan.traits.home == "operation":
+        return Unrun(plan.kind, plan.arguments, name)
+    arguments = {
+        key: _layer(value) if isinstance(value, Layer) else value
+        for key, value in plan.arguments.items()
+    }
+    layer = getattr(_home(plan.traits.home), plan.kind)(**arguments, name=name)
     if not plan.trainable:
         layer.trainable = False
     return layer
@@ -192,5 +213,7 @@ def _call_all(plan: Architecture, layers: Mapping[str, Any]) -> dict[Ref, Any]:
     }
     for ref, call in plan.nodes:
         arguments = [with_tensors(argument, tensors) for argument in call.arguments]
-        tensors[ref] = layers[call.layer](*arguments)
+        made = layers[call.layer](*arguments)
+        for number, tensor in enumerate(made if isinstance(made, list) else [made]):
+            tensors[ref._replace(output=number)] = tensor
     return tensors

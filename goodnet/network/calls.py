@@ -60,7 +60,7 @@ def topological_order(nodes: Sequence[Node], inputs: Collection[Ref]) -> list[No
     """
     consumers, missing = defaultdict[Ref, list[int]](list), list[int]()
     for index, (tensor, call) in enumerate(nodes):
-        sources = set(refs_of(call))
+        sources = {ref._replace(output=0) for ref in refs_of(call)}
         if tensor.call:  # the calls of one layer keep their order
             sources.add(tensor._replace(call=tensor.call - 1))
         sources.difference_update(inputs)

@@ -141,6 +141,8 @@ class _Rewriting:
         traits, arguments = layer.traits, dict(layer.arguments)
         if any(len(self._shapes[source]) != 4 for source in sources):
             return None
+        if "data_format" in traits.arguments:  # channels_last, and given channels first
+            return None
         if "axis" in traits.arguments:
             axis = arguments.get("axis", -1)
             if not isinstance(axis, int) or self._old.uses[layer.name] > 1:

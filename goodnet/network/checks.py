@@ -7,6 +7,7 @@ from typing import Any
 Check = Callable[[Any], bool]
 
 LARGEST_SIZE = 1 << 20
+MOST_PARTS = 256  # of a tensor that is split
 MOST_NUMBERS = 1 << 16
 LARGEST_TABLE = 1 << 18  # numbers: a position embedding of 256 places and 1,024 channels
 
@@ -41,6 +42,16 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_SIZE
 
 
+def is_part(value: Any) -> bool:
+    """Whether the value is the number of a part of a tensor, or how many there are."""
+    return is_whole(value) and 0 <= value <= MOST_PARTS
+
+
+def is_description(value: Any) -> bool:
+    """Whether the value may be that of a layer, which is then checked as any is."""
+    return isinstance(value, dict)
+
+
 def one_of(*values: Any) -> Check:
     """A check that the value is one of these."""
     return lambda value: any(value == v and type(value) is type(v) for v in values)
@@ -65,7 +76,10 @@ def either(*checks: Check) -> Check:
 
 def is_padding(value: Any) -> bool:
     """Whether the value is a padding or cropping: one number, one a side, or two a side."""
-    whole = one_of(*range(4096))
+
+    def whole(side: Any) -> bool:
+        return is_whole(side) and bool(side >= 0)
+
     return either(whole, listed(either(whole, listed(whole, 2)), 2))(value)
 
 

@@ -21,7 +21,7 @@ from goodnet.backend import WORKERS, in_workers, keras, tf
 from goodnet.datasets.images import CleanImages, Labels, Pixels
 from goodnet.errors import RequestRefused
 from goodnet.metrics import Proportion
-from goodnet.network.build import build_network, multiplications
+from goodnet.network.build import build_network, multiplications, take_weights
 from goodnet.network.calls import refs_of
 from goodnet.network.graph import Architecture, Layer
 from goodnet.network.suspect import Suspect
@@ -107,7 +107,7 @@ class LogitModel(Classifier):
         """The logits of a copy of a suspect's network, with its preprocessing."""
         plan = logits_plan(suspect.plan)
         bare = build_network(plan, suspect.source)
-        bare.set_weights(suspect.network.get_weights())
+        take_weights(bare, suspect.network)
         return cls(plan, bare, preprocessing)
 
     @cached_property
@@ -125,12 +125,12 @@ class LogitModel(Classifier):
     def copy(self) -> "LogitModel":
         """The same of a copy of the network, which can be trained further."""
         network = build_network(self.plan, "a copy")
-        network.set_weights(self.network.get_weights())
+        take_weights(network, self.network)
         return LogitModel(self.plan, network, self.preprocessing)
 
     def load(self, network: keras.Model) -> None:
         """Take the weights of another network of the same plan."""
-        self.network.set_weights(network.get_weights())
+        take_weights(self.network, network)
         self._clean_margins.clear()
 
     @contextmanager

@@ -76,9 +76,10 @@ class _Meter:
         self.work = 0
         self.costs = dict[Ref, int]()
 
-    def outputs(self, plan: Architecture, layers: Layers, inputs: Sequence[Any]) -> Any:
-        """The symbolic output of a model for these inputs."""
-        return self.tensors(plan, layers, inputs)[plan.outputs[0]]
+    def outputs(self, plan: Architecture, layers: Layers, inputs: Sequence[Any]) -> list[Any]:
+        """The symbolic outputs of a model for these inputs."""
+        tensors = self.tensors(plan, layers, inputs)
+        return [tensors[ref] for ref in plan.outputs]
 
     def tensors(self, plan: Architecture, layers: Layers, inputs: Sequence[Any]) -> dict[Ref, Any]:
         """All symbolic tensors of a model for these inputs."""
@@ -89,13 +90,15 @@ class _Meter:
             arguments = [with_tensors(argument, tensors) for argument in call.arguments]
             layer, before = layers[call.layer], self.work
             if inner := plan.nested(call.layer):
-                tensors[ref] = self.outputs(inner, layer, keras.tree.flatten(arguments))
+                made = self.outputs(inner, layer, keras.tree.flatten(arguments))
             else:
-                tensors[ref] = self.output(layer, arguments)
+                contracts = plan.layer(call.layer).traits.contracts
+                made = [self.output(layer, arguments, contracts=contracts)]
+            tensors |= {ref._replace(output=number): each for number, each in enumerate(made)}
             self.costs[ref] = self.work - before
         return tensors
 
-    def output(self, layer: Any, arguments: Sequence[Any]) -> Any:
+    def output(self, layer: Any, arguments: Sequence[Any], *, contracts: bool = False) -> Any:
         """The symbolic output of a layer."""
         if isinstance(layer, keras.Layer) and not layer.built:
             taken = arguments[:1] if len(arguments) == 1 else arguments
@@ -107,6 +110,9 @@ class _Meter:
         channels = output.shape[1 if getattr(layer, "data_format", "") == "channels_first" else -1]
         self.work += weights * size // (channels or 1) + pooled * size
         self.work += self.attention(layer, arguments) * size
+        if contracts:
+            first, *_ = keras.tree.flatten(arguments)
+            self.work += max(side or SIDE for side in first.shape[1:]) * size
         if self.work > MOST_WORK:
             raise ModelRefused(
                 self.source, f"needs more than {MOST_WORK} multiplications for one image"

@@ -22,8 +22,8 @@ from goodnet.network.layers import INPUT
 def flatten_plan(plan: Architecture) -> Architecture:
     """The plan with the layers of nested models in their place; itself if there are none.
 
-    A model that is used at two places has its layers used twice. A layer is trainable if it was,
-    and all models around it.
+    A model that is used at two places has its layers used twice. What only makes outputs of a model
+    that are not used is left out. A layer is trainable if it was, and all models around it.
     """
     if all(isinstance(layer, Layer) for layer in plan.layers):
         return plan
@@ -31,7 +31,13 @@ def flatten_plan(plan: Architecture) -> Architecture:
     flat.add_layers(plan)
     outputs = flat.add_calls(plan, plan.inputs)
     layers, calls = tuple(flat.layers), tuple(flat.calls)
-    return replace(plan, kind="Functional", layers=layers, calls=calls, outputs=outputs)
+    whole = replace(plan, kind="Functional", layers=layers, calls=calls, outputs=outputs)
+    calls = tuple(node.call for node in whole.ancestors(set(outputs), set()))
+    if len(calls) == len(whole.calls):
+        return whole
+    used = {call.layer for call in calls} | {ref.layer for ref in plan.inputs}
+    layers = tuple(layer for layer in layers if layer.name in used)
+    return replace(whole, layers=layers, calls=calls)
 
 
 class _Flat:
@@ -57,7 +63,8 @@ class _Flat:
         for ref, call in plan.nodes:
             call = Call(prefix + call.layer, map_refs(tensors.__getitem__, call.arguments))
             if inner := plan.nested(ref.layer):
-                (tensors[ref],) = self.add_calls(inner, tuple(refs_of(call)), f"{call.layer}/")
+                made = self.add_calls(inner, tuple(refs_of(call)), f"{call.layer}/")
+                tensors |= {ref._replace(output=number): each for number, each in enumerate(made)}
                 continue
             tensors[ref] = Ref(call.layer, self._uses[call.layer], 0)
             self._uses[call.layer] += 1
@@ -74,21 +81,26 @@ def flat_network(
     """The network of a flat plan, with the weights of another one, nested or flat.
 
     Args:
-        plan: has each layer of the network that has weights.
+        plan: has no other layers with weights than the network, and those that are edited.
         network: not modified.
         source: the file, for the error message.
         edits: of some layers, what becomes of their weights.
     """
     flat = build_network(plan, source)
     changes = {keras_name(name): edit for name, edit in edits.items()}
+    unset = {layer.name for layer in flat.layers if layer.weights}
     for name, layer in _layers(network):
         name = keras_name(name)
-        if layer.weights or name in changes:
+        if name in unset or name in changes:
             weights = layer.get_weights()
             weights = changes.pop(name)(weights) if name in changes else weights
             flat.get_layer(name).set_weights(weights)
+            unset.discard(name)
     for name, edit in changes.items():  # of operations, which have none
         flat.get_layer(name).set_weights(edit([]))
+        unset.discard(name)
+    if unset:
+        raise KeyError(f"weights of {', '.join(sorted(unset))}")
     finalise(flat)
     return flat
 

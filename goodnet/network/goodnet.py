@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from goodnet.backend import keras
-from goodnet.network.build import build_network
+from goodnet.network.build import build_network, take_weights
 from goodnet.network.calls import Call, Ref
 from goodnet.network.graph import Architecture, Layer
 from goodnet.network.suspect import Suspect, as_written
@@ -120,7 +120,7 @@ def _joined(
     both = build_network(Architecture(name, "Functional", layers, calls, *ends), suspect.source)
     for part, network in ((SUSPECT, suspect.network), (REPAIRED, repaired)):
         inner = as_written(suspect, network) if written else network
-        both.get_layer(part).set_weights(inner.get_weights())
+        take_weights(both.get_layer(part), inner)
     return both
 
 

@@ -118,7 +118,15 @@ class Architecture:
 
     def consumers(self, ref: Ref) -> list[Node]:
         """The nodes that take a tensor."""
-        return [node for node in self.nodes if ref in refs_of(node.call)]
+        return list(self._consumers.get(ref, ()))
+
+    @cached_property
+    def _consumers(self) -> Mapping[Ref, list[Node]]:
+        consumers = dict[Ref, list[Node]]()
+        for node in self.nodes:
+            for ref in dict.fromkeys(refs_of(node.call)):
+                consumers.setdefault(ref, []).append(node)
+        return consumers
 
     def ancestors(self, outputs: set[Ref], inputs: set[Ref]) -> list[Node]:
         """The nodes that lead from the inputs to the outputs, in order."""

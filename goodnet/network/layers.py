@@ -23,6 +23,7 @@ from goodnet.network.checks import (
     either,
     is_axis,
     is_bool,
+    is_description,
     is_number,
     is_padding,
     is_share,
@@ -32,6 +33,7 @@ from goodnet.network.checks import (
     one_of,
     optional,
 )
+from goodnet.network.operations import OPERATION_ARGUMENTS
 
 Arguments = Mapping[str, Any]
 Axes = tuple[int, ...]  # of a weight, counted from its last one
@@ -111,7 +113,7 @@ class LayerTraits:
         converted: arguments that older versions wrote in another form -> what makes it today's.
         aliases: what older versions named the class.
         home: where Keras has it: "layers", a module of `keras.ops`, or "convnext", that network's
-            layers; "ours" where only an author's code has it.
+            layers; "ours" where only an author's code has it; "operation" of `operations`.
         role: what `choose_layer` goes by.
         prunable: its output has channels, on the last axis, that can be pruned.
         activation: of a layer that is an activation and nothing else, the default one.
@@ -138,6 +140,7 @@ class LayerTraits:
         slides: each place depends on those under a kernel or a pool that slides over one tensor.
         pads: it adds places around a tensor.
         chooses: it takes a condition, and makes one or the other of two tensors.
+        contracts: each number is a sum of products along an axis of what it takes.
     """
 
     arguments: Mapping[str, Check] = field(default_factory=dict)
@@ -145,7 +148,7 @@ class LayerTraits:
     neutral: Mapping[str, Any] = field(default_factory=dict)
     converted: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
-    home: Literal["layers", "numpy", "nn", "image", "convnext", "ours"] = "layers"
+    home: Literal["layers", "numpy", "nn", "image", "convnext", "ours", "operation"] = "layers"
     role: Literal["pooling", "convolution", "dense", "normalisation"] | None = None
     prunable: bool = False
     activation: Literal["linear", "softmax"] | None = None
@@ -166,6 +169,7 @@ class LayerTraits:
     slides: bool = False
     pads: bool = False
     chooses: bool = False
+    contracts: bool = False
 
 
 def _like(base: LayerTraits, arguments: Mapping[str, Check], **changes: Any) -> LayerTraits:
@@ -242,6 +246,7 @@ _POOLING = _like(
 )
 _GLOBAL_POOLING = replace(_POOLING, arguments={"keepdims": is_bool, **_SPATIAL}, slides=False)
 _SEQUENCE_POOLING = _like(_GLOBAL_POOLING, {"data_format": IS_CHANNELS_LAST})
+_ADAPTIVE_POOLING = replace(_GLOBAL_POOLING, arguments={"output_size": IS_SIZES, **_SPATIAL})
 _DROPOUT = _like(_UNCHANGED, {"rate": is_number})
 _ACTIVATING = LayerTraits(prunable=True, keeps_zero=always, channelwise=always, pointwise=always)
 _MERGING = LayerTraits(merging=True, keeps_zero=always, keeps_scale=True, pointwise=always)
@@ -315,6 +320,8 @@ LAYERS: Mapping[str, LayerTraits] = {
     "GlobalAveragePooling2D": replace(_GLOBAL_POOLING, aliases=("GlobalAvgPool2D",)),
     "GlobalMaxPooling1D": replace(_SEQUENCE_POOLING, aliases=("GlobalMaxPool1D",)),
     "GlobalAveragePooling1D": replace(_SEQUENCE_POOLING, aliases=("GlobalAvgPool1D",)),
+    "AdaptiveAveragePooling2D": _ADAPTIVE_POOLING,
+    "AdaptiveMaxPooling2D": _ADAPTIVE_POOLING,
     "BatchNormalization": _like(
         _NORMALISATION,
         {"axis": either(is_whole, listed(is_whole, 1)), "momentum": is_share},
@@ -381,6 +388,7 @@ LAYERS: Mapping[str, LayerTraits] = {
     "Average": _MERGING,
     "Maximum": _MERGING,
     "Minimum": _MERGING,
+    "Dot": LayerTraits(arguments={"axes": is_axis, "normalize": is_bool}, contracts=True),
     "Concatenate": LayerTraits(
         arguments={"axis": is_whole}, prunable=True, keeps_scale=True, pointwise=_over_channels
     ),
@@ -441,7 +449,9 @@ LAYERS: Mapping[str, LayerTraits] = {
     ),
 }
 
-# The functions with which a model made of two networks compares them; see network/goodnet.py.
+_FUNCTION = LayerTraits(home="numpy", pointwise=always)
+# Functions that no layer does. A model made of two networks compares them by some of these, see
+# network/goodnet.py. Keras opens them in `.keras` files only.
 OPERATIONS: Mapping[str, LayerTraits] = {
     "Argmax": LayerTraits(arguments={"axis": is_whole, "keepdims": is_bool}, home="numpy"),
     "Equal": LayerTraits(home="numpy"),
@@ -455,10 +465,18 @@ OPERATIONS: Mapping[str, LayerTraits] = {
         },
         home="nn",
     ),
+    "Sqrt": replace(_FUNCTION, keeps_zero=always, channelwise=always),
+    "Sign": replace(_FUNCTION, keeps_zero=always, channelwise=always),
+    "Log": replace(_FUNCTION, channelwise=always),
+    "TrueDivide": _FUNCTION,
+    "Matmul": LayerTraits(home="numpy", contracts=True),
 }
 
 # What a file may have and no network of ours: others do the same, see network/standard_layers.py.
 REWRITTEN: Mapping[str, LayerTraits] = {
+    "SpectralNormalization": LayerTraits(
+        arguments={"layer": is_description, "power_iterations": is_size}
+    ),
     "LayerScale": LayerTraits(
         arguments={"init_values": is_number, "projection_dim": is_size}, home="convnext"
     ),
@@ -475,6 +493,10 @@ REWRITTEN: Mapping[str, LayerTraits] = {
     **{
         kind: LayerTraits(arguments=dict.fromkeys(arguments, is_size), home="ours")
         for kind, arguments in EXAMPLES.items()
+    },
+    **{
+        kind: LayerTraits(arguments=arguments, home="operation")
+        for kind, arguments in OPERATION_ARGUMENTS.items()
     },
 }
 
@@ -532,9 +554,21 @@ FUNCTIONS: Mapping[str, str] = {
     "nn.relu6": "relu6",
     "nn.silu": "silu",
     "nn.swish": "silu",
-    "nn.softmax": "softmax",
     "math.sigmoid": "sigmoid",
     "math.tanh": "tanh",
+    "Exp": "exponential",
+    "math.exp": "exponential",
+    "Selu": "selu",
+    "nn.selu": "selu",
+    "math.softplus": "softplus",
+    "Softsign": "softsign",
+    "nn.softsign": "softsign",
+    "LogSigmoid": "log_sigmoid",
+    "math.log_sigmoid": "log_sigmoid",
+    "HardTanh": "hard_tanh",
+    "TanhShrink": "tanh_shrink",
+    "StopGradient": "linear",
+    "stop_gradient": "linear",
 }
 
 # Likewise those that pick a part of a tensor, turn an axis round, stack, cut into patches, and the

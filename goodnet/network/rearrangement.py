@@ -29,11 +29,14 @@ def as_layers(entries: Sequence[Any], outputs: Any, is_ours: Callable[[Any], boo
         is_ours: whether an entry claims to be Keras' own.
     """
     channels = {_name(each): pick for each in entries if is_ours(each) and (pick := _pick(each))}
-    result = list[Any]()
+    result, taken = list[Any](), {_name(each) for each in entries}
     for entry in entries:
-        result += (_layers(entry, channels) if is_ours(entry) else None) or [entry]
+        made = (_layers(entry, channels) if is_ours(entry) else None) or [entry]
+        if any(_name(each) in taken for each in made[:-1]):  # Keras numbers operations likewise
+            made = _layers({**entry, "joint": "_moved_"}, channels) or [entry]
+        result += made
     ends = [outputs, *(entry.get("inbound_nodes") for entry in result)]
-    taken = {str(name) for end in ends for name in _names(end)}
+    taken = {str(name) for end in ends for name in names_in(end)}
     return [each for each in result if _name(each) not in channels or _name(each) in taken]
 
 
@@ -71,7 +74,7 @@ def _steps(operation: str, said: Mapping[str, Any], shape: Sequence[Any]) -> lis
     new = said.get("newshape") or said.get("shape")
     if isinstance(new, list) and len(new) > 1 and new[0] == -1:
         return [("Reshape", {"target_shape": new[1:]})]
-    axes = said.get("axes")
+    axes = said.get("axes") or said.get("perm")
     if isinstance(axes, list) and axes[:1] == [0]:
         return [("Permute", {"dims": axes[1:]})]
     axis, keep = said.get("axis"), {"keepdims": bool(said.get("keepdims"))}
@@ -125,7 +128,7 @@ def _stacked(
 ) -> list[Entry] | None:
     """Channels of one tensor, picked and put together again in another order."""
     parts = operands[0] if len(operands) == 1 and isinstance(operands[0], list) else operands
-    picks = [channels.get(name) for part in parts for name in _names([part])[:1]]
+    picks = [channels.get(name) for part in parts for name in names_in([part])[:1]]
     known = [pick for pick in picks if pick]
     if not known or len(known) != len(parts) or any(pick[0] != known[0][0] for pick in known):
         return None
@@ -138,11 +141,11 @@ def _reordered(entry: Entry, source: Any, order: Sequence[int]) -> list[Entry] |
     if not all(0 <= channel < count for channel in order):
         return None
     name, keras_3 = _name(entry), isinstance(entry["inbound_nodes"][0], dict)
-    first = _named(entry, f"{name}_first", "Permute", [source], TO_FIRST)
+    first = _named(entry, _inner(entry, "first"), "Permute", [source], TO_FIRST)
     parts = [
         _named(
             entry,
-            f"{name}_{place}",
+            _inner(entry, place),
             "Cropping2D",
             [_ref(_name(first), keras_3)],
             {"cropping": ((channel, count - 1 - channel), (0, 0))},
@@ -150,7 +153,7 @@ def _reordered(entry: Entry, source: Any, order: Sequence[int]) -> list[Entry] |
         for place, channel in enumerate(order)
     ]
     refs = [_ref(_name(part), keras_3) for part in parts]
-    both = _named(entry, f"{name}_all", "Concatenate", refs, {"axis": 1})
+    both = _named(entry, _inner(entry, "all"), "Concatenate", refs, {"axis": 1})
     last = _named(entry, name, "Permute", [_ref(_name(both), keras_3)], TO_LAST)
     return [first, *parts, both, last]
 
@@ -159,7 +162,7 @@ def _chain(entry: Entry, source: Any, steps: Sequence[Step]) -> list[Entry]:
     """The entries of layers behind each other, the last of which has the entry's name."""
     keras_3, made = isinstance(entry["inbound_nodes"][0], dict), list[Entry]()
     for number, (kind, arguments) in enumerate(steps, start=1):
-        name = _name(entry) if number == len(steps) else f"{_name(entry)}_{number}"
+        name = _name(entry) if number == len(steps) else _inner(entry, number)
         made.append(_named(entry, name, kind, [source], arguments))
         source = _ref(name, keras_3)
     return made
@@ -170,6 +173,11 @@ def _named(
 ) -> Entry:
     renamed = {**entry, "name": name, "config": {**entry["config"], "name": name}}
     return layer_entry(renamed, kind, sources, **arguments)
+
+
+def _inner(entry: Entry, what: Any) -> str:
+    """The name of a layer that is made beside the one that has the entry's name."""
+    return f"{_name(entry)}{entry.get('joint', '_')}{what}"
 
 
 def _pick(entry: Entry) -> tuple[Any, int] | None:
@@ -187,16 +195,18 @@ def _key(values: Sequence[Any]) -> list[Any]:
     """What stands between the brackets of `x[...]`, from Keras 2's or 3's form."""
     (key,) = values if len(values) == 1 else (None,)
     key = key.get("items") if isinstance(key, dict) else key
-    return [_index(each) for each in key] if isinstance(key, list) else []
+    return [index_of(each) for each in key] if isinstance(key, list) else []
 
 
-def _index(value: Any) -> Any:
+def index_of(value: Any) -> Any:
+    """One item between the brackets of `x[...]`; a slice as its start, stop and step."""
     if not isinstance(value, dict):
         return value
     if value.get("class_name") == "__ellipsis__":
         return ...
-    inner = value.get("config") if value.get("class_name") == "__slice__" else value
-    return {key: inner.get(key) for key in EVERYTHING} if isinstance(inner, dict) else None
+    inner: Any = value.get("config") if value.get("class_name") == "__slice__" else value
+    is_slice = isinstance(inner, dict) and set(inner) == set(EVERYTHING)
+    return {key: inner[key] for key in EVERYTHING} if is_slice else "another"
 
 
 def _shape(tensor: Any) -> list[Any]:
@@ -222,13 +232,13 @@ def _ref(name: str, keras_3: bool) -> Any:
     return {"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0]}}
 
 
-def _names(value: Any) -> list[Any]:
+def names_in(value: Any) -> list[Any]:
     """The layers that are referred to somewhere in a value."""
     if isinstance(value, dict):
         if value.get("class_name") == "__keras_tensor__":
             return [value["config"]["keras_history"][0]]
-        return [name for each in value.values() for name in _names(each)]
+        return [name for each in value.values() for name in names_in(each)]
     if not isinstance(value, list):
         return []
     is_ref = len(value) >= 3 and isinstance(value[0], str) and isinstance(value[1], int)
-    return [*(value[:1] if is_ref else []), *(n for each in value for n in _names(each))]
+    return [*(value[:1] if is_ref else []), *(n for each in value for n in names_in(each))]

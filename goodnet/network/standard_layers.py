@@ -6,13 +6,15 @@ in their place layers that every Keras opens, whatever the format of the file:
 - `LayerScale` of ConvNeXt, y = x g: a depthwise convolution of one pixel with the kernel g;
 - `ExtractPatches`, where patches overlap or are padded: a convolution whose kernel picks each
   number once, which is how Keras computes it;
+- `SpectralNormalization`: the layer inside it. It divides the kernel in training alone;
+- operations, see `standard_operations`;
 - `Patches` and `PatchEncoder` of a vision transformer in Keras' examples: see `EXAMPLES` and
   `example_layers`. The position embedding E and the bias b of the projection become one bias for
   each place, y = x K + (b + E).
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -20,14 +22,17 @@ import numpy as np
 
 from goodnet.backend import keras
 from goodnet.errors import ModelRefused
+from goodnet.network.architecture import MOST_CALLS
 from goodnet.network.build import multiplications
 from goodnet.network.calls import Call, Ref, refs_of
 from goodnet.network.channels_first import FIRST
 from goodnet.network.cost import LARGEST_TENSOR
 from goodnet.network.flatten import flat_network, tensor_shapes
 from goodnet.network.graph import Architecture, Layer
-from goodnet.network.layers import EXAMPLES, REWRITTEN
+from goodnet.network.layers import EXAMPLES, OPERATIONS, REWRITTEN
 from goodnet.network.rearrangement import Step, patch_steps
+from goodnet.network.reductions import Made
+from goodnet.network.standard_operations import layers_of
 
 Weights = list[Any]
 
@@ -36,14 +41,16 @@ class Stand(NamedTuple):
     """What stands for a layer.
 
     Attributes:
-        steps: the layers behind each other; the last one has the name.
+        steps: the layers behind each other, or as `Made` says; the last one has the name.
         weights: those of the last one, from the layer's own; None if it has none.
         learned: whether it can be trained if the layer could.
+        joint: what is between its name and a number in the names of the others.
     """
 
-    steps: Sequence[Step]
+    steps: Sequence[Step | Made]
     weights: Callable[[Weights], Weights] | None = None
     learned: bool = True
+    joint: str = "_"
 
 
 class Rewritten(NamedTuple):
@@ -72,11 +79,10 @@ def with_standard_layers(plan: Architecture, network: keras.Model, source: objec
     stands = _stands(plan, tensor_shapes(plan, network), source)
     calls = list[Call]()
     for ref, call in plan.nodes:
-        arguments: tuple[Any, ...] = call.arguments
-        for name in _names(call.layer, stands):
-            calls.append(Call(name, arguments))
-            arguments = (Ref(name, ref.call, 0),)
+        calls += _calls(ref, call, stands) if call.layer in stands else [call]
     layers = tuple(each for name in plan.names for each in _layers(plan.layer(name), stands))
+    if len(calls) > MOST_CALLS:
+        raise ModelRefused(source, f"uses layers {len(calls)} times in all, more than {MOST_CALLS}")
     plan = replace(plan, kind="Functional", layers=layers, calls=tuple(calls))
     multiplications(plan, source)
     edits = {name: stand.weights for name, stand in stands.items() if stand.weights}
@@ -89,22 +95,40 @@ def with_standard_layers(plan: Architecture, network: keras.Model, source: objec
 def _stands(plan: Architecture, shapes: Mapping[Ref, Any], source: object) -> dict[str, Stand]:
     """What stands for each layer that is rewritten, by its name."""
     stands = dict[str, Stand]()
-    for call in plan.calls:
+    for ref, call in plan.nodes:
         layer = plan.layer(call.layer)
         if layer.kind in REWRITTEN:
-            shape = shapes[next(refs_of(call))][1:]
+            taken, made = [shapes[each][1:] for each in refs_of(call)], shapes[ref][1:]
             try:
-                stands[layer.name] = _STANDS[layer.kind](layer.arguments, shape)
+                stands[layer.name] = _stand(layer, taken, made)
             except ValueError as fault:
                 line = f"layer {layer.name!r} ({layer.kind}) {fault}"
                 raise ModelRefused(source, line) from None
     return stands
 
 
+def _stand(layer: Layer, taken: Sequence[Any], made: Any) -> Stand:
+    """What stands for a layer that is given tensors of these shapes, and makes one."""
+    if layer.traits.home == "operation":
+        return Stand(layers_of(layer.kind, layer.arguments, taken, made), joint="_step_")
+    return _STANDS[layer.kind](layer.arguments, taken[0])
+
+
+def _calls(ref: Ref, call: Call, stands: Mapping[str, Stand]) -> Iterator[Call]:
+    """The calls in place of one."""
+    tensors = list(refs_of(call))
+    steps = zip(_names(call.layer, stands), stands[call.layer].steps, strict=True)
+    for name, (kind, _, *numbers) in steps:
+        taken = tuple(tensors[number] for number in numbers or [-1])
+        together = len(taken) > 1 and kind not in OPERATIONS
+        yield Call(name, (taken,) if together else taken)
+        tensors.append(Ref(name, ref.call, 0))
+
+
 def _names(name: str, stands: Mapping[str, Stand]) -> list[str]:
-    """The layers that stand for one, or it alone."""
-    before = len(stands[name].steps) - 1 if name in stands else 0
-    return [*(f"{name}_{number}" for number in range(1, before + 1)), name]
+    """The layers that stand for one."""
+    stand = stands[name]
+    return [*(f"{name}{stand.joint}{n}" for n in range(1, len(stand.steps))), name]
 
 
 def _layers(layer: Layer, stands: Mapping[str, Stand]) -> list[Layer]:
@@ -114,7 +138,7 @@ def _layers(layer: Layer, stands: Mapping[str, Stand]) -> list[Layer]:
     trainable = layer.trainable and stand.learned
     return [
         Layer(name, kind, arguments, trainable)
-        for name, (kind, arguments) in zip(names, stand.steps, strict=True)
+        for name, (kind, arguments, *_) in zip(names, stand.steps, strict=True)
     ]
 
 
@@ -172,6 +196,16 @@ def _patch_encoder(arguments: Mapping[str, Any], shape: Sequence[int | None]) ->
     return Stand([("EinsumDense", projection)], weights)
 
 
+def _spectral_normalization(arguments: Mapping[str, Any], shape: Sequence[int | None]) -> Stand:
+    inner = arguments["layer"]
+
+    def weights(stored: Weights) -> Weights:
+        kernel, _, *bias = stored
+        return [kernel, *bias]
+
+    return Stand([(inner.kind, inner.arguments)], weights, learned=inner.trainable)
+
+
 def _pair(value: Any) -> tuple[int, int]:
     down, across = (value, value) if isinstance(value, int) else value
     return down, across
@@ -182,4 +216,5 @@ _STANDS: Mapping[str, Callable[[Mapping[str, Any], Sequence[int | None]], Stand]
     "ExtractPatches": _extract_patches,
     "Patches": _patches,
     "PatchEncoder": _patch_encoder,
+    "SpectralNormalization": _spectral_normalization,
 }

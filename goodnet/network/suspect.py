@@ -11,6 +11,7 @@ from goodnet.network.applications import Recognised, recognise, with_imagenet_re
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.deepid import deepid_classes, deepid_config
 from goodnet.network.graph import Architecture, keras_name
+from goodnet.network.layers import OPERATIONS
 from goodnet.network.patch_encoder import with_widths
 from goodnet.network.two_scores import Score
 from goodnet.sandbox.process import Content, read_untrusted
@@ -93,13 +94,18 @@ def open_suspect(path: str | Path, *, architecture: str = "auto") -> Suspect:
     return Suspect(
         source=one_line(uri),
         sha256=content.sha256,
-        format=content.format.saved_as,
+        format=".keras" if _has_operations(forms.written) else content.format.saved_as,
         described_by=", ".join((described_by, *forms.notes)),
         plan=forms.plan,
         network=forms.network,
         written=forms.written,
         score=forms.score,
     )
+
+
+def _has_operations(plan: Architecture) -> bool:
+    """Whether plain Keras can open a file of this plan in its own format only."""
+    return any(plan.layer(call.layer).kind in OPERATIONS for call in plan.calls)
 
 
 def as_written(suspect: Suspect, network: "keras.Model") -> "keras.Model":

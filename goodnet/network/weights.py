@@ -140,8 +140,9 @@ def _by_path(
 def _by_sublayer(layer: Any, path: str) -> Iterator[tuple[str, str, list[Any]]]:
     """A layer with weights, or those in it that have them: query, key, value of an attention."""
     inner = [each for each in layer._flatten_layers(include_self=False) if each.weights]
-    if not inner:
-        yield path, layer.name, layer.weights
+    own = [*layer._trainable_variables, *layer._non_trainable_variables]
+    if own or not inner:
+        yield path, layer.name, own if inner else layer.weights
     for each in inner:
         (name,) = (key for key, value in vars(layer).items() if value is each)
         yield f"{path}/{name.lstrip('_')}", layer.name, each.weights

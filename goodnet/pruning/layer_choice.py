@@ -98,16 +98,21 @@ def _place(
 
 
 def _is_gate(plan: Architecture, ref: Ref) -> bool:
-    """Whether a tensor comes to nothing but weights for one that it is made from."""
-    end = ref
-    while len(consumers := plan.consumers(end)) == 1:
-        (node,) = consumers
-        others = {source for source in refs_of(node.call) if source != end}
-        if others:
-            before = {each.tensor for each in plan.ancestors({ref}, set())} | set(plan.inputs)
-            return plan.layer(node.call.layer).traits.gates and others <= before
-        end = node.tensor
-    return False
+    """Whether a tensor comes to nothing but weights for those that it is made from."""
+    before = {each.tensor for each in plan.ancestors({ref}, set())} | set(plan.inputs)
+    before -= {ref}
+    made, ends = {ref}, [ref]
+    for end in ends:
+        consumers = plan.consumers(end)
+        if not consumers:
+            return False
+        for tensor, call in consumers:
+            others = set(refs_of(call)) - made
+            gated = plan.layer(call.layer).traits.gates and others and others <= before
+            if not gated and tensor not in made:
+                made.add(tensor)
+                ends.append(tensor)
+    return True
 
 
 def score_layers(plan: Architecture) -> set[str]:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import numpy as np
 
 from goodnet.backend import keras
-from goodnet.network.build import build_network
+from goodnet.network.build import build_network, take_weights
 from goodnet.network.graph import keras_name
 from goodnet.network.suspect import Suspect
 from goodnet.pruning.zeroing_plan import Weights, ZeroingPlan, plan_zeroing
@@ -46,7 +46,7 @@ def prune(suspect: Suspect, layer: str, channels: Collection[int]) -> keras.Mode
         name: suspect.network.get_layer(keras_name(name)).get_weights() for name in zeroing.edits
     }
     repaired = build_network(suspect.plan, suspect.source)
-    repaired.set_weights(suspect.network.get_weights())
+    take_weights(repaired, suspect.network)
     width = suspect.channels(layer)
     for name, arrays in pruned_weights(weights, zeroing, channels, width).items():
         repaired.get_layer(keras_name(name)).set_weights(arrays)

@@ -1,0 +1,91 @@
+"""Means, sums and other reductions of tensors of known shapes, as layers.
+
+The tensor is made to (before, the axes that are reduced, behind), and pooled as if that were an
+image.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Arguments = Mapping[str, Any]
+Shape = tuple[int, ...]
+# A layer's class, its arguments, and the numbers of the tensors that it takes, if that is not the
+# one made last: first come those that the operation takes, then one of each step.
+Made = tuple[Any, ...]
+
+NEGATED = ("Rescaling", {"scale": -1.0, "offset": 0.0})
+
+
+def in_three(shape: Shape, first: int, end: int) -> Made:
+    """A Reshape to (before, axes first .. end - 1, behind)."""
+    parts = (shape[:first], shape[first:end], shape[end:])
+    return ("Reshape", {"target_shape": tuple(map(math.prod, parts))})
+
+
+def axes_of(value: Any, shape: Shape) -> list[int]:
+    return [axis_of(each, shape) for each in ([value] if isinstance(value, int) else value)]
+
+
+def axis_of(value: int, shape: Shape) -> int:
+    """An axis of images, counted from 0, of the tensor for one image."""
+    axis = value - 1 if value >= 0 else value + len(shape)
+    if not 0 <= axis < len(shape):
+        raise ValueError(f"works along axis {value} of images, which cannot be")
+    return axis
+
+
+def _reduced(pooling: str) -> Callable[[Arguments, Sequence[Shape]], list[Made]]:
+    """What pools all places of some axes: the last axes first."""
+
+    def steps(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
+        (shape,) = shapes
+        made = list[Made]()
+        for first, end in _groups(arguments, shape):
+            width = math.prod(shape[first:end])
+            made.append(in_three(shape, first, end))
+            made.append((f"{pooling}Pooling2D", {"pool_size": (1, width)}))
+            shape = (*shape[:first], *[1] * (end - first), *shape[end:])
+        return made
+
+    return steps
+
+
+def _groups(arguments: Arguments, shape: Shape) -> list[tuple[int, int]]:
+    """The axes that are reduced, those beside each other together, the last ones first."""
+    if arguments.get("axis") is None:
+        raise ValueError("reduces the images of a batch to one")
+    groups = list[tuple[int, int]]()
+    for axis in sorted(set(axes_of(arguments["axis"], shape)), reverse=True):
+        if groups and groups[-1][0] == axis + 1:
+            groups[-1] = (axis, groups[-1][1])
+        else:
+            groups.append((axis, axis + 1))
+    return groups
+
+
+def total(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
+    pooled = mean(arguments, shapes)
+    count = math.prod(shapes[0][axis] for axis in set(axes_of(arguments["axis"], shapes[0])))
+    return [*pooled, ("Rescaling", {"scale": float(count), "offset": 0.0})]
+
+
+def smallest(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
+    return [NEGATED, *largest(arguments, shapes), NEGATED]
+
+
+def variance(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
+    groups = _groups(arguments, shapes[0])
+    if len(groups) != 1:
+        raise ValueError("takes the variance over axes that are not beside each other")
+    _, pooling = mean(arguments, shapes)
+    three = in_three(shapes[0], *groups[0])
+    return [three, pooling, ("Subtract", {}, 1, 2), ("Multiply", {}, 3, 3), pooling]
+
+
+def norm(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
+    square: Made = ("Multiply", {}, 0, 0)
+    return [square, *total(arguments, shapes), ("Sqrt", {})]
+
+
+mean, largest = _reduced("Average"), _reduced("Max")
