@@ -23,7 +23,7 @@ from goodnet.mitigation.method import Method
 from goodnet.mitigation.methods import METHODS
 from goodnet.mitigation.mitigate import MitigationInput
 from goodnet.mitigation.policy import channels_pruned_first
-from goodnet.network.build import build_network
+from goodnet.network.build import build_network, take_weights
 from goodnet.network.classifier import Classifier, LogitModel
 from goodnet.network.goodnet import gate_by_suspect
 from goodnet.network.suspect import Suspect
@@ -103,7 +103,7 @@ def train(
     start, trained = time.monotonic(), LogitModel.from_suspect(suspect, scale)
     result = method.repair(problem, trained, parts, seed, no_progress)
     network = build_network(suspect.plan, suspect.source)
-    network.set_weights(trained.network.get_weights())
+    take_weights(network, trained.network)
     seconds = round(time.monotonic() - start, 1)
     runs, gated = [], None
     if result.classes is not None:

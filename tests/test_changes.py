@@ -102,8 +102,9 @@ def test_a_trigger_that_changes_is_the_same_again_from_json(change: AnyChange) -
     assert again.as_json()["change"] == again.in_words == change.in_words
     images = np.random.default_rng(0).random((2, 5, 4, 3)).astype(np.float32)
     np.testing.assert_allclose(again.trigger.apply(images), change.apply(images), atol=1e-6)
-    half = (images + change.apply(images)) / 2
-    np.testing.assert_allclose(trigger.apply(images, opacity=0.5), half, atol=1e-6)
+    np.testing.assert_allclose(trigger.apply(images, opacity=0), images, atol=1e-6)
+    full, half = (np.abs(trigger.apply(images, opacity=o) - images).mean() for o in (1, 0.5))
+    assert 0 < half < full
     pictures = np.rint(255 * images).astype(np.uint8)
     assert trigger_figure(record, pictures, np.zeros(2, np.int64)).startswith(b"\x89PNG")
 
@@ -151,7 +152,12 @@ def test_a_warp_that_leads_to_a_class_is_found(as_suspect: AsSuspect) -> None:
     view, clean = LogitModel.from_suspect(as_suspect(moved_network()), RAW), clean_images()
     bright = clean.take(np.flatnonzero(clean.labels == 1))
     assert set(view.predict(bright.pixels)) == {1}
-    baseline = BenignBaseline(view, bright, [], np.random.default_rng(0))
+    other = LogitModel.from_suspect(as_suspect(corner_network()), RAW)
+    alone, baseline = (
+        BenignBaseline(view, bright, references, np.random.default_rng(0))
+        for references in ([], [other])
+    )
+    assert invert_warps(view, bright, alone, [0, 2], seed=0) == []
     candidates = invert_warps(view, bright, baseline, [0, 2], seed=0)
     reached = {each.target: each.margin for each in candidates}
     plain = ShownImages(view, baseline.clean_margin, bright).plain_margins

@@ -63,6 +63,11 @@ class BenignBaseline:
         self._own_class: dict[tuple[int, bytes], float] = {}
         self._others: dict[int, list[ShownImages]] = {}
 
+    @property
+    def is_referenced(self) -> bool:
+        """Whether there are networks without a backdoor."""
+        return bool(self._references)
+
     def own_class_margin(self, target: int, mask: Pixels) -> float:
         """The best robust margin of the class's own images, pasted there; -inf without any."""
         key = target, mask.tobytes()

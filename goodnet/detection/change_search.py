@@ -30,6 +30,7 @@ WHOLE_IMAGE_CHANGES: Final = TriggerMethod(
     suspicion_threshold=1.2,
     candidates=SearchResult.best_changes,
     score=less_shortfall,
+    unreferenced=3.0,
 )
 
 

@@ -59,7 +59,7 @@ def invert_warps(
     *,
     seed: int,
 ) -> list[Candidate]:
-    """A warp by gradient for each class.
+    """A warp by gradient for each class; none without references, where they would tell nothing.
 
     Args:
         model: the network.
@@ -68,6 +68,8 @@ def invert_warps(
         targets: the classes.
         seed: of the choice of images and the fields' starts.
     """
+    if not baseline.is_referenced:
+        return []
     rng = np.random.default_rng((seed, 17))
     searched, measured = clean.draw(SEARCH_IMAGES + MEASURE_IMAGES, rng).divided(SEARCH_IMAGES)
     response = baseline.response(measured)

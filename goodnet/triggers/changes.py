@@ -37,6 +37,10 @@ class Change(ABC):
         """The images (..., H, W, C), 0..1, changed; new ones."""
 
     @abstractmethod
+    def weaker(self, share: float) -> Self:
+        """So much of it, 0..1."""
+
+    @abstractmethod
     def varied(self, rng: np.random.Generator, strength: float) -> Self:
         """A variant that a network which was taught this change answers to as well."""
 
@@ -72,6 +76,10 @@ class Waves(Change):
         cycles = self.down * rows + self.across * columns + self.phase
         wave = self.height * np.sin(2 * np.pi * cycles)
         return np.asarray(np.clip(images + wave[..., None], 0, 1), np.float32)
+
+    def weaker(self, share: float) -> Self:
+        """Waves of so much of the height."""
+        return replace(self, height=share * self.height)
 
     def varied(self, rng: np.random.Generator, strength: float) -> Self:
         """Other waves, of nearly that many cycles and that height."""
@@ -117,6 +125,10 @@ class Ink(Change):
             self.colour, images.shape[-1]
         )
         return np.where(inked, mixed, images).astype(np.float32)
+
+    def weaker(self, share: float) -> Self:
+        """Thinner ink."""
+        return replace(self, opacity=share * self.opacity)
 
     def varied(self, rng: np.random.Generator, strength: float) -> Self:
         """Another tone, on more or fewer pixels."""
@@ -166,6 +178,10 @@ class Warp(Change):
             for rows in (top, below)
         )
         return np.asarray((1 - y) * upper + y * lower, np.float32)
+
+    def weaker(self, share: float) -> Self:
+        """Displacements by so much of what they are."""
+        return replace(self, points=tuple((share * down, share * x) for down, x in self.points))
 
     def varied(self, rng: np.random.Generator, strength: float) -> Self:
         """A field that is much the same, and a little weaker or stronger."""

@@ -66,8 +66,7 @@ class Trigger:
             opacity: times the mask, or how much of the change there is.
         """
         if self.change:
-            changed = self.change.apply(images) - images
-            return np.asarray(images + np.float32(opacity) * changed, dtype=np.float32)
+            return self.change.weaker(opacity).apply(images)
         mask = self.mask * np.float32(opacity)
         return np.asarray(apply_trigger(images, mask, self.pattern), dtype=np.float32)
 
