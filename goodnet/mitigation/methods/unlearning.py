@@ -25,6 +25,7 @@ classes. What accuracy it costs is measured on images held out from it, not prom
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -120,19 +121,13 @@ def unlearn(
     Returns:
         The steps that were made.
     """
-    from goodnet.mitigation.adversarial_triggers import TriggerPool, draw_trigger
+    from goodnet.mitigation.adversarial_triggers import TriggerPool
     from goodnet.training.finetune import train_further
 
     pool_rng = np.random.default_rng((schedule.seed, 11))
     pool = TriggerPool(model, parts.tuning, targets, seed_triggers, pool_rng)
-    shape, classes = parts.tuning.pixels.shape[1:], list(targets)
-
-    def apply(image: Floats, rng: np.random.Generator) -> Floats:
-        if rng.random() < RANDOM:
-            trigger = draw_trigger(shape, classes[0], rng).trigger
-        else:
-            trigger = pool.draw(rng)
-        return trigger.apply(image, opacity=rng.uniform(MIN_OPACITY, 1))
+    classes = list(targets)
+    apply = partial(_apply, pool, classes[0])
 
     def step_done(done: int, total: int) -> None:
         if done % MOVE_EVERY == 0:
@@ -145,6 +140,18 @@ def unlearn(
         settled=Watch(model, parts.held_out, seed_triggers, pool, pool_rng).settled,
         progress=step_done,
     )
+
+
+def _apply(pool: "TriggerPool", target: int, image: Floats, rng: np.random.Generator) -> Floats:
+    """The image with a trigger of the pool, or with a random one."""
+    from goodnet.mitigation.adversarial_triggers import draw_trigger
+
+    if rng.random() < RANDOM:
+        height, width, channels = image.shape
+        trigger = draw_trigger((height, width, channels), target, rng).trigger
+    else:
+        trigger = pool.draw(rng)
+    return trigger.apply(image, opacity=rng.uniform(MIN_OPACITY, 1))
 
 
 class Watch:
