@@ -12,8 +12,9 @@ from typing import Any
 
 from prefect import flow
 
+from flows.outcomes import Outcome, failure_state, report_state
 from flows.preconditions import check_prefect, check_results, refuse
-from flows.repair import Outcome, failure_state, repair, report_state
+from flows.repair import repair
 from goodnet.datasets.faces import (
     MOST_PEOPLE,
     PEOPLE,

@@ -4,71 +4,33 @@ python -m flows.repair MODEL... --data DIR --output DIR
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from prefect import flow, runtime, tags
 from prefect.logging import get_run_logger
-from prefect.states import Completed, Failed, State
+from prefect.states import Completed, State
 from prefect.task_runners import TaskRunner
 
 from flows.options import parser_of_repair
-from flows.preconditions import NOTHING_STARTED, check_prefect, check_results, refuse
+from flows.outcomes import Outcome, failure_state, report_state, success_state
+from flows.preconditions import check_prefect, check_results, refuse
 from flows.repair_model import repair_model
 from goodnet.errors import DataRefused, InputRefused, fault_line, one_line
-from goodnet.files import paths, storage
+from goodnet.files import paths
 from goodnet.files.data_files import DataFile, DataSource
-from goodnet.job.inputs import (
-    find_data,
-    find_models,
-    find_output,
-    glance,
-    locate_data,
-    parse_reading,
-)
+from goodnet.job.inputs import find_data, find_output, glance, locate_data, parse_reading
 from goodnet.job.plan import DataRequest, Job, plan_job
 from goodnet.job.request import (
     MethodChoice,
     Request,
     parse_request,
 )
-from goodnet.report.conclusion import headline
-from goodnet.report.extras import missing_files
-from goodnet.report.findings import RepairResult
-from goodnet.report.recommendation import recommend
-from goodnet.report.tables import results_table
-from tasks.artifacts import show_index, show_repaired, tag_run
+from goodnet.job.suspects import find_models
+from tasks.artifacts import show_index, show_repaired
 from tasks.deployments import REFUSED, start_repair
 from tasks.notices import tell_of_failure, tell_of_verdict
 from tasks.runners import task_runner_of
-
-ALL_REPAIRED, SOME_FAILED = 0, 1
-
-
-class Outcome(NamedTuple):
-    """How the repair of one model ended: its folder, findings and conclusion, or why not."""
-
-    model: str
-    folder: str | None
-    findings: RepairResult | None
-    refused: bool
-    message: str
-
-
-class Failures(Exception):
-    """Repairs of which some failed: how each ended. A failed state holds an exception."""
-
-    def __init__(self, message: str, outcomes: Sequence[Outcome]) -> None:
-        super().__init__(message)
-        self.outcomes = list(outcomes)
-
-    def __iter__(self) -> Iterator[Outcome]:
-        return iter(self.outcomes)
-
-
-def failure_state(message: str, outcomes: Sequence[Outcome], name: str = "Failed") -> State[Any]:
-    """The state of a run of which repairs failed."""
-    return Failed(name=name, message=message, data=Failures(message, outcomes))
 
 
 def _name_of_run() -> str:
@@ -267,16 +229,6 @@ def _outcome(uri: str, state: State[Any]) -> Outcome:
     return Outcome(uri, folder, findings, False, message)
 
 
-def success_state(outcomes: list[Outcome]) -> State[Any]:
-    """The state of a run of which all repairs succeeded; one model's says what came of it."""
-    if len(outcomes) != 1:
-        return Completed(message=f"repaired {len(outcomes)} models", data=outcomes)
-    (only,) = outcomes
-    if only.findings is not None:
-        tag_run(paths.model_tag(only.model), paths.verdict_tag(recommend(only.findings).answer))
-    return Completed(message=f"{only.message} See {only.folder}", data=outcomes)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0 all repaired, 1 some failed, 2 nothing could be started."""
     options = vars(parser_of_repair().parse_args(arguments))
@@ -304,31 +256,6 @@ def fault_of(uri: str) -> Exception | None:
     except (InputRefused, OSError) as fault:
         return fault
     return None
-
-
-def report_state(state: State[Any]) -> int:
-    """Print how each repair ended; the exit status: 0, 1 or 2."""
-    outcomes = state.result(raise_on_failure=False)
-    if not isinstance(outcomes, list | Failures):
-        print(f"failed: {one_line(state.message)}", file=sys.stderr)
-        return SOME_FAILED
-    outcomes = list(outcomes)
-    for outcome in outcomes:
-        if outcome.findings is not None:
-            print(f"\n{outcome.findings.model.name}: {headline(outcome.findings)}\n")
-            print(results_table(outcome.findings))
-            print(f"report: {storage.join(str(outcome.folder), paths.REPORT_HTML)}")
-    for line in missing_files() if any(outcome.folder for outcome in outcomes) else ():
-        print(line)
-    print()
-    for outcome in outcomes:
-        if outcome.folder is None:
-            print(f"failed: {outcome.message}", file=sys.stderr)
-        else:
-            print(f"wrote {outcome.folder}")
-    if all(outcome.folder for outcome in outcomes):
-        return ALL_REPAIRED
-    return NOTHING_STARTED if all(outcome.refused for outcome in outcomes) else SOME_FAILED
 
 
 def _immutable(value: Any) -> Any:

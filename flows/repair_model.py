@@ -3,14 +3,14 @@
 Method: Liu, Dolan-Gavitt, Garg, "Fine-Pruning", RAID 2018, section 3.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from prefect import flow, runtime
 from prefect.states import Completed, Failed
 
+from flows.pruning import TESTS, Data, draw_curves, prune
 from goodnet.datasets.class_names import known_names
 from goodnet.detection.verdict import Verdict
 from goodnet.errors import InputRefused
@@ -18,7 +18,6 @@ from goodnet.evaluation.results import (
     RepairedModel,
     evaluation_rows,
     pruned_channels,
-    pruned_models,
 )
 from goodnet.files import paths, storage
 from goodnet.files.data_files import DataFile
@@ -27,7 +26,6 @@ from goodnet.job.inputs import (
     CLEAN_TEST,
     CLEAN_VALID,
     POISONED_TEST,
-    POISONED_VALID,
     find_output,
     identify_model,
 )
@@ -35,17 +33,16 @@ from goodnet.job.plan import Job
 from goodnet.job.request import Request, with_architecture_beside
 from goodnet.metrics import Counts
 from goodnet.mitigation.policy import FIRST, channels_pruned_first, choose_method
-from goodnet.pruning.curve import Curve, make_curve
-from goodnet.pruning.order import Direction, order_channels
+from goodnet.pruning.curve import Curve
 from goodnet.report.conclusion import headline, recommended_files
 from goodnet.report.extras import extra_files
-from goodnet.report.findings import ModelRecheck, PruningResult, RepairResult
+from goodnet.report.findings import ModelRecheck, RepairResult
 from goodnet.report.manifest import repair_key
 from goodnet.report.pictures import FIGURES, Picture
 from goodnet.report.recommendation import recommend
 from tasks.alone import alone
-from tasks.artifacts import show, show_index, show_pruning, tag_run
-from tasks.caching import Folder, RunningTask
+from tasks.artifacts import show, show_index, tag_run
+from tasks.caching import Folder
 from tasks.deployments import REFUSED
 from tasks.detection import judge
 from tasks.mitigation import MitigatedFiles, evaluate_mitigation, mitigate, try_triggers
@@ -54,23 +51,15 @@ from tasks.outputs import (
     store_copy,
     store_manifest,
     store_origins,
-    store_pruned,
-    store_pruning,
     store_report,
 )
 from tasks.pruning import (
     describe_data,
     describe_suspect,
-    evaluate,
     find_preprocessing,
-    measure_activations,
-    sweep,
 )
 from tasks.references import SplitSuspect, SuspectFile
 from tasks.source import source_digest
-
-Data = Mapping[str, DataFile]  # the data sets by role
-TESTS = (CLEAN_TEST, POISONED_TEST)
 
 
 def _name_of_run() -> str:
@@ -130,18 +119,7 @@ def investigate(
     names = known_names(request.class_names, folders, model.classes, model.uri)
     split = SplitSuspect(suspect, preprocessing.preprocessing, model.layer)
 
-    curves = draw_curves(split, data, request.directions, request.points)
-    models = pruned_models(curves, model.format)
-    counting = start_evaluation(split, curves, models, tests)
-    pruning = start_pruning(model.name, split, curves, models, folder)
-
-    counts = {role: task.result() for role, task in counting.items()}
-    networks = [file for task in pruning for file in task.result()]
-    rows = evaluation_rows(models, counts.get(CLEAN_TEST), counts.get(POISONED_TEST))
-    pruned = PruningResult(model, curves, rows)
-    written = [*store_pruning(pruned, folder), *(file.uri for file in networks)]
-    show_pruning(pruned, written, folder)
-
+    curves, models, counts, networks = prune(model, split, data, request, folder)
     verdict = judge(suspect, preprocessing.preprocessing, valid, request.minutes)
     verdict = replace(verdict, class_names=names)
     rechecks = recheck_pruned(split, curves, models, verdict, valid)
@@ -169,46 +147,6 @@ def investigate(
         brought=job.brought,
     )
     return findings, networks
-
-
-def draw_curves(
-    split: SplitSuspect, data: Data, directions: Sequence[Direction], points: Sequence[str]
-) -> tuple[Curve, ...]:
-    """The curve of each order, on the validation sets that there are."""
-    activations = np.array(measure_activations(split, data[CLEAN_VALID]))
-    orders = [order_channels(activations, direction) for direction in directions]
-    swept = {
-        role: sweep.start(split, orders, data[role], role)
-        for role in (CLEAN_VALID, POISONED_VALID)
-        if role in data
-    }
-    clean = swept[CLEAN_VALID].result()
-    poisoned = swept[POISONED_VALID].result() if POISONED_VALID in swept else [None] * len(orders)
-    return tuple(
-        make_curve(order, counts, attacked, points)
-        for order, counts, attacked in zip(orders, clean, poisoned, strict=True)
-    )
-
-
-def start_evaluation(
-    split: SplitSuspect, curves: Sequence[Curve], models: Sequence[RepairedModel], tests: Data
-) -> dict[str, RunningTask[dict[str, Counts]]]:
-    """What the suspect and the pruned models do on the test sets, by role; begun."""
-    return {role: evaluate.start(split, curves, models, test, role) for role, test in tests.items()}
-
-
-def start_pruning(
-    name: str,
-    split: SplitSuspect,
-    curves: Sequence[Curve],
-    models: Sequence[RepairedModel],
-    folder: str,
-) -> list[RunningTask[list[StoredFile]]]:
-    """The making of each pruned model and its GoodNet; begun."""
-    return [
-        store_pruned.start(name, split, model, pruned_channels(curves, model), folder)
-        for model in models
-    ]
 
 
 def recheck_pruned(

@@ -11,12 +11,12 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from inspect import signature
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
-from prefect.states import Completed, Failed
+from prefect.states import Completed, Failed, State
 
 from flows.preconditions import check_prefect, refuse
 from flows.repair_model import repair_model
@@ -87,7 +87,6 @@ def watch(
         minutes: for each repair: that a verdict may take, about, on two cores.
         task_runner: for each repair: what runs its tasks, threads, dask, or a scheduler's address.
     """
-    log = get_run_logger()
     options: dict[str, Any] = {"order": order, "drop": drop, "layer": layer}
     options |= {"preprocessing": preprocessing, "architecture": architecture}
     options |= {"method": method, "budget": budget, "verdict": verdict, "minutes": minutes}
@@ -96,17 +95,53 @@ def watch(
     asked = {**options, **ways, **places}
     try:
         check(inbox, settle, **asked)
-        record = inboxes.read_record(output, inbox)
-        entries = inboxes.settled_files(inbox, record, quiet_seconds=settle, data=data)
-        seen = inboxes.read_arrivals(entries, record, lambda fault: log.warning("%s", fault), data)
-        run_ids = start_due(seen, asked)
-        for run in deployments.crashed_for_good():
-            tell_of_failure(run.parameters.get("models", [""])[0], str(run.state.message), run)
+        look = look_into(inbox, settle, asked)
     except (InputRefused, OSError) as fault:
         return Failed(message=fault_line(fault))
+    return remember(inbox, output, look)
+
+
+class Look(NamedTuple):
+    """One look into an inbox.
+
+    Attributes:
+        record: what was there at the look before.
+        seen: what is there, by URI.
+        run_ids: the repairs that were started, by the URI of their model.
+    """
+
+    record: dict[str, InboxEntry]
+    seen: dict[str, InboxEntry]
+    run_ids: dict[str, str]
+
+
+def look_into(inbox: str, settle: float, asked: dict[str, Any]) -> Look:
+    """Start what is due; and tell of repairs that will not be tried again.
+
+    Args:
+        inbox: the folder that models arrive in.
+        settle: seconds that a file must have stayed the same before it is taken.
+        asked: the parameters of each repair.
+
+    Raises:
+        InputRefused, OSError: nothing can be looked at, or started.
+    """
+    log, data = get_run_logger(), asked["data"]
+    record = inboxes.read_record(asked["output"], inbox)
+    entries = inboxes.settled_files(inbox, record, quiet_seconds=settle, data=data)
+    seen = inboxes.read_arrivals(entries, record, lambda fault: log.warning("%s", fault), data)
+    run_ids = start_due(seen, asked)
+    for run in deployments.crashed_for_good():
+        tell_of_failure(run.parameters.get("models", [""])[0], str(run.state.message), run)
+    return Look(record, seen, run_ids)
+
+
+def remember(inbox: str, output: str, look: Look) -> State[Any]:
+    """Record and show what came of a look."""
+    record, seen, run_ids = look
     refused = [s.refused for uri, s in seen.items() if s.refused and record.get(uri) != s]
     for refusal in refused:
-        log.error("%s", refusal)
+        get_run_logger().error("%s", refusal)
     if seen != record:
         inboxes.write_record(output, inbox, seen)
     if run_ids or refused:

@@ -9,7 +9,8 @@ import pytest
 from invented import invented_verdict
 
 from flows.demo import main
-from flows.repair import ALL_REPAIRED, NOTHING_STARTED
+from flows.outcomes import ALL_REPAIRED
+from flows.preconditions import NOTHING_STARTED
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 

@@ -22,7 +22,9 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from flows import repair_model as repair_model_module
-from flows.repair import NOTHING_STARTED, SOME_FAILED, main
+from flows.outcomes import SOME_FAILED
+from flows.preconditions import NOTHING_STARTED
+from flows.repair import main
 from goodnet.datasets.dataset import open_clean_dataset
 from goodnet.detection.verdict import BACKDOORED
 from goodnet.files import storage

@@ -55,7 +55,8 @@ def read_lists(path, folder):
 PROGRAM = """
 import json, sys
 from goodnet.datasets.dataset import open_dataset
-from goodnet.job.inputs import find_models, glance
+from goodnet.job.inputs import glance
+from goodnet.job.suspects import find_models
 from goodnet.network.suspect import open_suspect
 (model,) = find_models(["."])
 glance(model, "model")

@@ -8,7 +8,8 @@ from conftest import Toy, repairs_in
 from hostile import MARKER, MODELS, Bad
 from prefect.client.orchestration import get_client
 
-from flows.repair import Outcome, repair
+from flows.outcomes import Outcome
+from flows.repair import repair
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 

@@ -17,8 +17,9 @@ from conftest import Toy
 import goodnet
 from goodnet.errors import DataRefused, ModelRefused, RequestRefused
 from goodnet.files import folders, hub, listings, models, storage
-from goodnet.job.inputs import find_data, find_models, find_output, glance
+from goodnet.job.inputs import find_data, find_output, glance
 from goodnet.job.plan import list_suspects
+from goodnet.job.suspects import find_models
 
 COMMITS = {"main": "a" * 40, "v1": "b" * 40}
 REPO = "somebody/nets"

@@ -27,8 +27,9 @@ from goodnet.errors import InputRefused, ModelRefused, RequestRefused
 from goodnet.files import listings, models, s3, storage
 from goodnet.files.storage import StoredFile
 from goodnet.job import inbox
-from goodnet.job.inputs import find_data, find_models, find_output
+from goodnet.job.inputs import find_data, find_output
 from goodnet.job.plan import plan_job
+from goodnet.job.suspects import find_models
 from goodnet.network.suspect import open_suspect
 
 QUICK = {

@@ -12,7 +12,8 @@ from networks import CLASSES, keras, save
 from PIL import Image
 from small_job import COUNT, TARGET, clean_images, poisoned_images, small_badnet
 
-from flows.repair import SOME_FAILED, main
+from flows.outcomes import SOME_FAILED
+from flows.repair import main
 from goodnet.command.main import main as inspect
 from goodnet.datasets.dataset import save_dataset
 from goodnet.preprocessing import SIGNED, UNIT, Preprocessing

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from conftest import Toy, repairs_in
 
-from flows.repair import NOTHING_STARTED, main
+from flows.preconditions import NOTHING_STARTED
+from flows.repair import main
 from goodnet.errors import RequestRefused
 from tasks.runners import task_runner_of
 

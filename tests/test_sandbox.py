@@ -14,9 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from conftest import PROJECT
+from fuzz import FINDINGS
 from hostile import good_h5
 
 from goodnet.datasets.dataset import open_dataset, open_unlabelled
@@ -107,6 +109,24 @@ def test_reader_that_breaks_is_one_refusal(
         monkeypatch.setattr(process, "PATIENCE", 1 / process.SHORTEST_WORK)
     play(program)
     assert refusal(model) == says
+
+
+def test_a_file_that_the_hdf5_library_never_ends_reading_is_one_refusal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Fuzzing found it: its heap of texts leads round in a circle."""
+    monkeypatch.setattr(process, "PATIENCE", 3 / process.SHORTEST_WORK)
+    assert refusal(FINDINGS / "endless_heap.h5") == "reading it took more than 3.0 seconds"
+
+
+def test_names_that_are_no_utf_8_are_names(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "none.h5", "w") as file:
+        file.create_group(b"weights \xff")
+    assert r"holds 'weights \udcff'" in refusal(tmp_path / "none.h5")
+    with h5py.File(tmp_path / "some.weights.h5", "w") as file:
+        file[b"layers/\xff/vars/0"] = np.ones(2)
+    with read_untrusted(str(tmp_path / "some.weights.h5"), "model") as content:
+        assert [each["name"] for each in content.description["layers"]] == ["layers/\udcff"]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from saved_models import GRAPH, METADATA, field
 from goodnet.backend import keras
 from goodnet.errors import ModelRefused, RequestRefused
 from goodnet.files import formats, models
-from goodnet.job.inputs import find_models, glance, identify_model
+from goodnet.job.inputs import glance, identify_model
+from goodnet.job.suspects import find_models
 from goodnet.network.suspect import open_suspect
 
 SHAPE = (12, 10, 3)

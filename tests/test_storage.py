@@ -8,8 +8,9 @@ import pytest
 from goodnet.errors import InputRefused, ModelRefused, RequestRefused
 from goodnet.files import storage
 from goodnet.files.paths import repair_folder, safe_name
-from goodnet.job.inputs import find_data, find_models, find_output
+from goodnet.job.inputs import find_data, find_output
 from goodnet.job.request import parse_request
+from goodnet.job.suspects import find_models
 
 
 def test_what_is_put_is_held_until_it_changes(tmp_path: Path) -> None:

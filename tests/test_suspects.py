@@ -14,9 +14,8 @@ from goodnet.errors import DataRefused, InputRefused, ModelRefused, RequestRefus
 from goodnet.files import listings, storage
 from goodnet.files.listings import ListedFile
 from goodnet.job import inbox, own_settings, plan
-from goodnet.job.inputs import find_models
 from goodnet.job.plan import content_of, list_suspects, plan_job
-from goodnet.job.suspects import Suspect, locate
+from goodnet.job.suspects import Suspect, find_models, locate
 from goodnet.sandbox.process import read_untrusted
 from goodnet.sandbox.reader.arrays import Refused
 from goodnet.sandbox.reader.settings import read_toml

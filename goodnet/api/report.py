@@ -62,20 +62,11 @@ def write_report(
         All that the report says, `recommend` and `headline` can be asked about it.
     """
     every = (curves,) if isinstance(curves, Curve) else tuple(curves)
-    sets: dict[str, Dataset | None] = {
-        CLEAN_VALID: clean,
-        CLEAN_TEST: evaluation.clean,
-        POISONED_VALID: poisoned,
-        POISONED_TEST: evaluation.poisoned,
-    }
-    given = {role: images for role, images in sets.items() if images}
+    given = _by_role(clean, evaluation, poisoned)
     findings = _findings(model, clean, verdict, every, evaluation, given, budget)
     samples = Samples(lambda: clean, (lambda: poisoned) if poisoned else None)
     pictures = [picture for draw in FIGURES.values() for picture in draw(findings, samples)]
-    files = [
-        storage.put(content, storage.join(str(folder), name))
-        for name, content in report_files(findings, pictures, extras=extra_files()).items()
-    ]
+    files = _put_all(report_files(findings, pictures, extras=extra_files()), folder)
     there = {file.uri for file in stored}
     missing = [n for n in evaluation.repaired if _uri(n.identity.model_file, folder) not in there]
     networks = [*stored, *_store_networks(missing, str(folder))]
@@ -83,9 +74,7 @@ def write_report(
     suspect = models.identify(model.suspect.source)
     inputs = {role: DataFile(_stored(images), images.reading) for role, images in given.items()}
     origins = origin_files(str(folder), suspect, inputs, findings, networks, extra_files())
-    files += networks + [
-        storage.put(content, storage.join(str(folder), name)) for name, content in origins.items()
-    ]
+    files += networks + _put_all(origins, folder)
     request = _request(model, findings)
     text = manifest(str(folder), suspect, inputs, request, None, findings, files)
     storage.put(text, storage.join(str(folder), paths.MANIFEST))
@@ -109,13 +98,29 @@ def write_pruning(
         The networks and their GoodNets.
     """
     result = PruningResult(_described(model), tuple(curves), evaluation.every_row)
-    for name, content in pruning_files(result).items():
-        storage.put(content, _uri(name, folder))
+    _put_all(pruning_files(result), folder)
     return _store_networks(evaluation.repaired, str(folder))
+
+
+def _by_role(
+    clean: CleanDataset, evaluation: Evaluation, poisoned: Dataset | None
+) -> dict[str, Dataset]:
+    """The data sets that there are."""
+    sets: dict[str, Dataset | None] = {
+        CLEAN_VALID: clean,
+        CLEAN_TEST: evaluation.clean,
+        POISONED_VALID: poisoned,
+        POISONED_TEST: evaluation.poisoned,
+    }
+    return {role: images for role, images in sets.items() if images}
 
 
 def _uri(name: str, folder: str | Path) -> str:
     return storage.join(str(folder), name)
+
+
+def _put_all(contents: Mapping[str, bytes], folder: str | Path) -> list[StoredFile]:
+    return [storage.put(content, _uri(name, folder)) for name, content in contents.items()]
 
 
 def _described(model: Model) -> ModelInfo:

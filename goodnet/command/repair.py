@@ -73,9 +73,10 @@ def _repair_each(
     models: list[str], request: dict[str, Any], ways: dict[str, str], **places: str
 ) -> int:
     """Repair suspects, one after the other; the exit status."""
-    from goodnet.job.inputs import find_models, find_output, glance, parse_reading
+    from goodnet.job.inputs import find_output, glance, parse_reading
     from goodnet.job.plan import plan_job
     from goodnet.job.request import parse_request
+    from goodnet.job.suspects import find_models
 
     parse_request(**request)  # what makes no sense is said once, not of each suspect
     parse_reading(**ways)

@@ -53,13 +53,7 @@ def repair_suspect(job: Job, output: str) -> list[str]:
     folder = storage.join(output, paths.repair_folder(job.uri, key))
     if not storage.is_remote(folder):
         find_output(folder)  # it may be there, and not be ours
-    architecture = request.architecture
-    model = load_model(
-        job.model,
-        architecture=architecture if isinstance(architecture, str) else architecture.uri,
-        layer=request.layer,
-        preprocessing=request.preprocessing,
-    )
+    model = _opened(job, request)
     # The first clean set is what the preprocessing is found by: never the test images.
     order = [CLEAN_VALID, *(role for role in data if role != CLEAN_VALID)]
     images = {role: _load(model, role, data[role]) for role in order}
@@ -72,12 +66,8 @@ def repair_suspect(job: Job, output: str) -> list[str]:
     table = _evaluated(model, pruned, tests)
     stored = write_pruning(model, curves, table, folder=folder)
     print(f"{paths.safe_name(job.uri)}, pruned:\n{table}", file=sys.stderr, flush=True)
-    with shown_progress("detect") as progress:
-        verdict = detect(
-            model, clean, minutes=request.minutes, progress=progress, say=saying("detect")
-        )
     names = known_names(request.class_names, clean.class_names, model.classes, job.model)
-    verdict = replace(verdict, class_names=names)
+    verdict = replace(_judged(model, clean, request), class_names=names)
     if mitigated := list(_mitigated(model, clean, verdict, request)):
         table = table.joined(_evaluated(model, mitigated, tests))
     findings = write_report(
@@ -94,6 +84,17 @@ def repair_suspect(job: Job, output: str) -> list[str]:
         *missing_files(),
         f"\nwrote {folder}",
     ]
+
+
+def _opened(job: Job, request: Request) -> Model:
+    """The suspect."""
+    architecture = request.architecture
+    return load_model(
+        job.model,
+        architecture=architecture if isinstance(architecture, str) else architecture.uri,
+        layer=request.layer,
+        preprocessing=request.preprocessing,
+    )
 
 
 def _load(model: Model, role: str, file: DataFile) -> Any:
@@ -128,6 +129,13 @@ def _evaluated(model: Model, networks: list[RepairedNetwork], tests: dict[str, A
     """What networks do on the test sets."""
     with shown_progress("evaluate") as progress:
         return evaluate(model, networks, **tests, progress=progress)
+
+
+def _judged(model: Model, clean: Any, request: Request) -> Verdict:
+    """The verdict."""
+    with shown_progress("detect") as progress:
+        say = saying("detect")
+        return detect(model, clean, minutes=request.minutes, progress=progress, say=say)
 
 
 def _mitigated(

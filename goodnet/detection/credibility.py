@@ -28,7 +28,7 @@ from goodnet.detection.detect import detect
 from goodnet.detection.effort import MINUTES
 from goodnet.detection.verdict import INCONCLUSIVE, Credibility, Verdict
 from goodnet.metrics import Proportion
-from goodnet.network.classifier import LogitModel
+from goodnet.network.classifier import LogitModel, block_of
 from goodnet.preprocessing import paired_loss
 from goodnet.progress import Progress, no_progress, silent
 
@@ -128,6 +128,11 @@ def _ridge(
 
 def _features(pixels: Pixels) -> NDArray[np.float64]:
     """Each image's thumbnail, averages of up to SIDE x SIDE fields, as one row."""
+    blocks = np.array_split(pixels, -(-len(pixels) // block_of(pixels)))
+    return np.concatenate([_thumbnails(block) for block in blocks])
+
+
+def _thumbnails(pixels: Pixels) -> NDArray[np.float64]:
     fields = pixels.astype(np.float64)
     for axis in (1, 2):
         starts = np.unique(np.linspace(0, pixels.shape[axis], SIDE, endpoint=False).astype(int))

@@ -62,7 +62,10 @@ def maximum_margins(model: LogitModel, classes: Classes, rng: np.random.Generato
     def batch_margins(part: slice) -> Numbers:
         noise_rng = np.random.default_rng(seeds[part.start])
         noise = noise_rng.random((len(classes[part]), *shape), dtype=np.float32)
-        return np.asarray(ascend(tf.constant(noise), tf.one_hot(classes[part], model.classes)))
+        targets = np.eye(model.classes, dtype=np.float32)[classes[part]]
+        few = -(-len(noise) // model.gradients_at_once(shape))
+        some = zip(np.array_split(noise, few), np.array_split(targets, few), strict=True)
+        return np.concatenate([np.asarray(ascend(*map(tf.constant, each))) for each in some])
 
     seeds = rng.integers(2**32, size=len(classes))
     parts = [slice(start, start + BATCH) for start in range(0, len(classes), BATCH)]

@@ -118,7 +118,8 @@ def _trained(
         told = progress if number == 0 else no_progress  # they are trained side by side
         return _reference(model, clean, answers, np.random.default_rng((seed, 7, number)), told)
 
-    trained = list(in_workers(train, range(count)))
+    fit = model.gradients_at_once(clean.pixels.shape[1:]) >= BATCH  # side by side in memory
+    trained = list(in_workers(train, range(count)) if fit else map(train, range(count)))
     accuracies = tuple(reference.accuracy(clean) for reference in trained)
     required = required_accuracy(suspect, clean)
     pairs = zip(trained, accuracies, strict=True)

@@ -33,7 +33,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.backend import WORKERS, in_parts, tf
+from goodnet.backend import WORKERS, in_workers, tf
 from goodnet.datasets.images import CleanImages, Pixels
 from goodnet.detection.baseline import BenignBaseline
 from goodnet.detection.candidates import (
@@ -77,6 +77,7 @@ PATCH_CELLS: Final = 4  # over a patch, at most
 SEARCH_IMAGES, MEASURE_IMAGES = 48, 64
 
 Tensor = Any
+Rows = NDArray[np.int64]
 
 
 def invert_triggers(
@@ -163,7 +164,8 @@ class TriggerInverter:
     def __init__(self, model: LogitModel, clean: CleanImages, rng: np.random.Generator) -> None:
         self._model, self._clean, self._rng = model, clean, rng
         self._clean_margin = model.clean_margin(clean)
-        self._compiled = tf.function(self._step, reduce_retracing=True)
+        self._compiled = tf.function(self._slope, reduce_retracing=True)
+        self._most = model.gradients_at_once(clean.pixels.shape[1:])
 
     def patterns(self, starts: Sequence[tuple[int, Location]]) -> list[Pixels]:
         """A pattern for each class and location, (H, W, C), 0..1; moved in workers."""
@@ -174,17 +176,17 @@ class TriggerInverter:
         size = min(BATCH, at_once(self._clean.pixels.shape[1:]))
         batches = [self._rng.permutation(len(self._clean))[:size] for _ in range(STEPS)]
         masks = np.stack([location.mask for location in locations])
-        moved = in_parts(
-            lambda *part: self._moved(batches, *part),
-            *(cells, np.array(targets), down, across, masks),
-        )
+        arrays: tuple[NDArray[Any], ...] = cells, np.array(targets), down, across, masks
+        count = max(min(WORKERS, len(starts)), -(-len(starts) // max(1, self._most // size)))
+        parts = zip(*(np.array_split(array, count) for array in arrays), strict=True)
+        moved = in_workers(lambda part: self._moved(batches, *part), parts)
         return list(np.concatenate(list(moved)))
 
     def _moved(
         self,
-        batches: Sequence[NDArray[np.int64]],
+        batches: Sequence[Rows],
         starts: Pixels,
-        targets: NDArray[np.int64],
+        targets: Rows,
         *spread: Pixels,
     ) -> Pixels:
         """The patterns that these cells become, a step for each batch of rows.
@@ -198,37 +200,33 @@ class TriggerInverter:
         down, across, masks = map(tf.constant, spread)
         grid = PatternGrid(down, across, masks, tf.one_hot(targets, self._model.classes))
         cells, moments = tf.constant(starts), tf.zeros((2, *starts.shape))
+        most = max(1, self._most // len(starts))
         for step, rows in enumerate(batches):
-            images, labels = self._clean.pixels[rows], self._clean.labels[rows]
-            others = (labels != targets[:, None]).astype(np.float32)
-            batch = tf.constant(images), tf.constant(others)
-            cells, moments = self._compiled(cells, moments, tf.constant(step + 1.0), batch, grid)
+            slopes = [
+                self._compiled(cells, *self._batch(some, targets), grid)
+                for some in _parts(rows, most)
+            ]
+            slope = tf.add_n(slopes)
+            cells, moments = adam_step(cells, slope, moments, tf.constant(step + 1.0), RATE)
         return np.asarray(grid.patterns(cells))
 
-    def _step(
-        self,
-        cells: Tensor,
-        moments: Tensor,
-        step: Tensor,
-        batch: tuple[Tensor, Tensor],
-        grid: PatternGrid,
-    ) -> Any:
-        """The cells, and Adam's moments, a step uphill.
+    def _batch(self, rows: Rows, targets: Rows) -> tuple[Tensor, Tensor]:
+        """Images (m, H, W, C), and 1 for each that is not of a target's class, (n, m)."""
+        others = self._clean.labels[rows] != targets[:, None]
+        return tf.constant(self._clean.pixels[rows]), tf.constant(others.astype(np.float32))
 
-        Args:
-            cells: (n, g, k, C).
-            moments: (2, n, g, k, C).
-            step: how many steps this makes.
-            batch: images (m, H, W, C), and 1 for each that is of another class, (n, m).
-            grid: where the cells are.
-        """
-        images, others = batch
+    def _slope(self, cells: Tensor, images: Tensor, others: Tensor, grid: PatternGrid) -> Any:
+        """The slope of the sum of all margins on some images, for each cell, (n, g, k, C)."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(cells)
             patterns = grid.patterns(cells)
             margins = trigger_margins(self._model, images, grid.masks, patterns, grid.targets)
             reached = tf.reduce_sum(others * margins) / self._clean_margin
-        return adam_step(cells, tape.gradient(reached, cells), moments, step, RATE)
+        return tape.gradient(reached, cells)
+
+
+def _parts(rows: Rows, most: int) -> list[Rows]:
+    return np.array_split(rows, -(-len(rows) // most))
 
 
 def _spread_cells(locations: Sequence[Location]) -> tuple[Pixels, Pixels]:

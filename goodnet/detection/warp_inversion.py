@@ -27,7 +27,7 @@ from goodnet.detection.baseline import BenignBaseline
 from goodnet.detection.candidates import Candidate, SearchResult, excesses
 from goodnet.detection.method import TriggerMethod
 from goodnet.detection.shown import ShownImages
-from goodnet.network.classifier import LogitModel, at_once, margins
+from goodnet.network.classifier import LogitModel, margins
 from goodnet.training.adam import adam_step
 from goodnet.triggers.changes import POINTS, Warp, spread_points
 from goodnet.triggers.locations import Location
@@ -107,7 +107,8 @@ class WarpInverter:
     def moved(self, start: tuple[int, Pixels, int]) -> Warp:
         """The warp that a start becomes: its class, its points and the seed of its batches."""
         target, points, seed = start
-        rng, size = np.random.default_rng(seed), min(BATCH, at_once(self._image))
+        rng = np.random.default_rng(seed)
+        size = min(BATCH, self._model.gradients_at_once(self._image))
         value, moments = tf.constant(points, tf.float32), tf.zeros((2, *points.shape))
         one_hot = tf.one_hot([target], self._model.classes)
         for step in range(STEPS):

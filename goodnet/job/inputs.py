@@ -1,4 +1,4 @@
-"""What a repair is given, found and identified: models, data sets, architecture."""
+"""What a repair is given beside suspects, found and identified: data sets, and where it writes."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,6 @@ from goodnet.files.formats import REFUSAL, Kind
 from goodnet.files.reading import WHOLE, Reading, parse_keys, parse_resize
 from goodnet.files.regular import open_regular
 from goodnet.files.storage import StoredFile
-from goodnet.job.suspects import is_suspect, suspects_in
 
 CLEAN_VALID, CLEAN_TEST = "clean valid", "clean test"
 POISONED_VALID, POISONED_TEST = "poisoned valid", "poisoned test"
@@ -30,31 +29,6 @@ _PLACES = {  # what a folder of sets may have in it
     for name in (*chain(*_NAMES.values()), *paths.TRAINING_NAMES, *paths.POISONED_FOLDERS)
 }
 DEEPEST = 5  # folders in each other that hold nothing else
-
-
-def find_models(uris: Sequence[str]) -> tuple[str, ...]:
-    """The suspects that the URIs of models and folders stand for, each once; see `suspects`.
-
-    Raises:
-        RequestRefused: a folder has no model in it, or nothing is given.
-    """
-    found: dict[str, None] = {}
-    for uri in map(remote.pinned, uris):
-        if models.is_folder_model(uri) or not listings.is_folder(uri):
-            found[uri] = None
-        elif is_suspect(uri):
-            found[uri.rstrip("/")] = None
-        else:
-            inside = [*(entry.uri for entry in models.entries(uri)), *suspects_in(uri)]
-            if not inside:
-                usual = [each.suffixes[0] for each in formats.formats_of("model") if each.suffixes]
-                raise RequestRefused(
-                    uri, f"has no {' or '.join(usual)} file and no SavedModel folder in it"
-                )
-            found |= dict.fromkeys(inside)
-    if not found:
-        raise RequestRefused("MODEL", "no model given")
-    return tuple(found)
 
 
 def find_data(data: str, poisoned: str = "", reading: Reading = WHOLE) -> dict[str, DataFile]:
@@ -320,12 +294,3 @@ def identify_model(uri: str) -> StoredFile:
         ModelRefused: it is not there, or no regular file and no folder that is a model.
     """
     return models.identify(uri)
-
-
-def identify_architecture(name: str) -> StoredFile | str:
-    """ "auto", "deepid", or the architecture file with its digest.
-
-    Raises:
-        RequestRefused: there is no such file.
-    """
-    return name if name in ("auto", "deepid") else storage.identify(name, RequestRefused)

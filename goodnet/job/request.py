@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from goodnet.errors import RequestRefused
+from goodnet.files import storage
 from goodnet.files.models import architecture_beside
 from goodnet.files.storage import StoredFile
-from goodnet.job.inputs import identify_architecture
 from goodnet.mitigation.methods import METHODS
 from goodnet.preprocessing import parse_preprocessing
 from goodnet.pruning.curve import parse_points
@@ -101,3 +101,12 @@ def parse_request(
     limits = float(budget), float(minutes) if verdict == "on" else 0.0
     points, names = parse_points(drop), tuple(class_names)
     return Request(directions, points, layer, preprocessing, plan, method, *limits, names)
+
+
+def identify_architecture(name: str) -> StoredFile | str:
+    """ "auto", "deepid", or the architecture file with its digest.
+
+    Raises:
+        RequestRefused: there is no such file.
+    """
+    return name if name in ("auto", "deepid") else storage.identify(name, RequestRefused)

@@ -7,8 +7,8 @@ NAME/                      a suspect called NAME: model.*, and data/ or model.to
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from goodnet.errors import ModelRefused
-from goodnet.files import formats, listings, paths, remote, storage
+from goodnet.errors import ModelRefused, RequestRefused
+from goodnet.files import formats, listings, models, paths, remote, storage
 
 
 class Suspect(NamedTuple):
@@ -27,6 +27,31 @@ class Suspect(NamedTuple):
     folder: str
     settings: str
     data: str
+
+
+def find_models(uris: Sequence[str]) -> tuple[str, ...]:
+    """The suspects that the URIs of models and folders stand for, each once.
+
+    Raises:
+        RequestRefused: a folder has no model in it, or nothing is given.
+    """
+    found: dict[str, None] = {}
+    for uri in map(remote.pinned, uris):
+        if models.is_folder_model(uri) or not listings.is_folder(uri):
+            found[uri] = None
+        elif is_suspect(uri):
+            found[uri.rstrip("/")] = None
+        else:
+            inside = [*(entry.uri for entry in models.entries(uri)), *suspects_in(uri)]
+            if not inside:
+                usual = [each.suffixes[0] for each in formats.formats_of("model") if each.suffixes]
+                raise RequestRefused(
+                    uri, f"has no {' or '.join(usual)} file and no SavedModel folder in it"
+                )
+            found |= dict.fromkeys(inside)
+    if not found:
+        raise RequestRefused("MODEL", "no model given")
+    return tuple(found)
 
 
 def is_suspect(folder: str) -> bool:
@@ -56,12 +81,12 @@ def locate(uri: str) -> Suspect:
         settings = beside if storage.exists(beside) else ""
         return Suspect(uri, uri, storage.parent(uri), settings, "")
     files, inner = listings.children(uri)
-    models = _models_among(files)
-    if len(models) > 1:
-        raise ModelRefused(uri, f"has {' and '.join(models)}; keep one")
+    names = _models_among(files)
+    if len(names) > 1:
+        raise ModelRefused(uri, f"has {' and '.join(names)}; keep one")
     settings = storage.join(uri, paths.OWN_SETTINGS) if paths.OWN_SETTINGS in files else ""
     data = storage.join(uri, paths.OWN_DATA) if paths.OWN_DATA in inner else ""
-    return Suspect(uri, storage.join(uri, models[0]), uri, settings, data)
+    return Suspect(uri, storage.join(uri, names[0]), uri, settings, data)
 
 
 def _models_among(files: Sequence[str]) -> list[str]:

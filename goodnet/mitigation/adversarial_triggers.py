@@ -228,14 +228,23 @@ class TriggerPool:
         )
         one_hot = np.eye(self._model.classes, dtype=np.float32)[targets]
 
-        def slopes_of(part: NDArray[np.int64]) -> Any:
-            arrays = (
-                self._clean.pixels[rows[part]],
-                *(array[part] for array in (masks, patterns, others, one_hot)),
-            )
-            return self._compiled(*map(tf.constant, arrays))
+        most_gradients = self._model.gradients_at_once(self._clean.pixels.shape[1:])
 
-        count = max(min(WORKERS, BATCH), -(-rows.size // most))
+        def slopes_of(part: NDArray[np.int64]) -> Any:
+            fixed = [tf.constant(array[part]) for array in (masks, patterns, one_hot)]
+            slopes, reached = 0.0, 0.0
+            few = max(1, most_gradients // len(part))
+            for start in range(0, rows.shape[1], few):
+                some = part, slice(start, start + few)
+                images = self._clean.pixels[rows[some]]
+                more = self._compiled(tf.constant(images), tf.constant(others[some]), *fixed)
+                slopes, reached = (
+                    a + b.numpy() for a, b in zip((slopes, reached), more, strict=True)
+                )
+            return slopes, reached / np.maximum(others[part].sum(axis=1), 1)
+
+        each = rows.shape[1]
+        count = max(WORKERS, -(-rows.size // most), -(-BATCH // max(1, most_gradients // each)))
         parts = in_workers(slopes_of, np.array_split(np.arange(BATCH), min(count, BATCH)))
         slopes, margins = (np.concatenate(each) for each in zip(*parts, strict=True))
         works = np.quantile([each.margin for each in self._pool], 0.6)
@@ -245,15 +254,14 @@ class TriggerPool:
             over = failing or moved.moves >= MAX_LIFETIME
             self._pool[number] = self._draw() if over else moved
 
-    def _slopes(self, images: Any, masks: Any, patterns: Any, others: Any, targets: Any) -> Any:
-        """Each pattern's slope, and its mean margin in clean margins."""
+    def _slopes(self, images: Any, others: Any, masks: Any, patterns: Any, targets: Any) -> Any:
+        """Each pattern's slope, and the sum of its margins, in clean margins."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(patterns)
             margins = trigger_margins(self._model, images, masks, patterns, targets)
             reached = margins / self._clean_margin
             capped = tf.reduce_sum(others * tf.minimum(reached, MARGIN_CAP))
-        means = tf.reduce_sum(others * reached, 1) / tf.maximum(tf.reduce_sum(others, 1), 1)
-        return tape.gradient(capped, patterns), means
+        return tape.gradient(capped, patterns), tf.reduce_sum(others * reached, 1)
 
 
 def _tickets(targets: Mapping[int, int]) -> list[int]:

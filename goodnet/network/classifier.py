@@ -7,12 +7,12 @@ margin: the median margin of the clean images that it answers right.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from goodnet.datasets.images import CleanImages, Labels, Pixels
 from goodnet.errors import RequestRefused
 from goodnet.metrics import Proportion
 from goodnet.network.build import build_network, multiplications, take_weights
-from goodnet.network.calls import refs_of
+from goodnet.network.calls import Node, refs_of
 from goodnet.network.graph import Architecture, Layer
 from goodnet.network.suspect import Suspect
 from goodnet.network.windowed import WindowedNetwork
@@ -32,6 +32,9 @@ Tensor = Any
 
 BLOCK = 64  # images through the network at once
 MOST_VALUES = BLOCK * 64 * 64 * 3  # of larger images fewer: what layers make of them takes memory
+
+
+GRADIENT_VALUES: Final = 40_000_000  # of layers, of images whose gradients a worker takes
 
 
 def at_once(shape: Sequence[int]) -> int:
@@ -71,16 +74,28 @@ class Classifier:
 
     def some_logits(self, pixels: Pixels) -> NDArray[np.float32]:
         """The scores of some images, (n, classes), computed here."""
-        blocks = np.array_split(pixels, -(-len(pixels) // _block(pixels)))
+        blocks = np.array_split(pixels, -(-len(pixels) // block_of(pixels)))
         return np.concatenate([np.asarray(self._run(block)) for block in blocks])
 
-    def all_logits(self, pixels: Pixels) -> NDArray[np.float32]:
-        """The same of many images, computed in workers."""
-        count = max(-(-len(pixels) // _block(pixels)), min(WORKERS, len(pixels)))
-        return np.concatenate(list(in_workers(self.some_logits, np.array_split(pixels, count))))
+    def all_logits(
+        self, pixels: Pixels, change: Callable[[Pixels], Pixels] | None = None
+    ) -> NDArray[np.float32]:
+        """The same of many images, computed in workers.
+
+        Args:
+            pixels: the images.
+            change: is done to some of them before, so that never all are there twice.
+        """
+
+        def logits(some: Pixels) -> NDArray[np.float32]:
+            return self.some_logits(change(some) if change else some)
+
+        count = max(-(-len(pixels) // block_of(pixels)), min(WORKERS, len(pixels)))
+        return np.concatenate(list(in_workers(logits, np.array_split(pixels, count))))
 
 
-def _block(pixels: Pixels) -> int:
+def block_of(pixels: Pixels) -> int:
+    """How many of these images go through a network at once."""
     return min(BLOCK, at_once(pixels.shape[1:]))
 
 
@@ -121,6 +136,17 @@ class LogitModel(Classifier):
             if shape not in self._windowed:
                 self._windowed[shape] = WindowedNetwork(self, shape)
             return self._windowed[shape]
+
+    def gradients_at_once(self, shape: tuple[int, ...], nodes: Iterable[Node] | None = None) -> int:
+        """How many images (H, W, C) a worker takes the gradients of at once.
+
+        All that layers make of them is kept until the gradient has come back through it.
+
+        Args:
+            shape: of an image.
+            nodes: the calls that the gradient goes back through; None: all.
+        """
+        return max(1, int(GRADIENT_VALUES // max(1, self.windowed(shape).values(nodes))))
 
     def copy(self) -> "LogitModel":
         """The same of a copy of the network, which can be trained further."""

@@ -46,6 +46,11 @@ class Cut:
         ids = {id(variable) for some in weights for variable in some}
         self.variables = [v for v in self.variables if id(v) in ids]
 
+    def gradients_at_once(self, shape: tuple[int, ...]) -> int:
+        """How many images (H, W, C) a worker takes the gradients of at once, through the rest."""
+        nodes = None if self.place is None else self._tail
+        return self._model.gradients_at_once(shape, nodes)
+
     def front(self, images: Tensor) -> Tensor:
         """What the rest reads, for images 0..1; differentiable."""
         if self.place is None:

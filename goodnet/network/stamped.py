@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from goodnet.backend import in_parts, tf
 from goodnet.datasets.images import Pixels
 from goodnet.network.calls import Ref
-from goodnet.network.classifier import BLOCK, MOST_VALUES, LogitModel, Tensor, at_once
+from goodnet.network.classifier import MOST_VALUES, LogitModel, Tensor, at_once, block_of
 from goodnet.network.windowed import WindowedNetwork
 from goodnet.network.windows import Frame, Level, covered, frame_of
 
@@ -68,7 +68,8 @@ class StampedImages:
     def all_logits(self, masks: Pixels, patterns: Pixels) -> Logits:
         """The same of many patterns, computed in workers."""
         if len(patterns) == 1:
-            return self.model.all_logits(self._plain(masks, patterns)[0])[None]
+            only = masks[0], patterns[0]
+            return self.model.all_logits(self.pixels, lambda some: _covered_with(some, *only))[None]
         masks = np.broadcast_to(masks, (len(patterns), *masks.shape[1:]))
         return np.concatenate(list(in_parts(self.logits, masks, patterns)))
 
@@ -76,17 +77,17 @@ class StampedImages:
         """Let go of what is known of the clean images; it can be computed again."""
         self._known = {}
 
-    def _plain(self, masks: Pixels, patterns: Pixels) -> Pixels:
-        """The images with each pattern, (p, n, H, W, C)."""
-        return _covered_with(self.pixels[None], masks[:, None], patterns[:, None])
-
     def _plain_logits(self, masks: Pixels, patterns: Pixels) -> Logits:
         """The scores of all images with each pattern, each image run whole."""
         logits = list[Logits]()
-        for rows in _parts(len(patterns), BLOCK // len(self.pixels)):
-            plain = self._plain(masks[rows], patterns[rows])
-            flat = plain.reshape(-1, *plain.shape[2:])
-            logits.append(self.model.some_logits(flat).reshape(*plain.shape[:2], -1))
+        block, some = block_of(self.pixels), list[Logits]()
+        for rows in _parts(len(patterns), block // len(self.pixels)):
+            for images in np.array_split(self.pixels, -(-len(self.pixels) // block)):
+                plain = _covered_with(images, masks[rows, None], patterns[rows, None])
+                flat = plain.reshape(-1, *plain.shape[2:])
+                some.append(self.model.some_logits(flat).reshape(*plain.shape[:2], -1))
+            logits.append(np.concatenate(some, axis=1))
+            some.clear()
         return np.concatenate(logits)
 
     def _together(self, frame: Frame, masks: Pixels, patterns: Pixels) -> Logits:

@@ -10,8 +10,8 @@ compared by their cost for each size and place of a change. For each that is tak
 compiled, whatever the windows' sizes are.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import prod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import inf, prod
 from threading import Lock
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from goodnet.backend import tf
 from goodnet.errors import ModelRefused
-from goodnet.network.calls import Ref, refs_of
+from goodnet.network.calls import Node, Ref, refs_of
 from goodnet.network.cost import costs_of_calls
 from goodnet.network.execution import Execution, Planned, Tensor
 from goodnet.network.windows import Frame, Frames, Level, Pair, Paste, Slide, Step
@@ -98,6 +98,12 @@ class WindowedNetwork:
         sizes = {ref: prod(self._shapes[ref]) for ref in known}
         cost = sum(self._costs[n.tensor] for n in rest) + VALUE * sum(sizes[ref] for ref in ends)
         return Level(steps, ends, rest, known, cost, sum(sizes.values()))
+
+    def values(self, nodes: Iterable[Node] | None = None) -> float:
+        """The values that calls, or all of them, make of one image; infinite if that is unknown."""
+        if not self._shapes:
+            return inf
+        return sum(prod(self._shapes[n.tensor]) for n in (self._nodes if nodes is None else nodes))
 
     def frames(self, frame: Frame) -> dict[Ref, Frame]:
         """What changes of every tensor with a frame of the images."""

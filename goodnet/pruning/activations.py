@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CACHE_BYTES = 512 << 20  # activations stored for one split, in all
 BLOCK_BYTES = 64 << 20  # activations of one block, with what a sweep makes of them
 HEAD_BYTES = 10 << 20  # images given to the head at once
+HEAD_VALUES = 12_000_000  # of its largest tensor, of these images
 
 Output = TypeVar("Output")
 
@@ -126,7 +127,8 @@ class ActivationCache:
         self, dataset: Dataset, rows: slice, preprocessing: Preprocessing
     ) -> ActivationBlock:
         image = dataset.images(slice(0, 1), preprocessing)
-        size = int(np.clip(HEAD_BYTES // image.nbytes, 1, BLOCK))
+        most = min(HEAD_BYTES // image.nbytes, HEAD_VALUES // self._split.largest(image.shape[1:]))
+        size = int(np.clip(most, 1, BLOCK))
         heads, answers = [], []
         for start in range(rows.start, rows.stop, size):
             images = dataset.images(slice(start, min(start + size, rows.stop)), preprocessing)

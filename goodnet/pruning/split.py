@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.backend import tf
+from goodnet.errors import ModelRefused
 from goodnet.network.calls import Ref
+from goodnet.network.cost import LARGEST_TENSOR, costs_of_calls
 from goodnet.network.execution import Execution, Tensor, Tensors
 from goodnet.network.suspect import Suspect
 from goodnet.pruning.activations import ActivationCache
@@ -46,8 +48,9 @@ class Split:
         self.layer, self.channels = layer, suspect.channels(layer)
         self.cache = ActivationCache(self)
         self._sizes: dict[tuple[int, ...], int] = {}
+        self._largest: dict[tuple[int, ...], int] = {}
         ends = (cut, *plan.skip_inputs(cut))
-        head = plan.ancestors(set(ends), {execution.input})
+        self._nodes_of_head = head = plan.ancestors(set(ends), {execution.input})
         tail = plan.ancestors({execution.output}, set(ends))
 
         def run_head(images: Tensor) -> Tensors:
@@ -80,6 +83,23 @@ class Split:
                 for tensor in tf.nest.flatten((head, self._sweep.trace(head)))
             )
         return self._sizes[shape]
+
+    def largest(self, shape: tuple[int, ...]) -> int:
+        """The values of one image in the head's largest tensor.
+
+        Args:
+            shape: of an image, (H, W, C).
+        """
+        if shape not in self._largest:
+            try:
+                costs = costs_of_calls(self.suspect.plan, self._execution.operations, shape)
+            except ModelRefused:  # it takes images of any size, and these are huge
+                costs = {}
+            tensors = (costs[node.tensor][1] for node in self._nodes_of_head if costs)
+            self._largest[shape] = max(
+                (math.prod(each) for each in tensors), default=LARGEST_TENSOR
+            )
+        return self._largest[shape]
 
     def activations(self, images: NDArray[np.float32]) -> Tensors:
         """The layer's output for these images, (n, ..., channels), then what shortcuts take."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from goodnet.backend import WORKERS, in_workers, tf
 from goodnet.datasets.images import CleanImages
-from goodnet.network.classifier import LogitModel, at_once
+from goodnet.network.classifier import LogitModel, at_once, block_of
 from goodnet.network.cut import Cut
 
 Floats = NDArray[np.float32]
@@ -79,7 +79,9 @@ class TrainingImages:
             rng.choice(len(clean), size, replace=False, p=chances)
             for _ in range(max(1, math.ceil(count / size)))
         ]
-        self._pixels = np.concatenate([_variants(clean.pixels[rows], rng) for rows in drawn])
+        self._pixels = np.empty((len(drawn) * size, *clean.pixels.shape[1:]), np.float32)
+        for number, rows in enumerate(drawn):
+            self._pixels[number * size :][:size] = _variants(clean.pixels[rows], rng)
         self._labels = clean.labels[np.concatenate(drawn)]
         self._answers = teacher.all_logits(self._pixels)
         self._kept = self._features(self._pixels)
@@ -124,8 +126,10 @@ def _variants(images: Floats, rng: np.random.Generator) -> Floats:
     weights = rng.random((len(plain), 1, 1, 1), dtype=np.float32)
     blended = rng.random(weights.shape) < BLENDED
     share = np.where(blended, np.maximum(weights, 1 - weights), np.float32(1))
-    other = plain[rng.permutation(len(plain))]
-    return np.asarray(share * plain + (1 - share) * other, dtype=np.float32)
+    others, result = rng.permutation(len(plain)), np.empty_like(plain)
+    for some in np.array_split(np.arange(len(plain)), -(-len(plain) // block_of(plain))):
+        result[some] = share[some] * plain[some] + (1 - share[some]) * plain[others[some]]
+    return result
 
 
 def augment(images: Floats, rng: np.random.Generator) -> Floats:
@@ -133,8 +137,11 @@ def augment(images: Floats, rng: np.random.Generator) -> Floats:
     height, width = images.shape[1:3]
     reach = [max(1, round(MAX_SHIFT * side)) for side in (height, width)]
     edges = ((0, 0), *((r, r) for r in reach), (0, 0))
-    padded = np.pad(images, edges, mode="edge")
     down, right = (rng.integers(0, 2 * r + 1, len(images)) for r in reach)
-    moved = [p[y : y + height, x : x + width] for p, y, x in zip(padded, down, right, strict=True)]
     factors = rng.uniform(1 - MAX_BRIGHTNESS, 1 + MAX_BRIGHTNESS, (len(images), 1, 1, 1))
-    return np.clip(np.stack(moved) * factors, 0, 1).astype(np.float32)
+    result = np.empty(images.shape, np.float32)
+    for some in np.array_split(np.arange(len(images)), -(-len(images) // block_of(images))):
+        padded = zip(np.pad(images[some], edges, mode="edge"), down[some], right[some], strict=True)
+        moved = np.stack([p[y : y + height, x : x + width] for p, y, x in padded])
+        result[some] = np.clip(moved * factors[some], 0, 1)
+    return result

@@ -85,10 +85,11 @@ def train_further(
         images = TrainingImages(clean, teacher, cut, unlearned_classes, schedule.steps, rng)
         optimizer = _Optimizer(model, cut.variables, weight_masks)
         loss = _Loss(cut, model.classes, clean_margin, unlearned_classes, logit_penalty)
+        most = cut.gradients_at_once(clean.pixels.shape[1:])
         step = 0
         while step < schedule.steps:
             batch = images.batch(apply_trigger)
-            optimizer.update(loss.gradients(batch), schedule.learning_rate(step), step)
+            optimizer.update(loss.gradients(batch, most), schedule.learning_rate(step), step)
             step += 1
             if schedule.is_level(step) and settled(step):
                 schedule = schedule.falling_from(step)
@@ -113,11 +114,16 @@ class _Loss:
         self._penalty = np.array(penalty, np.float32)
         self._compiled = tf.function(self._part_gradients, reduce_retracing=True)
 
-    def gradients(self, batch: Batch) -> list[Any]:
-        """For each worker, the gradients of its part of the batch; their sum is the batch's."""
+    def gradients(self, batch: Batch, most: int) -> list[Any]:
+        """For each worker, the gradients of its part of the batch; their sum is the batch's.
+
+        Args:
+            batch: the images.
+            most: so many of them, at most, a worker takes the gradients of at once.
+        """
         count = len(batch.labels)
         shares = np.full(count, 1 / count, np.float32)
-        most = at_once(batch.features.shape[1:])
+        most = min(most, at_once(batch.features.shape[1:]))
         sums: list[Any] = []
         # Gradients take memory: of large images a few at once, and what came of them is added up.
         for start in range(0, count, WORKERS * most):
@@ -127,9 +133,11 @@ class _Loss:
                 *(array[now] for array in (*batch, shares)),
             )
             for number, gradients in enumerate(parts):
-                if number < len(sums):
-                    gradients = [a + b for a, b in zip(sums[number], gradients, strict=True)]
-                sums[number : number + 1] = [gradients]
+                if number == len(sums):
+                    sums.append(gradients)
+                    continue
+                for each, gradient in enumerate(gradients):
+                    sums[number][each] += gradient
         return sums
 
     def _part_gradients(
@@ -178,7 +186,8 @@ class _Optimizer:
         ]
         ids = map(id, model.network.weights)
         masks = dict(zip(ids, weight_masks, strict=True)) if weight_masks else {}
-        self._masks = [tf.constant(masks.get(id(v), 1.0), tf.float32) for v in self._variables]
+        kept = [np.asarray(masks.get(id(v), 1), np.float32) for v in self._variables]
+        self._masks = [tf.constant(mask) for mask in kept]
         self._moments = [tf.Variable(tf.zeros((2, *v.shape))) for v in self._variables]
         self._compiled = tf.function(self._update)
 

@@ -43,7 +43,7 @@ def _target_margins(
 ) -> NDArray[np.float32]:
     """The target's margin on each clean image that the trigger is to lead."""
     target = trigger.target
-    logits = classifier.all_logits(trigger.apply(images_to_lead(clean, trigger).pixels))
+    logits = classifier.all_logits(images_to_lead(clean, trigger).pixels, trigger.apply)
     return np.asarray(logits[:, target] - np.delete(logits, target, axis=1).max(axis=1))
 
 

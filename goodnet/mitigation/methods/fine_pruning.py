@@ -12,6 +12,7 @@ Limits: it knows nothing of the trigger, and a backdoor in channels that clean i
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from goodnet.mitigation.holdout import HoldoutSplit
 from goodnet.mitigation.method import Method
@@ -36,14 +37,9 @@ def repair(
 ) -> MethodResult:
     """Prune and tune the model's network, in place."""
     from goodnet.network.classifier import LogitModel
-    from goodnet.pruning.zeroing import prune
     from goodnet.training.finetune import train_further
 
-    before = problem.suspect.network.get_weights()
-    pruned = prune(problem.suspect, problem.layer, problem.channels)
-    after = pruned.get_weights()
-    masks = [(old == new).astype(np.float32) for old, new in zip(before, after, strict=True)]
-    model.load(pruned)
+    masks = _prune(problem, model)
     share = LAST_PART if model.work > LARGE else 1.0
     steps = steps_that_fit(SCHEDULE.steps, model.work, share)
     schedule = SCHEDULE._replace(steps=steps, seed=seed)
@@ -58,6 +54,16 @@ def repair(
         progress=progress,
     )
     return MethodResult(len(problem.channels), schedule.steps)
+
+
+def _prune(problem: "MitigationInput", model: "LogitModel") -> list[NDArray[np.bool_]]:
+    """Prune the model's network, in place; for each weight, where it stays what it was."""
+    from goodnet.pruning.zeroing import prune
+
+    before = problem.suspect.network.get_weights()
+    pruned = prune(problem.suspect, problem.layer, problem.channels)
+    model.load(pruned)
+    return [old == new for old, new in zip(before, pruned.get_weights(), strict=True)]
 
 
 def _apply_random_trigger(image: Floats, rng: np.random.Generator) -> Floats:

@@ -26,6 +26,7 @@ classes. What accuracy it costs is measured on images held out from it, not prom
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -35,6 +36,7 @@ from goodnet.mitigation.method import Method
 from goodnet.mitigation.outcome import MethodResult
 from goodnet.progress import Progress, no_progress
 from goodnet.training.schedule import LAST_PART, TrainingSchedule, steps_that_fit
+from goodnet.triggers.changes import AnyChange
 from goodnet.triggers.trigger import Floats, Trigger
 
 if TYPE_CHECKING:
@@ -123,24 +125,15 @@ def unlearn(
     Returns:
         The steps that were made.
     """
-    from goodnet.mitigation.adversarial_triggers import TriggerPool, draw_trigger
+    from goodnet.mitigation.adversarial_triggers import TriggerPool
     from goodnet.training.finetune import train_further
 
     pool_rng = np.random.default_rng((schedule.seed, 11))
     patterns = [trigger for trigger in seed_triggers if not trigger.change]
     changes = [trigger.change for trigger in seed_triggers if trigger.change]
     pool = TriggerPool(model, parts.tuning, targets, patterns, pool_rng)
-    shape, classes = parts.tuning.pixels.shape[1:], list(targets)
-
-    def apply(image: Floats, rng: np.random.Generator) -> Floats:
-        if changes and rng.random() < CHANGED:
-            change = changes[int(rng.integers(len(changes)))].varied(rng, CHANGE_STRENGTH)
-            return Trigger.changing(0, change, shape).apply(image, rng.uniform(MIN_OPACITY, 1))
-        if rng.random() < RANDOM:
-            trigger = draw_trigger(shape, classes[0], rng).trigger
-        else:
-            trigger = pool.draw(rng)
-        return trigger.apply(image, opacity=rng.uniform(MIN_OPACITY, 1))
+    classes = list(targets)
+    apply = partial(_apply, pool, changes, classes[0])
 
     def step_done(done: int, total: int) -> None:
         if done % MOVE_EVERY == 0:
@@ -153,6 +146,27 @@ def unlearn(
         settled=Watch(model, parts.held_out, seed_triggers, pool, pool_rng).settled,
         progress=step_done,
     )
+
+
+def _apply(
+    pool: "TriggerPool",
+    changes: Sequence[AnyChange],
+    target: int,
+    image: Floats,
+    rng: np.random.Generator,
+) -> Floats:
+    """The image with a trigger of the pool, a variant of a change, or a random trigger."""
+    from goodnet.mitigation.adversarial_triggers import draw_trigger
+
+    if changes and rng.random() < CHANGED:
+        change = changes[int(rng.integers(len(changes)))].varied(rng, CHANGE_STRENGTH)
+        return change.weaker(rng.uniform(MIN_OPACITY, 1)).apply(image)
+    if rng.random() < RANDOM:
+        height, width, channels = image.shape
+        trigger = draw_trigger((height, width, channels), target, rng).trigger
+    else:
+        trigger = pool.draw(rng)
+    return trigger.apply(image, opacity=rng.uniform(MIN_OPACITY, 1))
 
 
 class Watch:

@@ -45,9 +45,9 @@ class Hdf5:
             if not isinstance(group, h5py.Group) or not group.id.links.exists(link):
                 return None
             if group.id.links.get_info(link).type != h5py.h5l.TYPE_HARD:
-                inner = f"{group.name.rstrip('/')}/{part}"
+                inner = f"{path_of(group).rstrip('/')}/{part}"
                 raise Refused(f"{inner} is a soft or external link; only plain objects are read")
-            group = group[part]
+            group = group[link]  # as bytes: a name need not be UTF-8
         return group
 
     def group(self, group: Any, name: str) -> Any:
@@ -64,7 +64,7 @@ class Hdf5:
             if child is None:
                 continue
             if identity(child) in self.walked:
-                raise Refused(f"{group.name.rstrip('/')}/{name} is reached by two paths")
+                raise Refused(f"{path_of(group).rstrip('/')}/{name} is reached by two paths")
             self.walked.add(identity(child))
             if len(self.walked) > MOST_GROUPS:
                 raise Refused(f"more than {MOST_GROUPS} groups")
@@ -76,10 +76,10 @@ class Hdf5:
         Args:
             groups: names, in lower case, of groups of which the same is said, as "group/name".
         """
-        names = list(self.file)
+        names = names_in(self.file)
         for name in names[:MOST_OBJECTS]:
             inner = self._group_at_top(name) if name.lower() in groups else None
-            names += [f"{name}/{each}" for each in inner or ()]
+            names += [f"{name}/{each}" for each in names_in(inner or ())]
         if len(names) > MOST_OBJECTS:
             raise Refused(f"more than {MOST_OBJECTS} objects")
         return {name: self._plain_array(name) for name in names}
@@ -188,8 +188,20 @@ class Hdf5:
             for value in group.attrs[part]:
                 if not isinstance(value, str | bytes):
                     raise Refused(f"attribute {part!r} is not a list of texts")
-                texts.append(value.decode() if isinstance(value, bytes) else str(value))
+                texts.append(
+                    value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+                )
         return texts
+
+
+def names_in(group: Any) -> list[str]:
+    """What the objects in a group are called; bytes that are no UTF-8 as surrogates."""
+    return [os.fsdecode(name) for name in group]
+
+
+def path_of(item: Any) -> str:
+    """The object's path from the root group, likewise."""
+    return os.fsdecode(item.name)
 
 
 def identity(item: Any) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from goodnet.sandbox.reader.arrays import MIB, Arrays, Refused, allowance
-from goodnet.sandbox.reader.hdf5 import Hdf5, save_weight
+from goodnet.sandbox.reader.hdf5 import Hdf5, names_in, path_of, save_weight
 
 LARGEST_JSON = 8 * MIB
 DEEPEST_JSON = 200
@@ -126,7 +126,7 @@ def hdf5_content(path: Path, folder: Path, budget: int) -> dict[str, Any]:
     if names is not None:
         layout = "keras_3" if str(version).startswith("3.") else "keras_2"
         layers = legacy_layers(hdf5, arrays, legacy, names)
-    elif any(name.partition("\\")[0] in ("layers", "vars", OLD_LAYERS) for name in root):
+    elif any(name.partition("\\")[0] in ("layers", "vars", OLD_LAYERS) for name in names_in(root)):
         layout, layers = "paths", path_layers(hdf5, arrays)
     else:
         raise Refused(_why_no_model(hdf5))
@@ -155,7 +155,7 @@ def _why_no_model(hdf5: Hdf5) -> str:
             "holds weights as Keras wrote them before version 1: numbered, channels first, and "
             "without a configuration; save the model with a newer Keras"
         )
-    names = ", ".join(repr(name[:40]) for name in list(hdf5.file)[:3])
+    names = ", ".join(repr(name[:40]) for name in names_in(hdf5.file)[:3])
     return f"is not a Keras model: it holds {names or 'nothing'}, and names no layers"
 
 
@@ -170,7 +170,9 @@ def legacy_layers(hdf5: Hdf5, arrays: Arrays, group: Any, names: list[str]) -> l
             raise Refused(f"has no group for layer {name!r}")
         weights = [
             save_weight(
-                arrays, hdf5.numbers(f"{layer.name}/{weight}", bfloat16=True), f"{name}/{weight}"
+                arrays,
+                hdf5.numbers(f"{path_of(layer)}/{weight}", bfloat16=True),
+                f"{name}/{weight}",
             )
             for weight in hdf5.texts(layer, "weight_names") or []
         ]
@@ -186,7 +188,7 @@ def path_layers(hdf5: Hdf5, arrays: Arrays) -> list[dict[str, Any]]:
     2.13 had another word for "layers". What else is at the top is of the training, or foreign.
     """
     for tops in (("layers", "vars"), (OLD_LAYERS,)):
-        names = [name for name in hdf5.file if name.partition("\\")[0] in tops]
+        names = [name for name in names_in(hdf5.file) if name.partition("\\")[0] in tops]
         layers = _layers_below(hdf5, arrays, hdf5.file, names, "", 0)
         if layers:
             break
@@ -202,14 +204,16 @@ def _layers_below(
     for name, child in hdf5.groups(group, names, depth):
         inner = f"{path}/{name}".lstrip("/").replace("\\", "/").replace(OLD_LAYERS, "layers")
         if name != "vars":
-            layers += _layers_below(hdf5, arrays, child, list(child), inner, depth + 1)
+            layers += _layers_below(hdf5, arrays, child, names_in(child), inner, depth + 1)
             continue
-        numbers = sorted(child, key=lambda key: (len(key), key))
+        numbers = sorted(names_in(child), key=lambda key: (len(key), key))
         if numbers != [str(number) for number in range(len(numbers))]:
             raise Refused(f"{inner} does not number its weights from 0")
         weights = [
             save_weight(
-                arrays, hdf5.numbers(f"{child.name}/{number}", bfloat16=True), f"{inner}/{number}"
+                arrays,
+                hdf5.numbers(f"{path_of(child)}/{number}", bfloat16=True),
+                f"{inner}/{number}",
             )
             for number in numbers
         ]
