@@ -174,12 +174,12 @@ def test_a_class_s_own_content_is_pasted_and_the_lowest_quarter_counts(
     middle = Location("patch", (SIDE, SIDE), (4, 4), (4, 4), (SIDE, SIDE))
     dark, bright = clean.take(clean.labels == 0), clean.take(clean.labels == 1)
     shown = ShownImages(view, view.clean_margin(clean), dark)
-    own = own_class_margin(shown, bright, 1, middle)
+    own = own_class_margin(shown, bright, 1, middle.mask)
     assert own > 0.5  # the middle is all that tells 0 from 1
     corner = Location("patch", (SIDE, SIDE), (0, 0), (3, 3), (SIDE, SIDE))
     baseline = BenignBaseline(view, clean, [], np.random.default_rng(0))
-    assert baseline.own_class_margin(1, corner) < 0
-    assert baseline.own_class_margin(2, corner) == -np.inf  # nobody shows class 2
+    assert baseline.own_class_margin(1, corner.mask) < 0
+    assert baseline.own_class_margin(2, corner.mask) == -np.inf  # nobody shows class 2
     assert lower_quartile_mean(np.array([[4.0, 1, 3, 2], [8, 8, 8, 0]])).tolist() == [1, 0]
 
 

@@ -101,7 +101,7 @@ def test_what_was_searched_with_less_can_be_named_and_not_cleared(
     assert verdict.references.outcome == "left out"
     assert verdict.shortened is not None and verdict.shortened.minutes == 5
     if not attacked:
-        assert "all of it takes about 128 minutes (--minutes 128)" in why_inconclusive(verdict)
+        assert "all of it takes about 139 minutes (--minutes 139)" in why_inconclusive(verdict)
 
 
 def test_at_no_minutes_the_verdict_is_left_out_and_nothing_is_done_for_it(
