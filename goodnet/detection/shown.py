@@ -104,7 +104,9 @@ class ShownImages:
     def robust_margins_of(self, trigger: Trigger, opacity: float = 1.0) -> Numbers:
         """The robust margin of each class with a trigger, (classes,)."""
         if trigger.change:
-            logits = self._model.all_logits(trigger.apply(self.images.pixels, opacity))
+            logits = self._model.all_logits(
+                self.images.pixels, lambda some: trigger.apply(some, opacity)
+            )
             return np.asarray(self._robust(self._margins(logits)[None])[0])
         mask = np.float32(opacity) * trigger.mask
         return np.asarray(self.robust_margins(mask, [trigger.pattern], spread=True)[0])

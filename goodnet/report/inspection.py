@@ -125,13 +125,14 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
     if verdict.dependent:
         dependent = classes_in_words(verdict.dependent, names)
         yield f"  dependent      {dependent}, on the trigger of another"
+    width = max((len(statistic.method) for statistic in verdict.statistics), default=0)
     for statistic in verdict.statistics:
         numbers = [
             f"class {class_label(label, names)}: {value:.2f}"
             for label, value in statistic.largest(3)
         ]
         largest = listed(numbers, names) or "no class came near"
-        yield f"  {statistic.method:<18} {largest}; named from {statistic.threshold:g} on"
+        yield f"  {statistic.method:<{width}} {largest}; named from {statistic.threshold:g} on"
     for trigger in verdict.triggers:
         target = classes_in_words([trigger.target], names)
         yield (
