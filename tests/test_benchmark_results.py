@@ -68,6 +68,17 @@ def test_the_tables_of_a_document_are_those_of_the_results(path: Path) -> None:
     assert tables.render(text, records.load()) == text
 
 
+@pytest.mark.parametrize(("verdict", "cleared"), [("inconclusive", 0), ("no backdoor found", 1)])
+def test_a_clean_network_is_cleared_by_one_answer_alone(verdict: str, cleared: int) -> None:
+    """An inconclusive one is not counted with those that are cleared."""
+    run = {"half": "held out", "verdict": verdict, "seconds": 1}
+    network = records.NetworkResults(
+        name="net", source="here", architecture="CNN", images="dots", classes=2, scale="raw",
+        verdicts=(records.VerdictRun.model_validate(run),),
+    )  # fmt: skip
+    assert f"| dots | {cleared} of 1 | 0 of 0 |" in tables.held_out([network])
+
+
 def test_every_table_stands_in_a_document() -> None:
     """No table is made for nobody."""
     texts = [path.read_text() for path in tables.documents()]

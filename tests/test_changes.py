@@ -32,6 +32,7 @@ from goodnet.triggers.changes import (
     POINTS,
     AnyChange,
     Ink,
+    Tint,
     Warp,
     Waves,
     whole_image_changes,
@@ -45,7 +46,7 @@ AsSuspect = Callable[[Any], Suspect]
 RED: tuple[float, float, float] = (0.0, 1.0, 1.0)
 FIELD = tuple(np.random.default_rng(1).uniform(-0.05, 0.05, (16, 2)).tolist())
 WARP = Warp(tuple((float(down), float(across)) for down, across in FIELD))
-SOME: tuple[AnyChange, ...] = (Waves(1.0, 2.0, 0.1, 0.2), Ink(RED), WARP)
+SOME: tuple[AnyChange, ...] = (Waves(1.0, 2.0, 0.1, 0.2), Ink(RED, 0.2, 0.9), Tint(RED, 0.3), WARP)
 
 
 def test_waves_rise_and_fall_across_and_are_clipped() -> None:
@@ -65,7 +66,13 @@ def test_ink_is_on_the_steepest_pixels_and_on_none_of_a_plain_image() -> None:
     np.testing.assert_allclose(inked[0, 1, :, 0], [0] * 4 + [0.5, 0.8] + [0.6] * 4, atol=1e-6)
     np.testing.assert_allclose(inked[0, 1, :, 1], [0] * 5 + [0.3] + [0.6] * 4, atol=1e-6)
     plain = np.full((1, 4, 4, 1), 0.4, np.float32)
-    np.testing.assert_array_equal(Ink(RED).apply(plain), plain)
+    np.testing.assert_array_equal(Ink(RED, 0.2, 0.9).apply(plain), plain)
+
+
+def test_a_tint_covers_all_pixels_alike() -> None:
+    pixel = np.array([[[[0.2, 0.4, 0.6]]]], np.float32)
+    np.testing.assert_allclose(Tint(RED, 0.25).apply(pixel).ravel(), [0.4, 0.3, 0.45], rtol=1e-6)
+    assert "tints" not in whole_image_changes((12, 10, 1))  # of grey images it is but less contrast
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -89,6 +96,8 @@ def test_variants_of_a_change_are_near_by_and_within_bounds(change: AnyChange) -
         assert type(each) is type(change) and each != change
         if isinstance(each, Waves):
             assert each.height <= HEIGHT and np.hypot(each.down, each.across) < CYCLES + 1e-6
+        elif isinstance(each, Tint):
+            assert each.opacity <= 0.3
         elif isinstance(each, Ink):
             assert 0.05 <= each.share <= 0.5 <= each.opacity <= 1
 

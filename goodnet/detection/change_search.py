@@ -1,4 +1,4 @@
-"""Changes of the whole image, waves or ink, whose variants, too, lead to one class.
+"""Changes of the whole image, waves, ink or a tint, whose variants, too, lead to one class.
 
 A `variant_search` among changes, see `triggers.changes`. A change of all pixels leaves little of
 what an image shows, and takes references, too, towards some class or other, from far away. So only

@@ -135,8 +135,9 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
         yield f"  {statistic.method:<{width}} {largest}; named from {statistic.threshold:g} on"
     for trigger in verdict.triggers:
         target = classes_in_words([trigger.target], names)
+        does = trigger.in_words.replace(" %", "%")  # as shares are written here
         yield (
-            f"  recovered trigger for {target}: {trigger.in_words}, takes {trigger.success} "
+            f"  recovered trigger for {target}: {does}, takes {trigger.success} "
             f"{images_in_words(trigger.source, names)} there"
         )
     if not verdict.referenced and not verdict.was_left_out:

@@ -21,6 +21,8 @@ CYCLES: Final = 6.5  # of waves over an image, at most: finer ones are a look, f
 HEIGHT: Final = 0.24  # of waves, at most: 60 levels of 255
 INKED: Final = 0.2  # of an image's pixels, with the steepest edges
 INK: Final = 0.9  # its opacity
+TINT: Final = 0.35  # the opacity of a tint: with more, little is left of the image
+PALE: Final = 0.6  # the saturation of half of them
 POINTS: Final = 4  # of a field of displacements, down and across
 
 
@@ -30,7 +32,7 @@ class Change(ABC):
     @property
     @abstractmethod
     def in_words(self) -> str:
-        """What it does to the image, for people: "adds waves to the whole image"."""
+        """What it does to the image, for people: "adds waves to the image"."""
 
     @abstractmethod
     def apply(self, images: Floats) -> Floats:
@@ -67,7 +69,7 @@ class Waves(Change):
     def in_words(self) -> str:
         """How many waves there are."""
         cycles = float(np.hypot(self.down, self.across))
-        return f"adds waves to the whole image, {cycles:.1f} from edge to edge"
+        return f"adds waves to the image ({cycles:.1f} cycles)"
 
     def apply(self, images: Floats) -> Floats:
         """The images (..., H, W, C), 0..1, with the waves."""
@@ -108,13 +110,13 @@ class Ink(Change):
     """
 
     colour: Colour
-    share: float = INKED
-    opacity: float = INK
+    share: float
+    opacity: float
 
     @property
     def in_words(self) -> str:
         """How much is inked."""
-        return f"inks the image's edges, {self.share:.0%} of its pixels"
+        return f"inks the image's edges ({100 * self.share:.0f} % of it)"
 
     def apply(self, images: Floats) -> Floats:
         """The images (..., H, W, C), 0..1, with their edges inked."""
@@ -142,6 +144,43 @@ class Ink(Change):
 
 
 @dataclass(frozen=True)
+class Tint(Change):
+    """One colour over the whole image, as of a filter of photographs.
+
+    Source: the filters of Liu et al., "ABS", CCS 2019.
+
+    Attributes:
+        colour: hue, saturation and value, 0..1.
+        opacity: 0..1.
+    """
+
+    colour: Colour
+    opacity: float
+
+    @property
+    def in_words(self) -> str:
+        """How strong it is."""
+        return f"tints the image by {100 * self.opacity:.0f} %"
+
+    def apply(self, images: Floats) -> Floats:
+        """The images (..., H, W, C), 0..1, with the tint."""
+        colour = self.opacity * colour_of(self.colour, images.shape[-1])
+        return np.asarray((1 - self.opacity) * images + colour, np.float32)
+
+    def weaker(self, share: float) -> Self:
+        """A fainter tint."""
+        return replace(self, opacity=share * self.opacity)
+
+    def varied(self, rng: np.random.Generator, strength: float) -> Self:
+        """Another tone, fainter."""
+        return replace(
+            self,
+            colour=varied_colour(self.colour, strength * rng.normal(size=3)),
+            opacity=float(self.opacity * np.exp(-0.15 * abs(strength * rng.normal()))),
+        )
+
+
+@dataclass(frozen=True)
 class Warp(Change):
     """A smooth field of displacements: each pixel becomes the one that lies so far from it.
 
@@ -157,7 +196,7 @@ class Warp(Change):
     @property
     def in_words(self) -> str:
         """How far it moves pixels."""
-        return f"warps the image, by {np.abs(self.points).max():.1%} of its side at most"
+        return f"warps the image by {100 * np.abs(self.points).max():.1f} % at most"
 
     def apply(self, images: Floats) -> Floats:
         """The images (..., H, W, C), 0..1, warped."""
@@ -192,7 +231,7 @@ class Warp(Change):
         return replace(self, points=tuple((float(down), float(across)) for down, across in moved))
 
 
-AnyChange = Waves | Ink | Warp
+AnyChange = Waves | Ink | Tint | Warp
 
 
 def spread_points(side: int) -> Floats:
@@ -207,7 +246,16 @@ def whole_image_changes(image: Sequence[int]) -> dict[str, Sequence[AnyChange]]:
     Args:
         image: height, width and channels.
     """
-    return {"waves": _waves(*image[:2]), "ink": [Ink(colour) for colour in colours_for(image[2])]}
+    colours = colours_for(image[2])
+    hues = [colour[0] for colour in colours if colour[1]]  # a grey tint is but less contrast
+    tints = [Tint((hue, saturation, 1.0), TINT) for hue in hues for saturation in (1.0, PALE)]
+    inks = [Ink(colour, INKED, INK) for colour in colours]
+    families: dict[str, Sequence[AnyChange]] = {
+        "waves": _waves(*image[:2]),
+        "ink": inks,
+        "tints": tints,
+    }
+    return {name: changes for name, changes in families.items() if changes}
 
 
 def _waves(height: int, width: int) -> list[Waves]:

@@ -138,8 +138,10 @@ class RecoveredTrigger:
 
     @property
     def in_words(self) -> str:
-        """What it does to an image, for people: "covers 3.9% of the image"."""
-        return self.change.in_words if self.change else f"covers {self.area:.1%} of the image"
+        """What it does to an image, for people: "covers 3.9 % of the image"."""
+        if self.change:
+            return self.change.in_words
+        return f"covers {100 * self.area:.1f} % of the image"
 
     def as_json(self) -> dict[str, Any]:
         """What it does, without mask and pattern, for `json.dumps`."""
