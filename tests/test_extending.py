@@ -78,6 +78,7 @@ def run(tree: Path, *command: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_method_a_column_and_a_figure_arrive_in_the_report(tree: Path) -> None:
     printed = run(tree, "-c", RUN, str(PROJECT / "tests"))
     assert "right answers withheld" in printed.splitlines()[0]
@@ -91,6 +92,7 @@ def test_a_method_a_column_and_a_figure_arrive_in_the_report(tree: Path) -> None
     assert files == {"model_damped.keras", "goodnet_damped.keras"}
 
 
+@pytest.mark.slow
 def test_a_method_becomes_an_option_and_part_of_the_deployments_schema(tree: Path) -> None:
     code = (
         "import json; from flows.options import parser_of_repair; from flows.repair import repair;"

@@ -259,6 +259,7 @@ def test_a_moved_copy_of_the_same_files_is_the_same_repair(small: Toy, tmp_path:
     assert str(moved.model) in (folder_of(small) / "report.md").read_text().replace("\\", "")
 
 
+@pytest.mark.slow
 def test_a_copy_under_another_name_gets_a_report_of_its_own(repaired: Repaired, small: Toy) -> None:
     other = small._replace(model=small.model.with_name("other.h5"))
     small.model.rename(other.model)
@@ -395,6 +396,7 @@ def test_fine_pruning_prunes_the_quietest_channels_whatever_the_order(
     }
 
 
+@pytest.mark.slow
 def test_what_is_recommended_is_left_where_a_script_finds_it(
     quick: tuple[Toy, list[tuple[str, Any]]], capsys: pytest.CaptureFixture[str]
 ) -> None:
