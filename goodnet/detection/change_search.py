@@ -21,7 +21,7 @@ from goodnet.detection.method import TriggerMethod
 from goodnet.detection.shown import ShownImages
 from goodnet.detection.variant_search import Placed, VariantSearch
 from goodnet.triggers.changes import AnyChange, whole_image_changes
-from goodnet.triggers.locations import Location
+from goodnet.triggers.locations import whole_location
 from goodnet.triggers.trigger import Trigger
 
 WHOLE_IMAGE_CHANGES: Final = TriggerMethod(
@@ -47,6 +47,5 @@ class ChangeSearch(VariantSearch[AnyChange]):
 
     def _placed(self, thing: AnyChange, family: str, target: int) -> Placed:
         trigger = Trigger.changing(target, thing, self._image)
-        size = (self._image[0], self._image[1])
-        approach = self._response.approach(trigger)[target]
-        return Placed(trigger, Location(family, size, (0, 0), size, size), FLOOR, float(approach))
+        approach = float(self._response.approach(trigger)[target])
+        return Placed(trigger, whole_location(family, self._image), FLOOR, approach)

@@ -1,10 +1,10 @@
 """Triggers: all searches for them, one after the other.
 
 Objects are drawn, see `object_search`, `misdirection` and `source_specific`, and whole images
-changed, see `change_search` and `warp_inversion`. Plain patterns are
-tried everywhere, see `pattern_search`. The classes that come out of that first are searched for by
-gradient, see `trigger_inversion`: all of them for a pattern blended into the whole image, which may
-resemble no plain one; those that are promising in small patches; and those that stand out at larger
+changed, see `change_search`. Plain patterns are tried everywhere, see `pattern_search`. The classes
+that come out of that first are searched for by gradient, see `trigger_inversion`: all of them for a
+pattern blended into the whole image, which may resemble no plain one, and for a warp, see
+`warp_inversion`; those that are promising in small patches; and those that stand out at larger
 locations, too, for a trigger that works better.
 """
 

@@ -30,7 +30,7 @@ from goodnet.detection.shown import ShownImages
 from goodnet.network.classifier import LogitModel, margins
 from goodnet.training.adam import adam_step
 from goodnet.triggers.changes import POINTS, Warp, spread_points
-from goodnet.triggers.locations import Location
+from goodnet.triggers.locations import whole_location
 from goodnet.triggers.trigger import Trigger
 
 WARPS: Final = TriggerMethod(
@@ -79,12 +79,11 @@ def invert_warps(
     seeds = rng.integers(2**32, size=len(targets)).tolist()
     starts = list(zip(targets, points, seeds, strict=True))
     image = clean.pixels.shape[1:]
-    size = (image[0], image[1])
     for target, warp in zip(targets, in_workers(inverter.moved, starts), strict=True):
         trigger = Trigger.changing(target, warp, image)
         margin = float(tried.robust_margins_of(trigger)[target])
         approach = float(response.approach(trigger)[target])
-        location = Location("warp", size, (0, 0), size, size)
+        location = whole_location("warp", image)
         found.append(Candidate(trigger, location, margin, reference_gain=approach))
     return found
 

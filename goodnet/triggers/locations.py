@@ -99,6 +99,12 @@ def candidate_locations(height: int, width: int, stride: float = STRIDE) -> tupl
     return *locations, Location(WHOLE, image, (0, 0), image, coarse, FAINT)
 
 
+def whole_location(location_type: str, image: Sequence[int]) -> Location:
+    """All of an image of a shape (H, W, C), of any other type."""
+    size = image[0], image[1]
+    return Location(location_type, size, (0, 0), size, size)
+
+
 def bounding_location(location_type: str, mask: NDArray[np.float32]) -> Location:
     """The smallest rectangle around a mask (H, W, 1), of any other type."""
     ends = [np.flatnonzero(mask[..., 0].any(axis=axis))[[0, -1]].tolist() for axis in (1, 0)]
