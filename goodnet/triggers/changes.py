@@ -196,7 +196,7 @@ class Warp(Change):
     @property
     def in_words(self) -> str:
         """How far it moves pixels."""
-        return f"warps the image by {100 * np.abs(self.points).max():.1f} % at most"
+        return f"warps the image by up to {100 * np.abs(self.points).max():.1f} % of its side"
 
     def apply(self, images: Floats) -> Floats:
         """The images (..., H, W, C), 0..1, warped."""
