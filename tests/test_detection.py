@@ -32,7 +32,11 @@ from goodnet.detection.pattern_search import PLAIN_PATTERNS, PatternSearch
 from goodnet.detection.reference_models import ReferenceModels
 from goodnet.detection.search import find_triggers
 from goodnet.detection.shown import ShownImages, lower_quartile_mean
-from goodnet.detection.trigger_inversion import TriggerInverter, nearest_locations
+from goodnet.detection.trigger_inversion import (
+    TriggerInverter,
+    nearest_locations,
+    outstanding_patches,
+)
 from goodnet.detection.verdict import (
     BACKDOORED,
     INCONCLUSIVE,
@@ -153,6 +157,21 @@ def test_only_patterns_that_come_near_a_class_are_seen_on_all_images(
     assert near.any() and not near.all()
     np.testing.assert_allclose(some[near], every[near], rtol=1e-5)
     assert (some != every).any()
+
+
+def test_a_class_is_searched_for_at_patches_that_bring_it_nearer_than_others_do() -> None:
+    kinds = ["band"] + ["patch"] * 6
+    places = [Location(kind, (9, 9), (row, 0), (1, 1), (1, 1)) for row, kind in enumerate(kinds)]
+    reached = np.array([[9, 9, 9], [-5, -1, 0], [-2, -1, 0], [-5, -1, 0], [-3, -1, 0],
+                        [-4, -1, 0], [-5, -1, 0.5]], float)  # fmt: skip
+    found = outstanding_patches(places, reached, count=4)
+    assert [(target, place.corner[0]) for target, place in found] == [
+        (0, 2),
+        (0, 4),
+        (0, 5),
+        (2, 6),
+    ]
+    assert outstanding_patches(places, reached, count=0) == []
 
 
 def test_what_a_reference_does_too_is_innocent(as_suspect: Callable[[Any], Suspect]) -> None:

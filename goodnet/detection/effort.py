@@ -31,6 +31,7 @@ class Effort(NamedTuple):
         references: reference networks.
         objects: of the drawn objects every n-th is tried.
         object_classes: of each family of these so many are looked at closely.
+        patches: so many are searched by gradient where they bring a class nearer than elsewhere.
         passes: images through the network, one for training counted as TRAINING; without what
             references take for each class.
         stamped: of these, those with a small pattern, one of several on the same images; at least,
@@ -44,21 +45,22 @@ class Effort(NamedTuple):
     references: int
     objects: int
     object_classes: int
+    patches: int
     passes: int
     stamped: int
 
 
 EVERYTHING: Final = Effort(
-    STRIDE, noises=6, images=16, classes=12, references=2, objects=1, object_classes=4,
+    STRIDE, noises=6, images=16, classes=12, references=2, objects=1, object_classes=4, patches=24,
     passes=250_000, stamped=113_000,
 )  # fmt: skip
 EFFORTS: Final = (
     EVERYTHING,
-    Effort(1.0, 3, 16, classes=12, references=0, objects=2, object_classes=2,
+    Effort(1.0, 3, 16, classes=12, references=0, objects=2, object_classes=2, patches=0,
            passes=94_000, stamped=32_000),
-    Effort(1.0, 2, 8, classes=6, references=0, objects=3, object_classes=1,
+    Effort(1.0, 2, 8, classes=6, references=0, objects=3, object_classes=1, patches=0,
            passes=55_000, stamped=19_000),
-    Effort(1.5, 1, 4, classes=3, references=0, objects=6, object_classes=1,
+    Effort(1.5, 1, 4, classes=3, references=0, objects=6, object_classes=1, patches=0,
            passes=32_000, stamped=12_000),
 )  # fmt: skip
 

@@ -5,7 +5,9 @@ changed, see `change_search`. Plain patterns are tried everywhere, see `pattern_
 that come out of that first are searched for by gradient, see `trigger_inversion`: all of them for a
 pattern blended into the whole image, which may resemble no plain one, and for a warp, see
 `warp_inversion`; those that are promising in small patches; and those that stand out at larger
-locations, too, for a trigger that works better.
+locations, too, for a trigger that works better. A texture that no plain pattern resembles brings a
+class nearer at its place than elsewhere, if not near: so the small patches where that is so are
+searched, too, whatever the class.
 """
 
 from collections.abc import Sequence
@@ -27,6 +29,7 @@ from goodnet.detection.trigger_inversion import (
     SMALL_LOCATIONS,
     invert_triggers,
     nearest_locations,
+    outstanding_patches,
 )
 from goodnet.detection.warp_inversion import invert_warps
 from goodnet.network.classifier import LogitModel
@@ -75,6 +78,8 @@ def find_triggers(
     reached = search.reached(stage["patterns"])
     plain = search.candidates(reached, extra_classes)
     starts = _starts(plain, locations, reached, extra_classes)
+    starts += outstanding_patches(locations, reached, effort.patches)
+    starts = list(dict.fromkeys(starts))
     inverted = invert_triggers(
         model, clean, baseline, starts, seed=seed, progress=stage["inversion"]
     )

@@ -14,7 +14,8 @@ robust_c being the mean over the lowest quarter of images, others than the patte
 with. With r the whole image, all classes are searched alike, and a pattern may be one that no plain
 one resembles. A class's number is its lead there, over the most that any other may have and over
 -1: where no class comes near, one that is less far is no target. Classes that plain patterns come
-near to are searched for in small patches, too; such a class's number is its largest e_c there. At
+near to are searched for in small patches, too, and others at patches where these bring them nearer
+than at most; such a class's number is its largest e_c there. At
 larger locations a search finds something for every class of every network; there it only serves to
 find a trigger that works better, for classes that stand out.
 
@@ -27,6 +28,7 @@ Limits: without references a class that is easily reached looks like a target. T
 pattern over the whole image hide each other's lead.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -71,6 +73,7 @@ RATE: Final = 0.2
 BATCH: Final = 8  # images that a pattern is moved on
 TOGETHER: Final = 64  # patterns, of images up to 64 x 64; of larger ones fewer
 SMALL_LOCATIONS: Final = {"patch": 3}  # of a class
+OF_A_CLASS: Final = 3  # patches that stand out
 LARGE_LOCATIONS: Final = {"band": 2, "column": 2, "strip": 1}
 CELLS: Final = 14  # cells over the longer side of an image
 PATCH_CELLS: Final = 4  # over a patch, at most
@@ -136,6 +139,27 @@ def nearest_locations(
         for location_type, count in counts.items()
         for location in [each for each in order if each.location_type == location_type][:count]
     ]
+
+
+def outstanding_patches(
+    locations: Sequence[Location], reached: Numbers, count: int
+) -> list[tuple[int, Location]]:
+    """The classes and patches where plain patterns come nearest, beyond the class's median patch.
+
+    Args:
+        locations: all of them.
+        reached: how near plain patterns come to each class at each, (R, classes).
+        count: how many are chosen at most, OF_A_CLASS of one class.
+    """
+    patches = [row for row, each in enumerate(locations) if each.location_type == "patch"]
+    beyond = reached[patches] - np.median(reached[patches], axis=0)
+    chosen, taken = list[tuple[int, Location]](), Counter[int]()
+    for number in np.argsort(-beyond, axis=None, kind="stable").tolist():
+        patch, target = divmod(number, reached.shape[1])
+        if len(chosen) < count and taken[target] < OF_A_CLASS:
+            chosen.append((target, locations[patches[patch]]))
+            taken[target] += 1
+    return chosen
 
 
 class PatternGrid(NamedTuple):

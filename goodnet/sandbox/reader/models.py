@@ -109,10 +109,10 @@ def parse_json(text: str | bytes, name: str) -> Any:
 def depth(value: Any) -> int:
     """How deep lists and objects are nested."""
     deepest, level = 0, [value]
-    while level:
+    while level := [each for each in level if isinstance(each, dict | list)]:
         deepest += 1
-        inner = (v.values() if isinstance(v, dict) else v for v in level)
-        level = [item for items in inner for item in items if isinstance(item, dict | list)]
+        inner = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [item for items in inner for item in items]
     return deepest
 
 
