@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from benchmarks import records, tables
+from benchmarks import records, tables, verdict_tables
 
 DESIGN = tables.PROJECT / "docs" / "design.md"
 FILES = sorted(records.RESULTS.glob("*.json"))
@@ -76,7 +76,7 @@ def test_a_clean_network_is_cleared_by_one_answer_alone(verdict: str, cleared: i
         name="net", source="here", architecture="CNN", images="dots", classes=2, scale="raw",
         verdicts=(records.VerdictRun.model_validate(run),),
     )  # fmt: skip
-    assert f"| dots | {cleared} of 1 | 0 of 0 |" in tables.held_out([network])
+    assert f"| dots | {cleared} of 1 | 0 of 0 |" in verdict_tables.held_out([network])
 
 
 def test_every_table_stands_in_a_document() -> None:
