@@ -65,23 +65,32 @@ def test_what_is_low_or_far_less_right_than_sure_is_doubtful(
         assert measured.confidence - measured.accuracy.value > OVERCONFIDENCE
 
 
-@pytest.mark.one_in(3)
-@pytest.mark.parametrize(
-    ("preprocessing", "attacked", "answer"),
-    [(UNIT, True, BACKDOORED), (UNIT, False, NOTHING), (CENTRED, True, INCONCLUSIVE)]
-    + [(RAW, attacked, INCONCLUSIVE) for attacked in (True, False)],
-)
-def test_at_a_wrong_preprocessing_no_verdict_is_given(
-    preprocessing: Preprocessing, attacked: bool, answer: str, tmp_path: Path
+def view_of(attacked: bool, preprocessing: Preprocessing, folder: Path) -> LogitModel:
+    suspect = open_suspect(str(save(small_badnet(attacked=attacked), folder / "net.keras")))
+    return LogitModel.from_suspect(suspect, preprocessing)
+
+
+@pytest.mark.one_in(2)
+@pytest.mark.parametrize(("attacked", "answer"), [(True, BACKDOORED), (False, NOTHING)])
+def test_at_the_right_preprocessing_a_verdict_is_given(
+    attacked: bool, answer: str, tmp_path: Path
 ) -> None:
-    suspect = open_suspect(str(save(small_badnet(attacked=attacked), tmp_path / "net.keras")))
-    verdict = judge(LogitModel.from_suspect(suspect, preprocessing), CLEAN)
-    assert verdict.verdict == answer
-    assert verdict.is_doubtful is (preprocessing != UNIT)
+    verdict = judge(view_of(attacked, UNIT, tmp_path), CLEAN)
+    assert (verdict.verdict, verdict.is_doubtful) == (answer, False)
+
+
+@pytest.mark.parametrize(
+    ("preprocessing", "attacked"), [(CENTRED, True), (RAW, True), (RAW, False)]
+)
+def test_at_a_wrong_preprocessing_no_verdict_is_given_and_nothing_searched(
+    preprocessing: Preprocessing, attacked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("goodnet.detection.credibility.detect", None)
+    verdict = judge(view_of(attacked, preprocessing, tmp_path), CLEAN)
+    assert (verdict.verdict, verdict.statistics) == (INCONCLUSIVE, ())
+    assert verdict.is_doubtful and not verdict.was_left_out and not verdict.flagged_classes
     assert verdict.credibility is not None
-    if verdict.is_doubtful:
-        assert not verdict.flagged_classes
-        assert verdict.credibility.plain_accuracy.value > 0.95
+    assert verdict.credibility.plain_accuracy.value > 0.95
 
 
 def test_a_doubtful_verdict_recommends_nothing_and_says_why_first() -> None:

@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.datasets.images import CleanImages, Pixels
-from goodnet.detection.detect import detect
+from goodnet.detection.detect import detect, unsearched
 from goodnet.detection.effort import MINUTES
-from goodnet.detection.verdict import INCONCLUSIVE, Credibility, Verdict
+from goodnet.detection.verdict import Credibility, Verdict
 from goodnet.metrics import Proportion
 from goodnet.network.classifier import LogitModel, block_of
 from goodnet.preprocessing import paired_loss
@@ -49,7 +49,7 @@ def judge(
     progress: Progress = no_progress,
     say: Callable[[str], None] = silent,
 ) -> Verdict:
-    """The verdict on a network; inconclusive, with no class, where it cannot be relied on.
+    """The verdict on a network; inconclusive at once, with no class, where it cannot be relied on.
 
     Args:
         model: the network.
@@ -60,20 +60,11 @@ def judge(
         say: called with what it will cost, before it begins.
     """
     credibility = measure_credibility(model, clean)
-    verdict = detect(model, clean, minutes=minutes, seed=seed, progress=progress, say=say)
-    if not credibility.is_doubtful:
-        return replace(verdict, credibility=credibility)
-    return Verdict(
-        verdict=INCONCLUSIVE,
-        classes=(),
-        suspicious=(),
-        statistics=verdict.statistics,
-        references=verdict.references,
-        missing=verdict.missing,
-        credibility=credibility,
-        shortened=verdict.shortened,
-        minutes=minutes,
-    )
+    if credibility.is_doubtful:
+        verdict = unsearched(model, clean, minutes)
+    else:
+        verdict = detect(model, clean, minutes=minutes, seed=seed, progress=progress, say=say)
+    return replace(verdict, credibility=credibility)
 
 
 def measure_credibility(model: LogitModel, clean: CleanImages) -> Credibility:

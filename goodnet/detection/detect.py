@@ -112,7 +112,7 @@ def detect(
         say: called with what it will cost, before it begins.
     """
     if minutes == 0:
-        return _left_out(model, clean)
+        return unsearched(model, clean, minutes)
     effort, shortened, needed = _effort(model, clean, minutes)
     say(in_words(needed, shortened))
     stage = stages(progress, WORK)
@@ -140,8 +140,8 @@ def _effort(
     return effort, shortened, minutes_for(effort, model.work, share)
 
 
-def _left_out(model: LogitModel, clean: CleanImages) -> Verdict:
-    """A verdict that says nothing."""
+def unsearched(model: LogitModel, clean: CleanImages, minutes: float) -> Verdict:
+    """A verdict that says nothing, as nothing was searched for."""
     return Verdict(
         verdict=INCONCLUSIVE,
         classes=(),
@@ -149,7 +149,7 @@ def _left_out(model: LogitModel, clean: CleanImages) -> Verdict:
         statistics=(),
         references=References("left out", model.accuracy(clean), ()),
         missing=model.classes - len(np.unique(clean.labels)),
-        minutes=0,
+        minutes=minutes,
     )
 
 
