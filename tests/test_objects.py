@@ -19,7 +19,8 @@ from goodnet.detection.verdict import BACKDOORED
 from goodnet.network.classifier import LogitModel
 from goodnet.network.suspect import Suspect
 from goodnet.preprocessing import RAW
-from goodnet.triggers.objects import SHAPES, DrawnObject, drawn_objects
+from goodnet.triggers.object_families import drawn_objects
+from goodnet.triggers.objects import SHAPES, DrawnObject
 
 AsSuspect = Callable[[Any], Suspect]
 

@@ -33,8 +33,10 @@ from goodnet.detection.method import Scores, TriggerMethod
 from goodnet.detection.shown import ShownImages
 from goodnet.network.classifier import Classifier, LogitModel
 from goodnet.triggers.locations import bounding_location
-from goodnet.triggers.objects import DrawnObject, move_uphill, small_patches
+from goodnet.triggers.object_families import small_patches
+from goodnet.triggers.objects import DrawnObject
 from goodnet.triggers.trigger import Trigger, apply_trigger
+from goodnet.triggers.uphill import move_uphill
 
 FIRST_IMAGES: Final = 4  # all patches are drawn on
 CLIMB_IMAGES: Final = 12  # others, that patches are moved on

@@ -1,8 +1,8 @@
 """Drawn objects: glasses, hats, stickers and patches whose variants, too, lead to one class.
 
-A `variant_search` among objects that people put on things, see `triggers.objects`. A variant is a
-little aside, larger or smaller, in another tone. It needs no references, and tells most where there
-are too few images to train any, or a thousand classes.
+A `variant_search` among objects that people put on things, see `triggers.object_families`. A
+variant is a little aside, larger or smaller, in another tone. It needs no references, and tells
+most where there are too few images to train any, or a thousand classes.
 
 Limits: triggers that resemble no object, or that work at one exact place only.
 """
@@ -17,7 +17,8 @@ from goodnet.detection.method import TriggerMethod
 from goodnet.detection.shown import ShownImages
 from goodnet.detection.variant_search import Placed, VariantSearch
 from goodnet.triggers.locations import bounding_location
-from goodnet.triggers.objects import CornerPatches, Drawn, drawn_objects
+from goodnet.triggers.object_families import drawn_objects
+from goodnet.triggers.objects import CornerPatches, Drawn
 from goodnet.triggers.trigger import Trigger
 
 DRAWN_OBJECTS: Final = TriggerMethod(

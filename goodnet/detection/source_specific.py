@@ -42,8 +42,10 @@ from goodnet.detection.method import TriggerMethod
 from goodnet.detection.shown import ShownImages, lower_quartile_mean
 from goodnet.network.classifier import LogitModel
 from goodnet.triggers.locations import bounding_location
-from goodnet.triggers.objects import DrawnObject, move_uphill, small_patches
+from goodnet.triggers.object_families import small_patches
+from goodnet.triggers.objects import DrawnObject
 from goodnet.triggers.trigger import Trigger
+from goodnet.triggers.uphill import move_uphill
 
 SOURCE_SPECIFIC: Final = TriggerMethod(
     "source-specific triggers",

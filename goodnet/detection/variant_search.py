@@ -33,8 +33,8 @@ from goodnet.detection.effort import EVERYTHING, Effort
 from goodnet.detection.shown import ShownImages
 from goodnet.network.classifier import LogitModel
 from goodnet.triggers.locations import Location
-from goodnet.triggers.objects import Thing, move_uphill
 from goodnet.triggers.trigger import Trigger
+from goodnet.triggers.uphill import Thing, move_uphill
 
 FIRST_IMAGES: Final = 4  # all things are shown on
 CLIMB_IMAGES: Final = 8  # others, that things are moved uphill on
