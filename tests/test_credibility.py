@@ -13,7 +13,13 @@ from small_job import clean_images, small_badnet
 from benchmarks.credibility import HARMLESS, RESULTS, excess
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.credibility import OVERCONFIDENCE, judge, measure_credibility, plain_answers
-from goodnet.detection.verdict import BACKDOORED, INCONCLUSIVE, NOTHING, Credibility
+from goodnet.detection.verdict import (
+    BACKDOORED,
+    INCONCLUSIVE,
+    NOTHING,
+    Credibility,
+    References,
+)
 from goodnet.metrics import Proportion
 from goodnet.mitigation.policy import choose_method
 from goodnet.network.classifier import LogitModel
@@ -98,7 +104,10 @@ def test_a_doubtful_verdict_recommends_nothing_and_says_why_first() -> None:
     from dataclasses import replace
 
     measured = Credibility(Proportion(63, 200), Proportion(120, 200), 0.83, True, True)
-    verdict = replace(invented_verdict(INCONCLUSIVE), credibility=measured)
+    left_out = References("left out", Proportion(63, 200), ())
+    verdict = replace(
+        invented_verdict(INCONCLUSIVE), statistics=(), references=left_out, credibility=measured
+    )
     assert choose_method("auto", verdict) is None
     attack = [198, *([1] * (len(invented_findings().evaluation) // 2))]
     findings = invented_findings(verdict=verdict, attack=attack)
@@ -113,7 +122,9 @@ def test_a_doubtful_verdict_recommends_nothing_and_says_why_first() -> None:
     first = f"Whether this network has a backdoor could not be told: {why}. So nothing is"
     assert headline(findings).startswith(first)
     assert report_markdown(findings, []).split("> ")[1].startswith(first)
-    assert f"Inconclusive: {why}." in " ".join(report_markdown(findings, []).split())
+    report = " ".join(report_markdown(findings, []).split())
+    assert f"Inconclusive: {why}." in report and "Nothing was searched for." in report
+    assert "reference networks" not in report
     lines = list(verdict_lines(verdict))
     assert (lines[0].split()[1], lines[1].strip()) == ("inconclusive", why)
 
