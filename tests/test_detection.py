@@ -26,13 +26,15 @@ from goodnet.detection.candidates import (
 )
 from goodnet.detection.dependence import dependent_classes
 from goodnet.detection.detect import decide, detect, detect_with, runner_up
+from goodnet.detection.effort import EVERYTHING
 from goodnet.detection.maximum_margin import MAXIMUM_MARGIN, maximum_margins
 from goodnet.detection.method import DirectMethod
-from goodnet.detection.pattern_search import PLAIN_PATTERNS, PatternSearch
+from goodnet.detection.pattern_search import PLAIN_PATTERNS, PROMISING, PatternSearch
 from goodnet.detection.reference_models import ReferenceModels
 from goodnet.detection.search import find_triggers
 from goodnet.detection.shown import ShownImages, lower_quartile_mean
 from goodnet.detection.trigger_inversion import (
+    PATCHES,
     TriggerInverter,
     nearest_locations,
     outstanding_patches,
@@ -128,6 +130,26 @@ def test_both_searches_find_the_bright_corner(
         assert top.trigger.mask[:2, :2].min() == 1
         assert success(view, clean, top.trigger).value > 0.9
     assert next(iter(found.best_plain())) == 2
+
+
+def test_a_texture_that_no_plain_pattern_resembles_is_found_at_its_place(
+    as_suspect: Callable[[Any], Suspect],
+) -> None:
+    network = corner_network()
+    kernel, bias = network.get_weights()
+    kernel = kernel.reshape(SIDE, SIDE, 3)
+    kernel[..., 2] = 0
+    signs = np.random.default_rng(1).permutation([-1, 1] * 8).reshape(4, 4)
+    kernel[:4, 8:, 2] = 20 / 255 * signs
+    network.set_weights([kernel.reshape(-1, 3), np.array([*bias[:2], -100], np.float32)])
+    view, clean = LogitModel.from_suspect(as_suspect(network), RAW), clean_images()
+    found = find_triggers(view, clean, progress=no_progress)
+    assert found.best_plain()[2].excess < PROMISING  # else it is searched for anyway
+    patch = found.best_patches()[2]
+    assert patch.excess > PATCHES.threshold
+    assert patch.location.touches(Location("patch", (SIDE, SIDE), (0, 8), (4, 4), (4, 4)))
+    alone = find_triggers(view, clean, effort=EVERYTHING._replace(patches=0), progress=no_progress)
+    assert 2 not in alone.best_patches()
 
 
 def test_a_stage_tells_of_its_part_of_the_whole() -> None:
