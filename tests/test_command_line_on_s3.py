@@ -121,7 +121,8 @@ def test_a_verdict_needs_no_local_file(bucket: str, say: Say) -> None:
     status, out, errors = say(
         f"inspect --verdict {bucket}/model.h5 --data {bucket}/data --scale unit --json"
     )
-    assert (status, errors) == (0, "")
+    assert status == 0
+    assert all(line.startswith("inspect: ") for line in errors.splitlines())  # how far it is
     assert {"verdict", "classes", "statistics"} <= set(json.loads(out))
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from goodnet.command.options import add_minutes, add_opening, add_preprocessing, add_reading
 from goodnet.command.progress_bar import saying, shown_progress
 from goodnet.errors import RequestRefused, one_line
-from goodnet.progress import Progress
 
 if TYPE_CHECKING:
     from goodnet.datasets.dataset import CleanDataset
@@ -71,8 +70,7 @@ def run(options: argparse.Namespace) -> int:
         storage.check_writable(storage.parent(options.output))
         if not storage.is_remote(options.output) and listings.is_folder(options.output):
             raise RequestRefused(options.output, "is a folder")
-    with shown_progress("detect") as progress:
-        judgement = judge(options, "detect", progress)
+    judgement = judge(options, "detect", "detect")
     text = FORMATS[options.format](judgement)
     if options.output:
         storage.put(f"{text}\n".encode(), options.output)
@@ -82,13 +80,13 @@ def run(options: argparse.Namespace) -> int:
     return STATUSES[answer] if answer in FAILING[options.fail_on] else 0
 
 
-def judge(options: argparse.Namespace, source: str, progress: Progress) -> Judgement:
+def judge(options: argparse.Namespace, command: str, source: str) -> Judgement:
     """The verdict on a suspect, by the images that it brings or that are given.
 
     Args:
         options: those of `add_options`.
+        command: what is at work, by its name.
         source: what is said to need images where there are none.
-        progress: called with (steps done, steps in all).
 
     Raises:
         InputRefused: the model or the images cannot be used.
@@ -112,13 +110,13 @@ def judge(options: argparse.Namespace, source: str, progress: Progress) -> Judge
     from goodnet.datasets.class_names import known_names
 
     given = {name: getattr(options, name) for name in OPTIONS}
-    model = load_model(suspect.model, **{**given, **own.options})
-    part, keys = valid.reading.part, ",".join(valid.reading.keys)
-    images = load_images(valid.uri, model, part=part, keys=keys, resize=valid.reading.resize)
-    names = known_names(own.class_names, images.class_names, model.classes, suspect.model)
-    verdict = detect(
-        model, images, minutes=options.minutes, progress=progress, say=saying("detect")
-    )
+    with shown_progress(command) as progress:
+        model = load_model(suspect.model, **{**given, **own.options})
+        part, keys = valid.reading.part, ",".join(valid.reading.keys)
+        images = load_images(valid.uri, model, part=part, keys=keys, resize=valid.reading.resize)
+        names = known_names(own.class_names, images.class_names, model.classes, suspect.model)
+        told = saying(command)
+        verdict = detect(model, images, minutes=options.minutes, progress=progress, say=told)
     return Judgement(model.suspect, images, replace(verdict, class_names=names))
 
 

@@ -4,7 +4,6 @@ import argparse
 import json
 
 from goodnet.command.options import add_minutes, add_opening, add_preprocessing, add_reading
-from goodnet.command.progress_bar import shown_progress
 
 EXAMPLE = "goodnet inspect models/suspect.h5 data/clean/valid.h5"
 
@@ -30,8 +29,7 @@ def run(options: argparse.Namespace) -> int:
     if options.verdict:
         from goodnet.command.detect import judge, text_of
 
-        with shown_progress("inspect") as progress:
-            judgement = judge(options, "--verdict", progress)
+        judgement = judge(options, "inspect", "--verdict")
         print(json.dumps(judgement.verdict.as_json()) if options.json else text_of(judgement))
         return 0
     from goodnet.job.inputs import parse_reading
