@@ -90,6 +90,34 @@ OF_KERAS: dict[str, Callable[[Any], Any]] = {
     "ones": lambda x: x + ops.ones_like(x) + ops.cast(ops.stop_gradient(x), "float32"),
     "products": lambda x: ops.matmul(places(x), ops.transpose(places(x), (0, 2, 1))),
     "dots": lambda x: layers.Dot(axes=1, normalize=True)([places(x), places(x)]),
+    "turned round": lambda x: x[:, ::-1, :, ::-1],
+    "backwards in steps": lambda x: x[:, -2:0:-3, ::-2],
+    "turned places": lambda x: places(x)[:, ::-1, 2:],
+    "flipped": lambda x: ops.concatenate([ops.flip(x, axis=2), x], axis=-1),
+    "flipped twice": lambda x: ops.flip(x, axis=(1, -1)) + x,
+    "turned channels": lambda x: ops.take(x, [2, 1, 0], axis=-1),
+    "taken": lambda x: ops.take(places(x), np.array([-1, 3, 3, 4, 9, 8, 7, 6, 5, 4]), axis=1),
+    "taken alone": lambda x: ops.take(x, -2, axis=2),
+    "rolled": lambda x: ops.roll(ops.roll(x, (-2, 3), axis=(1, 2)), 1, axis=-1),
+    "repeated": lambda x: ops.repeat(x, 2, axis=-1),
+    "tiled": lambda x: ops.tile(x[:, :2], (1, 2, 1, 3)),
+    "reflected": lambda x: ops.pad(x, ((0, 0), (2, 3), (0, 1), (0, 0)), mode="reflect"),
+    "mirrored": lambda x: ops.pad(x, ((0, 0), (6, 0), (1, 2), (3, 3)), mode="symmetric"),
+    "mirrored places": lambda x: ops.pad(places(x), ((0, 0), (1, 1), (0, 0)), mode="symmetric"),
+    "padded with ones": lambda x: ops.pad(x, ((0, 0), (1, 2), (0, 0), (1, 0)), "constant", 0.7),
+    "products of matrices": lambda x: ops.einsum("bhwc,bvwc->bwhv", x, x),
+    "outer products": lambda x: ops.einsum("b...i,b...j->b...ji", x, x)[:, 3],
+    "sums": lambda x: ops.einsum("bhwc->bch", x),
+    "gated": lambda x: ops.glu(ops.concatenate([x, 3 * x], axis=-1), axis=-1),
+    "swish gated": lambda x: ops.silu(x[..., :2]) * x[..., 1:],
+    "attention": lambda x: ops.dot_product_attention(x, 3 * x, x - 1),
+    "the same token": lambda x: ops.full_like(x[:, :1], 0.3) * x[:, -1:] + ops.zeros_like(x),
+    "heads": lambda x: layers.EinsumDense("abc,cde->aebd", (4, 30, 2), bias_axes="ed")(places(x)),
+    "heads together": lambda x: layers.EinsumDense("abcd,cde->abe", (12, 5), bias_axes="e")(x),
+    "over places": lambda x: layers.EinsumDense("abc,bd->adc", (6, 12), activation="gelu")(
+        places(x)
+    ),
+    "as ever": lambda x: layers.EinsumDense("...x,xy->...y", 4, bias_axes="y")(x),
     "positions": lambda x: places(x) + layers.Embedding(30, 12)(ops.arange(30)),
 }
 
@@ -103,7 +131,9 @@ def found_and_expected(legacy: bool, folder: Path) -> Mapping[str, tuple[Any, An
     model = keras.Model(inputs, layers.Concatenate()(rows))
     config = legacy_config(model, folder) if legacy else json.loads(model.to_json())
     plan = parse_architecture(config, "made")
-    forms = find_forms(plan, build_network(plan, "made"), None, "made")
+    network = build_network(plan, "made")
+    network.set_weights(model.get_weights())
+    forms = find_forms(plan, network, None, "made")
     assert {each.kind for each in forms.plan.layers} <= {"InputLayer", *LAYERS, *OPERATIONS}
     ends = np.cumsum([row.shape[1] for row in rows])[:-1]
     answers = (np.split(np.asarray(each(PIXELS)), ends, axis=1) for each in (forms.network, model))
@@ -130,6 +160,7 @@ def parts(operation: str, **arguments: Any) -> list[dict[str, Any]]:
     return [tf_function("a", IMAGES, operation, **arguments), both]
 
 
+SHAPE = tf_function("s", IMAGES, "compat.v1.shape", out_type="int32")
 SIZE = tf_function("n", ("s", 0, 0), "__operators__.getitem", slice_spec=0)
 OF_TENSORFLOW: dict[str, tuple[list[dict[str, Any]], Callable[[Any], Any]]] = {
     "first": ([slicing(ALL, 0)], lambda x: x[:, 0]),
@@ -180,7 +211,7 @@ OF_TENSORFLOW: dict[str, tuple[list[dict[str, Any]], Callable[[Any], Any]]] = {
     "deviation": ([tf_function("a", IMAGES, "math.reduce_std", axis=2)], lambda x: x.std(axis=2)),
     "reshaped": (
         [
-            tf_function("s", IMAGES, "compat.v1.shape", out_type="int32"),
+            SHAPE,
             SIZE,
             tf_function("a", IMAGES, "reshape", shape=[["n", 0, 0], -1]),
         ],
@@ -196,6 +227,120 @@ OF_TENSORFLOW: dict[str, tuple[list[dict[str, Any]], Callable[[Any], Any]]] = {
             tf_function("a", IMAGES, "math.truediv", y=["b", 0, 0]),
         ],
         lambda x: x / (x + 1),
+    ),
+}
+
+
+def padding(mode: str, value: float) -> dict[str, Any]:
+    widths = [[0, 0], [2, 1], [0, 3], [0, 0]]
+    said = {"mode": mode, "constant_values": value}
+    return tf_function("a", IMAGES, "compat.v1.pad", paddings=widths, **said)
+
+
+def for_each_image(function: str, source: Any, **said: Any) -> list[dict[str, Any]]:
+    """A token in front of the places of images, and what says how many images there are."""
+    together = tf_function("c", ("n", 0, 0), "stack")
+    together["inbound_nodes"] = [[["n", 0, 0, {}], *constants(2, 3)]]
+    rows = tf_function("r", IMAGES, "reshape", shape=[["n", 0, 0], 120, 3])
+    token = tf_function("t", source, function, **said)
+    if isinstance(source[0], list):
+        token["inbound_nodes"] = [[[*each[:3], said] for each in source]]
+    both = tf_function("a", ("t", 0, 0), "concat")
+    both["inbound_nodes"] = [[["t", 0, 0, {"axis": 1}], ["r", 0, 0, {"axis": 1}]]]
+    return [SHAPE, SIZE, together, rows, token, both]
+
+
+def constants(*values: Any) -> list[Any]:
+    return [["_CONSTANT_VALUE", -1, each] for each in values]
+
+
+TOKEN = np.linspace(-1, 1, 6, dtype=np.float32).reshape(1, 2, 3)
+(GIVEN,) = constants(TOKEN.tolist())
+COUNT = ["n", 0, 0]
+TOKENS: dict[str, tuple[list[dict[str, Any]], Any]] = {
+    "tiled": (for_each_image("tile", GIVEN, multiples=[COUNT, 1, 1]), TOKEN),
+    "broadcast": (for_each_image("broadcast_to", GIVEN, shape=[COUNT, 2, 3]), TOKEN),
+    "of a row": (
+        for_each_image("broadcast_to", *constants([0.5, 1.0, 2.0]), shape=["c", 0, 0]),
+        np.array([0.5, 1, 2], np.float32),
+    ),
+    "repeated": (for_each_image("repeat", GIVEN, repeats=COUNT, axis=0), TOKEN),
+    "zeros": (for_each_image("zeros", [COUNT, *constants(2, 3)]), 0),
+    "filled": (for_each_image("fill", [COUNT, *constants(2, 3)], value=0.5), 0.5),
+}
+REDUCED = tf_function("m", IMAGES, "math.reduce_mean", axis=[1, 2], keepdims=True)
+PARTED = ((0, 0), (2, 1), (0, 3), (0, 0))
+OF_TENSORFLOW |= {
+    f"a token, {name}": (
+        entries,
+        lambda x, token=token: np.concatenate(
+            [np.broadcast_to(token, (len(x), 2, 3)), x.reshape(-1, 120, 3)], axis=1
+        ),
+    )
+    for name, (entries, token) in TOKENS.items()
+}
+OF_TENSORFLOW |= {
+    "broadcast": (
+        [
+            *(SHAPE, SIZE, REDUCED),
+            tf_function("a", ("m", 0, 0), "broadcast_to", shape=[COUNT, 12, 10, 3]),
+        ],
+        lambda x: np.broadcast_to(x.mean(axis=(1, 2), keepdims=True), x.shape),
+    ),
+    "turned round": ([slicing(ALL, {**ALL, "step": -2})], lambda x: x[:, ::-2]),
+    "turned channels": (
+        [tf_function("a", IMAGES, "compat.v1.gather", indices=[2, 1, 0], axis=-1, batch_dims=0)],
+        lambda x: x[..., ::-1],
+    ),
+    "reversed": ([tf_function("a", IMAGES, "reverse", axis=[1])], lambda x: x[:, ::-1]),
+    "mirrored": ([tf_function("a", IMAGES, "image.flip_left_right")], lambda x: x[:, :, ::-1]),
+    "rolled": (
+        [tf_function("a", IMAGES, "roll", shift=[-2, 1], axis=[1, 2])],
+        lambda x: np.roll(x, (-2, 1), (1, 2)),
+    ),
+    "reflected": ([padding("REFLECT", 0)], lambda x: np.pad(x, PARTED, "reflect")),
+    "padded": (
+        [padding("CONSTANT", 0.5)],
+        lambda x: np.pad(x, PARTED, constant_values=0.5),
+    ),
+    "copied": (
+        [tf_function("a", IMAGES, "tile", multiples=[1, 1, 2, 3])],
+        lambda x: np.tile(x, (1, 1, 2, 3)),
+    ),
+    "each repeated": (
+        [tf_function("a", IMAGES, "repeat", repeats=3, axis=-1)],
+        lambda x: x.repeat(3, axis=-1),
+    ),
+    "patches": (
+        [
+            tf_function(
+                "a",
+                IMAGES,
+                "image.extract_patches",
+                sizes=[1, 4, 5, 1],
+                strides=[1, 4, 5, 1],
+                rates=[1, 1, 1, 1],
+                padding="VALID",
+            )
+        ],
+        lambda x: x.reshape(-1, 3, 4, 2, 5, 3).swapaxes(2, 3),
+    ),
+    "blocks": (
+        [tf_function("a", IMAGES, "nn.space_to_depth", block_size=2)],
+        lambda x: x.reshape(-1, 6, 2, 5, 2, 3).swapaxes(2, 3),
+    ),
+    "pooled": (
+        [
+            tf_function(
+                "a",
+                IMAGES,
+                "nn.max_pool2d",
+                ksize=[1, 3, 2, 1],
+                strides=[1, 3, 2, 1],
+                padding="VALID",
+            )
+        ],
+        lambda x: x.reshape(-1, 4, 3, 5, 2, 3).max(axis=(2, 4)),
     ),
 }
 
@@ -296,6 +441,22 @@ def cosines() -> keras.Model:
     return keras.Model(inputs, 9 * layers.Dense(CLASSES, use_bias=False)(x))
 
 
+def shifted() -> keras.Model:
+    """A transformer by hand, behind channels and rows turned round: shifted places, heads, GLU."""
+    inputs = keras.Input(IMAGE_SHAPE, name="images")
+    x = ops.pad(ops.flip(inputs[..., ::-1], axis=1), ((0, 0), (1, 1), (1, 1), (0, 0)), "reflect")
+    x = ops.roll(layers.Conv2D(8, (3, 4), strides=(4, 4))(x), (-1, 1), axis=(1, 2))
+    x = ops.reshape(x, (-1, 9, 8))
+    query, key, value = (
+        layers.EinsumDense("abc,cde->abde", (9, 2, 4), bias_axes="de")(x) for _ in range(3)
+    )
+    weights = ops.softmax(ops.einsum("bqhd,bkhd->bhqk", query, key) / 2)
+    x = x + ops.reshape(ops.einsum("bhqk,bkhd->bqhd", weights, value), (-1, 9, 8))
+    x = x + ops.glu(layers.Dense(16)(x))
+    x = layers.GlobalAveragePooling1D(name="mean")(layers.LayerNormalization()(x))
+    return keras.Model(inputs, layers.Dense(CLASSES, activation="softmax")(x))
+
+
 NETWORKS: dict[str, tuple[Callable[[], keras.Model], str]] = {
     "class token": (lambda: transformer(lambda x: x[:, 0]), "norm"),
     "last token": (lambda: transformer(lambda x: x[:, -1]), "norm"),
@@ -307,6 +468,7 @@ NETWORKS: dict[str, tuple[Callable[[], keras.Model], str]] = {
     "second of two ends": (lambda: with_two_ends((1,)), "mean_1"),
     "both ends": (lambda: with_two_ends((1, 0)), "mean_"),
     "spectral": (spectral, "pool"),
+    "shifted": (shifted, "mean"),
     "cosines": (cosines, "pool"),
 }
 QUICK = ("class token", "channels first")

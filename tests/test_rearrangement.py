@@ -17,6 +17,7 @@ from goodnet.errors import ModelRefused
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.build import build_network
 from goodnet.network.classifier import LogitModel
+from goodnet.network.forms import find_forms
 from goodnet.network.layers import LAYERS
 from goodnet.network.suspect import open_suspect
 from goodnet.preprocessing import UNIT
@@ -57,14 +58,20 @@ def test_operations_become_layers(name: str, tmp_path: Any) -> None:
     expected = np.asarray(model(images))
     for config in (json.loads(model.to_json()), legacy_config(model, tmp_path)):
         plan = parse_architecture(config, "made")
-        assert {each.kind for each in plan.layers} <= {"InputLayer", *LAYERS}
-        found = np.asarray(build_network(plan, "made")(images))
+        forms = find_forms(plan, build_network(plan, "made"), None, "made")
+        assert {each.kind for each in forms.plan.layers} <= {"InputLayer", *LAYERS}
+        found = np.asarray(forms.network(images))
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 NO_MOVES: dict[str, Callable[[Any], Any]] = {
-    "upside down": lambda x: x[:, ::-1],
-    "flipped along": lambda x: ops.flip(x, axis=1),
+    "flipped in all ways": lambda x: ops.flip(x),
+    "taken of a batch": lambda x: ops.take(x, [0, 0], axis=0),
+    "rolled images": lambda x: ops.roll(x, 1, axis=0),
+    "rolled as a row": lambda x: ops.roll(x, 1),
+    "sums of one": lambda x: ops.einsum("bhwc,bhwd->bhd", x, x),
+    "products of three": lambda x: ops.einsum("bhwc,bhwc,bhwc->bhwc", x, x, x),
+    "products of images": lambda x: ops.einsum("bhwc,dhwc->bd", x, x),
     "mean of images": lambda x: x + ops.mean(x, axis=0, keepdims=True),
     "mixed images": lambda x: ops.transpose(x, (1, 0, 2, 3)),
 }
@@ -112,9 +119,9 @@ FUNCTIONS: dict[str, tuple[list[dict[str, Any]], Callable[[Any], Any]]] = {
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_functions_of_keras_2_become_layers(name: str) -> None:
     entries, expected = FUNCTIONS[name]
-    built = build_network(parse_architecture(keras_2(*entries), "made"), "made")
+    plan = parse_architecture(keras_2(*entries), "made")
     images = random_images(4)
-    found = np.asarray(built(images))
+    found = np.asarray(find_forms(plan, build_network(plan, "made"), None, "made").network(images))
     np.testing.assert_allclose(found, expected(images).reshape(found.shape), rtol=1e-5, atol=1e-5)
 
 
@@ -150,10 +157,17 @@ def test_functions_of_keras_2_become_layers(name: str) -> None:
         tf_function("a", IMAGES, "math.reduce_max", axis=[0, 1]),
         tf_function("a", IMAGES, "compat.v1.pad", paddings=[[1, 0], [0, 0], [0, 0], [0, 0]]),
         tf_function("a", IMAGES, "compat.v1.pad", paddings=[[0, 0]] * 3, mode="CONSTANT"),
-        tf_function("a", IMAGES, "compat.v1.pad", paddings=[[0, 0]] * 4, mode="REFLECT"),
+        tf_function("a", IMAGES, "compat.v1.pad", paddings=[[0, 0], [12, 0]], mode="REFLECT"),
+        tf_function("a", IMAGES, "compat.v1.pad", paddings=[[0, 0]] * 4, mode="EVIL"),
+        tf_function("a", IMAGES, "compat.v1.gather", indices=[0, 3], axis=-1),
+        tf_function("a", IMAGES, "compat.v1.gather", indices=["images", 0, 0], axis=-1),
+        tf_function("a", IMAGES, "compat.v1.gather", indices=[0, 1] * 300, axis=-1),
+        tf_function("a", IMAGES, "tile", multiples=[2, 1, 1, 1]),
+        tf_function("a", IMAGES, "repeat", repeats=2, axis=0),
+        tf_function("a", ("_CONSTANT_VALUE", -1, "bhwc,bhvc->bhwv"), "einsum"),
         slicing(*[DOTS] * 9),
         tf_function("a", IMAGES, "__operators__.getitem", slice_spec="evil"),
-        tf_function("a", IMAGES, "reverse", axis=[1]),
+        tf_function("a", IMAGES, "reverse", axis=[0]),
         tf_function("a", IMAGES, "reshape", shape=[10, 36]),
         layer("GetItem", "a", [("images", 0)]),
         layer("ExtractPatches", "a", [("images", 0)], size={"evil": 1}),

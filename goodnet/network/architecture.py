@@ -15,7 +15,7 @@ from goodnet.errors import ModelRefused, one_line
 from goodnet.network.arithmetic import as_layer, with_nodes_in_lists, without_training
 from goodnet.network.calls import Call, Node, Ref, count_from_zero, refs_of, topological_order
 from goodnet.network.checks import is_number, is_size
-from goodnet.network.function_calls import as_operation, without_batch_sizes
+from goodnet.network.function_calls import as_operation
 from goodnet.network.graph import Architecture, Layer
 from goodnet.network.inner_activation import with_activations_apart
 from goodnet.network.layers import (
@@ -40,6 +40,7 @@ from goodnet.network.refusal import (
     reason_of_refusal,
 )
 from goodnet.network.scaled_sum import with_sums_apart
+from goodnet.network.sizes import without_sizes
 from goodnet.network.tensor_parts import with_parts_apart
 
 MOST_LAYERS = 2_000
@@ -123,7 +124,7 @@ class _Parser:
 
     def functional(self, name: str, config: Mapping[str, Any], depth: int) -> Architecture:
         written = with_sums_apart([with_nodes_in_lists(entry) for entry in config["layers"]])
-        written = without_batch_sizes(written)
+        written = without_sizes(written)
         written, ends = with_parts_apart(written, config["output_layers"], is_of_keras)
         moved = as_layers(written, ends, is_of_keras)
         entries = [

@@ -99,11 +99,16 @@ def with_nodes_in_lists(entry: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _numbers(value: Any) -> Any:
     """A constant's number, or array of numbers, as lists; None if it is anything else."""
-    if isinstance(value, dict) and value.get("class_name") in ("__numpy__", "__tensor__"):
-        value = value["config"]["value"]
+    value = constant_in(value)
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
     return _mapped(value, float) if value != [] and is_table(value) else None
+
+
+def constant_in(value: Any) -> Any:
+    """The numbers of an array that Keras 3 wrote; what else it is as it is."""
+    is_array = isinstance(value, dict) and value.get("class_name") in ("__numpy__", "__tensor__")
+    return value["config"]["value"] if is_array else value
 
 
 def _mapped(value: Any, change: Callable[[float], float]) -> Any:

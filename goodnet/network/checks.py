@@ -1,11 +1,13 @@
 """Checks that an argument of a layer, as a file has it, is one that may be passed on."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
 Check = Callable[[Any], bool]
 
+EQUATION = re.compile(r"[A-Za-z., ]{1,60}->[A-Za-z. ]{1,30}")
 LARGEST_SIZE = 1 << 20
 MOST_PARTS = 256  # of a tensor that is split
 MOST_NUMBERS = 1 << 16
@@ -45,6 +47,11 @@ def is_whole(value: Any) -> bool:
 def is_part(value: Any) -> bool:
     """Whether the value is the number of a part of a tensor, or how many there are."""
     return is_whole(value) and 0 <= value <= MOST_PARTS
+
+
+def is_equation(value: Any) -> bool:
+    """Whether the value says what is multiplied with what, in Einstein's notation."""
+    return isinstance(value, str) and bool(EQUATION.fullmatch(value))
 
 
 def is_description(value: Any) -> bool:

@@ -8,9 +8,9 @@ do, whatever the shapes, it is the layer's. What is not on the list stays as it 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from goodnet.network.arithmetic import TF_FUNCTIONS, layer_entry, operands_of
+from goodnet.network.arithmetic import TF_FUNCTIONS, constant_in, layer_entry, operands_of
 from goodnet.network.checks import MOST_PARTS, is_number
-from goodnet.network.rearrangement import index_of, names_in
+from goodnet.network.rearrangement import index_of
 
 Entry = Mapping[str, Any]
 
@@ -23,19 +23,24 @@ class Read(NamedTuple):
         names: its arguments by the names that they have there.
         given: arguments that it has unless it says them.
         neutral: arguments that are left out, and the values that they may have.
+        constants: arguments that may stand behind the tensors.
     """
 
     kind: str
     names: Mapping[str, str] = {}
     given: Mapping[str, Any] = {}
     neutral: Mapping[str, tuple[Any, ...]] = {}
+    constants: tuple[str, ...] = ()
 
 
 _AXIS = {"axis": "axis"}
 _REDUCTION = {"axis": "axis", "keepdims": "keepdims"}
 _L2 = {"ord": (2, "euclidean")}
 _POOL = {"pool_size": "pool_size", "strides": "strides", "padding": "padding"}
-_ZERO = {"constant_values": (0,)}
+_PADDING = {"mode": "mode", "constant_values": "constant_values"}
+_PATCHES = {"sizes": "size", "strides": "strides", "rates": "dilation_rate", "padding": "padding"}
+_NO_BATCHES = {"batch_dims": (0,)}
+_UNMASKED = {"is_causal": (False,), "flash_attention": (False,)}
 _FORMAT = {"data_format": ("channels_last",)}
 _RESIZING = {
     "antialias": (False,),
@@ -120,18 +125,40 @@ READ: Mapping[str, Read] = {
     "MaxPool": Read("MaxPooling2D", _POOL, neutral=_FORMAT),
     "AveragePool": Read("AveragePooling2D", _POOL, neutral=_FORMAT),
     "nn.max_pool2d": Read("MaxPooling2D", {**_POOL, "ksize": "pool_size"}),
+    "nn.avg_pool": Read("AveragePooling2D", {**_POOL, "ksize": "pool_size"}),
+    "nn.max_pool": Read("MaxPooling2D", {**_POOL, "ksize": "pool_size"}),
     "nn.avg_pool2d": Read("AveragePooling2D", {**_POOL, "ksize": "pool_size"}),
     "Resize": Read("Resizing", {"size": "size", "interpolation": "interpolation"}, {}, _RESIZING),
     "image.resize": Read("Resizing", {"size": "size", "method": "interpolation"}, {}, _RESIZING),
-    "Pad": Read("Pad", {"pad_width": "pad_width"}, {}, {"mode": ("constant",), **_ZERO}),
-    "compat.v1.pad": Read("Pad", {"paddings": "pad_width"}, {}, {"mode": ("CONSTANT",), **_ZERO}),
+    "Pad": Read("Pad", {"pad_width": "pad_width", **_PADDING}),
+    "compat.v1.pad": Read("Pad", {"paddings": "pad_width", **_PADDING}),
+    "Take": Read("Take", {**_AXIS, "indices": "indices"}, constants=("indices",)),
+    "compat.v1.gather": Read("Take", {**_AXIS, "indices": "indices"}, {"axis": 0}, _NO_BATCHES),
+    "gather": Read("Take", {**_AXIS, "indices": "indices"}, {"axis": 0}, _NO_BATCHES),
+    "Flip": Read("Flip", _AXIS),
+    "reverse": Read("Flip", _AXIS),
+    "image.flip_left_right": Read("Flip", given={"axis": -2}),
+    "image.flip_up_down": Read("Flip", given={"axis": -3}),
+    "Roll": Read("Roll", {**_AXIS, "shift": "shift"}),
+    "roll": Read("Roll", {**_AXIS, "shift": "shift"}),
+    "Repeat": Read("Repeat", {**_AXIS, "repeats": "repeats"}),
+    "repeat": Read("Repeat", {**_AXIS, "repeats": "repeats"}),
+    "Tile": Read("Tile", {"repeats": "repeats"}),
+    "tile": Read("Tile", {"multiples": "repeats"}),
+    "Glu": Read("Glu", _AXIS, {"axis": -1}),
+    "Einsum": Read("Einsum", {"subscripts": "subscripts"}),
+    "DotProductAttention": Read("DotProductAttention", {"scale": "scale"}, {}, _UNMASKED),
+    "FullLike": Read(
+        "Rescaling", {"fill_value": "offset"}, {"scale": 0.0}, constants=("fill_value",)
+    ),
+    "image.extract_patches": Read("ExtractPatches", _PATCHES, {"dilation_rate": 1}),
+    "nn.space_to_depth": Read("ExtractPatches", {"block_size": "size"}, {"dilation_rate": 1}),
     "linalg.matmul": Read("Product", {"transpose_a": "transpose_a", "transpose_b": "transpose_b"}),
 }
 _LIMITS = {"x_min": ("Maximum", "math.maximum"), "x_max": ("Minimum", "math.minimum")}
 _POWERS = ("Power", "math.pow")
 _QUOTIENTS = ("TrueDivide", "Divide", "math.truediv", "math.divide")
 _ITEMS = ("GetItem", "__operators__.getitem")
-_SHAPES = ("shape", "compat.v1.shape")
 
 
 def as_operation(entry: Entry) -> Entry:
@@ -145,6 +172,11 @@ def as_operation(entry: Entry) -> Entry:
     operands, others = operands_of(nodes[0])
     said = {**({} if of_tensorflow else _said(config)), **others}
     said |= {"part": config["part"]} if "part" in config else {}
+    read = READ.get(written)
+    if read and read.constants:
+        behind = [constant_in(each) for each in operands[1:]]
+        said |= dict(zip(read.constants, behind, strict=False))
+        operands = operands[:1]
     tensors = [each for each in operands if not is_number(each)]
     if written in _ITEMS:
         key = _key(operands[1:] or [others.get("slice_spec")])
@@ -153,7 +185,6 @@ def as_operation(entry: Entry) -> Entry:
         return _with_number(entry, written, operands, others)
     if written == "split":
         return _apart(entry, operands, said)
-    read = READ.get(written)
     if not (read and tensors == operands and said is not None):
         return entry
     arguments = _arguments(read, said)
@@ -229,55 +260,29 @@ def _finished(kind: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]
         return "Activation", {"activation": "gelu"}
     if kind == "Resizing" and isinstance(size := arguments.pop("size", None), list):
         arguments |= dict(zip(("height", "width"), size, strict=False))
-    width = arguments.get("pad_width")
-    if isinstance(width, list) and len(width) == 4 and width[0] == width[3] == [0, 0]:
-        return "ZeroPadding2D", {"padding": width[1:3]}
+    for name in ("pool_size", "strides", "size", "dilation_rate"):  # of images, channels as well
+        if _has_ends(arguments.get(name), 1):
+            arguments[name] = arguments[name][1:3]
+    if isinstance(mode := arguments.get("mode"), str):
+        arguments["mode"] = mode.lower()
     if isinstance(padding := arguments.get("padding"), str):
         arguments["padding"] = padding.lower()
+    zeros = not arguments.get("constant_values") and arguments.get("mode") in (None, "constant")
+    if kind == "Pad" and zeros and _has_ends(arguments.get("pad_width"), [0, 0]):
+        return "ZeroPadding2D", {"padding": arguments["pad_width"][1:3]}
     return kind, arguments
+
+
+def _has_ends(value: Any, end: Any) -> bool:
+    """Whether it says something of each of four axes, and nothing of the first and the last."""
+    return isinstance(value, list) and len(value) == 4 and value[0] == value[3] == end
 
 
 def _is_list_of_tensors(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and not isinstance(value[0], str)
 
 
-def without_batch_sizes(entries: Sequence[Entry]) -> list[Any]:
-    """The entries, with -1 for the number of images in `tf.reshape(x, [tf.shape(x)[0], ...])`."""
-    shapes = {_name(each) for each in entries if operation_in(each) in _SHAPES}
-    if not shapes:
-        return list(entries)
-    counts = {_name(each) for each in entries if shapes & {*_sources(each)} and _takes_first(each)}
-    changed = [
-        _reshaped(each, counts) if operation_in(each) == "reshape" else each for each in entries
-    ]
-    for unneeded in (counts, shapes):
-        taken = {name for each in changed for name in names_in(each.get("inbound_nodes"))}
-        changed = [e for e in changed if _name(e) not in unneeded or _name(e) in taken]
-    return changed
-
-
-def _takes_first(entry: Entry) -> bool:
-    (node, *_) = entry["inbound_nodes"]
-    return operation_in(entry) in _ITEMS and _key([operands_of(node)[1].get("slice_spec")]) == [0]
-
-
-def _reshaped(entry: Entry, counts: set[str]) -> Entry:
-    (((*source, said), *_), *_) = entry["inbound_nodes"]
-    shape = said.get("shape")
-    if not (isinstance(shape, list) and {*names_in(shape[:1])} & counts):
-        return entry
-    return {**entry, "inbound_nodes": [[[*source, {**said, "shape": [-1, *shape[1:]]}]]]}
-
-
-def _sources(entry: Entry) -> list[Any]:
-    return [name for node in entry.get("inbound_nodes") or [] for name in names_in(node)]
-
-
 def operation_in(entry: Entry) -> Any:
     """The class of an entry, or TensorFlow's function in it."""
     of_tensorflow = entry["class_name"] in TF_FUNCTIONS
     return entry["config"].get("function") if of_tensorflow else entry["class_name"]
-
-
-def _name(entry: Entry) -> str:
-    return str(entry["config"].get("name") or entry.get("name"))

@@ -24,6 +24,7 @@ from goodnet.network.checks import (
     is_axis,
     is_bool,
     is_description,
+    is_equation,
     is_number,
     is_padding,
     is_share,
@@ -140,6 +141,7 @@ class LayerTraits:
         slides: each place depends on those under a kernel or a pool that slides over one tensor.
         pads: it adds places around a tensor.
         chooses: it takes a condition, and makes one or the other of two tensors.
+        rewritten: of its arguments: whether other layers stand for it, see `standard_layers`.
         contracts: each number is a sum of products along an axis of what it takes.
     """
 
@@ -170,6 +172,7 @@ class LayerTraits:
     pads: bool = False
     chooses: bool = False
     contracts: bool = False
+    rewritten: Callable[[Arguments], bool] = never
 
 
 def _like(base: LayerTraits, arguments: Mapping[str, Check], **changes: Any) -> LayerTraits:
@@ -206,6 +209,13 @@ def _flat_tables(arguments: Arguments) -> bool:
 def _shares_places(arguments: Arguments) -> bool:
     """Whether all places share their slopes."""
     return {1, 2} <= {*(arguments.get("shared_axes") or ())}
+
+
+def _is_no_dense_layer(arguments: Arguments) -> bool:
+    """Whether an EinsumDense does not do what a dense layer does, on the last axis."""
+    equation = str(arguments.get("equation")).replace(" ", "")
+    dense = {"ab,bc->ac": (None, "c"), "abc,cd->abd": (None, "d", "bd")}
+    return arguments.get("bias_axes") not in dense.get(equation, ())
 
 
 LAST: Axes = (-1,)
@@ -279,15 +289,16 @@ LAYERS: Mapping[str, LayerTraits] = {
     ),
     "EinsumDense": LayerTraits(
         arguments={
-            "equation": one_of("ab,bc->ac", "abc,cd->abd"),  # a dense layer's
-            "output_shape": either(is_size, listed(optional(is_size), 2)),
+            "equation": is_equation,
+            "output_shape": either(is_size, listed(optional(is_size))),
             "activation": _ACTIVATION,
-            "bias_axes": one_of(None, "c", "d", "bd"),  # the last one is always among them
+            "bias_axes": optional(lambda value: isinstance(value, str) and len(value) < 9),
         },
         role="dense",
         prunable=True,
         kernel="kernel",
         output_axes=(LAST, LAST),
+        rewritten=_is_no_dense_layer,
     ),
     "DepthwiseConv2D": _like(
         _CONVOLUTION,
@@ -475,10 +486,12 @@ OPERATIONS: Mapping[str, LayerTraits] = {
 # What a file may have and no network of ours: others do the same, see network/standard_layers.py.
 REWRITTEN: Mapping[str, LayerTraits] = {
     "SpectralNormalization": LayerTraits(
-        arguments={"layer": is_description, "power_iterations": is_size}
+        arguments={"layer": is_description, "power_iterations": is_size}, rewritten=always
     ),
     "LayerScale": LayerTraits(
-        arguments={"init_values": is_number, "projection_dim": is_size}, home="convnext"
+        arguments={"init_values": is_number, "projection_dim": is_size},
+        home="convnext",
+        rewritten=always,
     ),
     "ExtractPatches": LayerTraits(
         arguments={
@@ -489,13 +502,16 @@ REWRITTEN: Mapping[str, LayerTraits] = {
             **_SPATIAL,
         },
         home="image",
+        rewritten=always,
     ),
     **{
-        kind: LayerTraits(arguments=dict.fromkeys(arguments, is_size), home="ours")
+        kind: LayerTraits(
+            arguments=dict.fromkeys(arguments, is_size), home="ours", rewritten=always
+        )
         for kind, arguments in EXAMPLES.items()
     },
     **{
-        kind: LayerTraits(arguments=arguments, home="operation")
+        kind: LayerTraits(arguments=arguments, home="operation", rewritten=always)
         for kind, arguments in OPERATION_ARGUMENTS.items()
     },
 }
@@ -571,12 +587,10 @@ FUNCTIONS: Mapping[str, str] = {
     "stop_gradient": "linear",
 }
 
-# Likewise those that pick a part of a tensor, turn an axis round, stack, cut into patches, and the
-# pooling that a mean, or a maximum, over all places is.
+# Likewise those that pick a part of a tensor or stack, and the pooling that a mean, or a maximum,
+# over all places is.
 PICKS = frozenset({"GetItem", "__operators__.getitem"})
-TURNS = frozenset({"Flip", "reverse"})
 STACKS = frozenset({"Stack"})
-SPLITS = frozenset({"ExtractPatches"})
 MEANS: Mapping[str, str] = {
     "Mean": "GlobalAveragePooling",
     "Max": "GlobalMaxPooling",
@@ -584,7 +598,7 @@ MEANS: Mapping[str, str] = {
     "math.reduce_max": "GlobalMaxPooling",
 }
 # All that moves numbers; some have the name of a layer, and other arguments.
-MOVES = PICKS | TURNS | STACKS | SPLITS | {*MEANS, "Reshape", "Transpose"}
+MOVES = PICKS | STACKS | {*MEANS, "Reshape", "Transpose"}
 
 INPUT = "InputLayer"
 MODELS = frozenset({"Sequential", "Functional", "Model"})

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from goodnet.backend import keras
 from goodnet.network.standard_operations import layers_of
 
@@ -23,6 +25,10 @@ def _product(pair: list[Any], transpose_a: bool = False, transpose_b: bool = Fal
     return keras.ops.matmul(*(keras.ops.swapaxes(x, -1, -2) if turn else x for x, turn in turned))
 
 
+def _listed(x: Any) -> list[Any]:
+    return x if isinstance(x, list) else [x]
+
+
 def _same(x: Any, **_: Any) -> Any:
     return x
 
@@ -35,6 +41,16 @@ _OTHERS: Mapping[str, Make] = {
     "ExpandDims": keras.ops.expand_dims,
     "Squeeze": keras.ops.squeeze,
     "Pad": keras.ops.pad,
+    "Take": keras.ops.take,
+    "Flip": keras.ops.flip,
+    "Roll": keras.ops.roll,
+    "Repeat": keras.ops.repeat,
+    "Tile": lambda x, repeats: keras.ops.tile(x, repeats),
+    "BroadcastTo": lambda x, shape: keras.KerasTensor((x.shape[0], *shape[1:])),
+    "Constant": lambda x, value: keras.KerasTensor((x.shape[0], *np.shape(value))),
+    "Glu": keras.ops.glu,
+    "Einsum": lambda x, subscripts: keras.ops.einsum(subscripts, *_listed(x)),
+    "DotProductAttention": lambda x, **_: keras.KerasTensor(x[0].shape),
     "Product": _product,
     "Swapaxes": keras.ops.swapaxes,
     "Moveaxis": keras.ops.moveaxis,
@@ -61,7 +77,7 @@ class Unrun(keras.Operation):  # type: ignore[misc]
     def compute_output_spec(self, x: Any) -> Any:
         """The shape of what it makes."""
         make: Make = _OTHERS.get(self._kind, _same)
-        shapes = [each.shape[1:] for each in (x if isinstance(x, list) else [x])]
+        shapes = [each.shape[1:] for each in _listed(x)]
         try:
             made = make(x, **self._arguments).shape
             if not any(None in shape for shape in shapes):

@@ -8,11 +8,14 @@ are known, see `standard_operations`.
 from collections.abc import Mapping
 
 from goodnet.network.checks import (
+    IS_TABLE,
+    LARGEST_SIZE,
     MOST_PARTS,
     Check,
     either,
     is_axis,
     is_bool,
+    is_equation,
     is_number,
     is_part,
     is_size,
@@ -51,6 +54,20 @@ OPERATION_ARGUMENTS: Mapping[str, Mapping[str, Check]] = {
     "Reciprocal": {"numerator": is_number},
     "Absolute": {},
     "Gelu": {"approximate": one_of(True)},
-    "Pad": {"pad_width": listed(listed(is_part, 2))},
+    "Pad": {
+        "pad_width": listed(listed(is_part, 2)),
+        "mode": one_of("constant", "reflect", "symmetric", "edge"),
+        "constant_values": is_number,
+    },
+    "Take": {"indices": either(is_whole, listed(is_whole, LARGEST_SIZE)), "axis": is_whole},
+    "Flip": {"axis": is_axis},
+    "Roll": {"shift": is_axis, "axis": is_axis},
+    "Repeat": {"repeats": is_size, "axis": is_whole},
+    "Tile": {"repeats": listed(is_size)},
+    "BroadcastTo": {"shape": listed(optional(is_whole))},
+    "Constant": {"value": IS_TABLE},  # for each image the same
+    "Glu": {"axis": is_whole},
+    "Einsum": {"subscripts": is_equation},
+    "DotProductAttention": {"scale": optional(is_number)},
     "Product": {"transpose_a": is_bool, "transpose_b": is_bool},
 }

@@ -1,7 +1,7 @@
 """Operations that move numbers to other places, written as the layers that do the same.
 
-`x[..., ::-1]` in front of a network that takes BGR, patches cut out of an image, `reshape`, and
-means over all places. As in `arithmetic`, what comes out is checked as any layer is.
+Channels stacked in another order in front of a network that takes BGR, `reshape`, and means over
+all places. As in `arithmetic`, what comes out is checked as any layer is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,15 +9,12 @@ from typing import Any
 
 from goodnet.network.arithmetic import layer_entry, operands_of, operation_of
 from goodnet.network.checks import is_size
-from goodnet.network.layers import MEANS, PICKS, SPLITS, STACKS, TURNS
+from goodnet.network.layers import MEANS, PICKS, STACKS
 
 Entry = Mapping[str, Any]
 Step = tuple[str, dict[str, Any]]  # a layer's class and its arguments
 
-TO_FIRST, TO_LAST = {"dims": (3, 1, 2)}, {"dims": (2, 3, 1)}
 EVERYTHING = {"start": None, "stop": None, "step": None}
-BACKWARDS = {"start": None, "stop": None, "step": -1}
-USUAL_CHANNELS = 3  # where a file does not say it: Keras 2
 
 
 def as_layers(entries: Sequence[Any], outputs: Any, is_ours: Callable[[Any], bool]) -> list[Any]:
@@ -29,77 +26,43 @@ def as_layers(entries: Sequence[Any], outputs: Any, is_ours: Callable[[Any], boo
         is_ours: whether an entry claims to be Keras' own.
     """
     channels = {_name(each): pick for each in entries if is_ours(each) and (pick := _pick(each))}
-    result, taken = list[Any](), {_name(each) for each in entries}
-    for entry in entries:
-        made = (_layers(entry, channels) if is_ours(entry) else None) or [entry]
-        if any(_name(each) in taken for each in made[:-1]):  # Keras numbers operations likewise
-            made = _layers({**entry, "joint": "_moved_"}, channels) or [entry]
-        result += made
+    result = [_layer(entry, channels) if is_ours(entry) else entry for entry in entries]
     ends = [outputs, *(entry.get("inbound_nodes") for entry in result)]
     taken = {str(name) for end in ends for name in names_in(end)}
     return [each for each in result if _name(each) not in channels or _name(each) in taken]
 
 
-def _layers(entry: Entry, channels: Mapping[str, tuple[Any, int]]) -> list[Entry] | None:
-    """The layers that do what an entry does; None if it is no such operation."""
+def _layer(entry: Entry, channels: Mapping[str, tuple[Any, int]]) -> Entry:
+    """The entry of the layer that does what this one does; itself if it is no such operation."""
     nodes = entry.get("inbound_nodes") or []
     operation, config = operation_of(entry), entry["config"]
     if len(nodes) != 1 or operation is None:
-        return None
+        return entry
     operands, others = operands_of(nodes[0])
     if operation in STACKS and config.get("axis") in (-1, 3):
         return _stacked(entry, operands, channels)
     if not operands:
-        return None
+        return entry
     source, shape = operands[0], _shape(operands[0])
     said = {**config, **others}
-    if operation in PICKS:
-        key = _key(operands[1:] or [others.get("slice_spec")])
-        turned = key in ([..., BACKWARDS], [EVERYTHING] * 3 + [BACKWARDS])
-        return _reordered(entry, source, _order(shape)[::-1]) if turned else None
-    if operation in TURNS and said.get("axis") in (
-        -1,
-        [-1],
-        *([3, [3]] if len(shape) == 4 else []),
-    ):
-        return _reordered(entry, source, _order(shape)[::-1])
-    if operation in SPLITS:
-        return _patches(entry, source, config, shape)
-    steps = _steps(operation, said, shape)
-    return _chain(entry, source, steps) if steps else None
+    step = _step(operation, said, shape)
+    return layer_entry(entry, step[0], [source], **step[1]) if step else entry
 
 
-def _steps(operation: str, said: Mapping[str, Any], shape: Sequence[Any]) -> list[Step] | None:
+def _step(operation: str, said: Mapping[str, Any], shape: Sequence[Any]) -> Step | None:
     """The one layer that does what an operation on one tensor does."""
     new = said.get("newshape") or said.get("shape")
     if isinstance(new, list) and len(new) > 1 and new[0] == -1:
-        return [("Reshape", {"target_shape": new[1:]})]
+        return "Reshape", {"target_shape": new[1:]}
     axes = said.get("axes") or said.get("perm")
     if isinstance(axes, list) and axes[:1] == [0]:
-        return [("Permute", {"dims": axes[1:]})]
+        return "Permute", {"dims": axes[1:]}
     axis, keep = said.get("axis"), {"keepdims": bool(said.get("keepdims"))}
     if operation in MEANS and axis == [1, 2] and len(shape) in (0, 4):
-        return [(f"{MEANS[operation]}2D", keep)]
+        return f"{MEANS[operation]}2D", keep
     if operation in MEANS and axis in (1, [1]) and len(shape) == 3:
-        return [(f"{MEANS[operation]}1D", keep)]
+        return f"{MEANS[operation]}1D", keep
     return None
-
-
-def _patches(
-    entry: Entry, source: Any, config: Mapping[str, Any], shape: Sequence[Any]
-) -> list[Entry] | None:
-    """Patches beside each other, each a row of its pixels."""
-    size, strides = (
-        [each, each] if isinstance(each, int) else each
-        for each in (config.get("size"), config.get("strides"))
-    )
-    beside = strides in (None, size) and config.get("dilation_rate") in (1, [1, 1])
-    usual = config.get("padding") == "valid" and config.get("data_format") != "channels_first"
-    known = isinstance(size, list) and len(shape) == 4 and all(map(is_size, [*size, *shape[1:]]))
-    if not (beside and usual and known and len(size or []) == 2):
-        return None
-    steps = patch_steps((size[0], size[1]), shape[1:]) if size else []
-    return _chain(entry, source, steps) if steps else None
 
 
 def patch_steps(size: tuple[int, int], shape: Sequence[Any]) -> list[Step]:
@@ -125,59 +88,15 @@ def patch_steps(size: tuple[int, int], shape: Sequence[Any]) -> list[Step]:
 
 def _stacked(
     entry: Entry, operands: Sequence[Any], channels: Mapping[str, tuple[Any, int]]
-) -> list[Entry] | None:
+) -> Entry:
     """Channels of one tensor, picked and put together again in another order."""
     parts = operands[0] if len(operands) == 1 and isinstance(operands[0], list) else operands
     picks = [channels.get(name) for part in parts for name in names_in([part])[:1]]
     known = [pick for pick in picks if pick]
     if not known or len(known) != len(parts) or any(pick[0] != known[0][0] for pick in known):
-        return None
-    return _reordered(entry, known[0][0], [channel for _, channel in known])
-
-
-def _reordered(entry: Entry, source: Any, order: Sequence[int]) -> list[Entry] | None:
-    """Channels in another order: each is cut out, with channels first, and put behind others."""
-    count = len(_order(_shape(source)))
-    if not all(0 <= channel < count for channel in order):
-        return None
-    name, keras_3 = _name(entry), isinstance(entry["inbound_nodes"][0], dict)
-    first = _named(entry, _inner(entry, "first"), "Permute", [source], TO_FIRST)
-    parts = [
-        _named(
-            entry,
-            _inner(entry, place),
-            "Cropping2D",
-            [_ref(_name(first), keras_3)],
-            {"cropping": ((channel, count - 1 - channel), (0, 0))},
-        )
-        for place, channel in enumerate(order)
-    ]
-    refs = [_ref(_name(part), keras_3) for part in parts]
-    both = _named(entry, _inner(entry, "all"), "Concatenate", refs, {"axis": 1})
-    last = _named(entry, name, "Permute", [_ref(_name(both), keras_3)], TO_LAST)
-    return [first, *parts, both, last]
-
-
-def _chain(entry: Entry, source: Any, steps: Sequence[Step]) -> list[Entry]:
-    """The entries of layers behind each other, the last of which has the entry's name."""
-    keras_3, made = isinstance(entry["inbound_nodes"][0], dict), list[Entry]()
-    for number, (kind, arguments) in enumerate(steps, start=1):
-        name = _name(entry) if number == len(steps) else _inner(entry, number)
-        made.append(_named(entry, name, kind, [source], arguments))
-        source = _ref(name, keras_3)
-    return made
-
-
-def _named(
-    entry: Entry, name: str, kind: str, sources: Sequence[Any], arguments: Mapping[str, Any]
-) -> Entry:
-    renamed = {**entry, "name": name, "config": {**entry["config"], "name": name}}
-    return layer_entry(renamed, kind, sources, **arguments)
-
-
-def _inner(entry: Entry, what: Any) -> str:
-    """The name of a layer that is made beside the one that has the entry's name."""
-    return f"{_name(entry)}{entry.get('joint', '_')}{what}"
+        return entry
+    order = [channel for _, channel in known]
+    return layer_entry(entry, "Take", [known[0][0]], indices=order, axis=-1)
 
 
 def _pick(entry: Entry) -> tuple[Any, int] | None:
@@ -215,21 +134,8 @@ def _shape(tensor: Any) -> list[Any]:
     return shape if isinstance(shape, list) else []
 
 
-def _order(shape: Sequence[Any]) -> list[int]:
-    """The numbers of the channels of a tensor of this shape."""
-    count = shape[-1] if shape else USUAL_CHANNELS
-    return list(range(count if isinstance(count, int) and 0 < count < 64 else 0))
-
-
 def _name(entry: Entry) -> str:
     return str(entry["config"].get("name") or entry.get("name"))
-
-
-def _ref(name: str, keras_3: bool) -> Any:
-    """A reference to a tensor of a layer that is called once."""
-    if not keras_3:
-        return [name, 0, 0]
-    return {"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0]}}
 
 
 def names_in(value: Any) -> list[Any]:

@@ -6,6 +6,8 @@ in their place layers that every Keras opens, whatever the format of the file:
 - `LayerScale` of ConvNeXt, y = x g: a depthwise convolution of one pixel with the kernel g;
 - `ExtractPatches`, where patches overlap or are padded: a convolution whose kernel picks each
   number once, which is how Keras computes it;
+- `EinsumDense`, where it is no dense layer on the last axis: one behind others that bring the axes
+  into that order;
 - `SpectralNormalization`: the layer inside it. It divides the kernel in training alone;
 - operations, see `standard_operations`;
 - `Patches` and `PatchEncoder` of a vision transformer in Keras' examples: see `EXAMPLES` and
@@ -25,11 +27,13 @@ from goodnet.errors import ModelRefused
 from goodnet.network.architecture import MOST_CALLS
 from goodnet.network.build import multiplications
 from goodnet.network.calls import Call, Ref, refs_of
-from goodnet.network.channels_first import FIRST
+from goodnet.network.channels_first import FIRST, WeightEdit
 from goodnet.network.cost import LARGEST_TENSOR
+from goodnet.network.einsum import ordered, terms_of
 from goodnet.network.flatten import flat_network, tensor_shapes
-from goodnet.network.graph import Architecture, Layer
-from goodnet.network.layers import EXAMPLES, OPERATIONS, REWRITTEN
+from goodnet.network.graph import Architecture, Layer, keras_name
+from goodnet.network.layers import EXAMPLES, OPERATIONS
+from goodnet.network.places import OPEN
 from goodnet.network.rearrangement import Step, patch_steps
 from goodnet.network.reductions import Made
 from goodnet.network.standard_operations import layers_of
@@ -42,14 +46,16 @@ class Stand(NamedTuple):
 
     Attributes:
         steps: the layers behind each other, or as `Made` says; the last one has the name.
-        weights: those of the last one, from the layer's own; None if it has none.
+        weights: those of one of them, from the layer's own; None if none has any.
         learned: whether it can be trained if the layer could.
+        weighted: the number of that one.
         joint: what is between its name and a number in the names of the others.
     """
 
     steps: Sequence[Step | Made]
     weights: Callable[[Weights], Weights] | None = None
     learned: bool = True
+    weighted: int = -1
     joint: str = "_"
 
 
@@ -72,8 +78,8 @@ def with_standard_layers(plan: Architecture, network: keras.Model, source: objec
     Raises:
         ModelRefused: a layer does not fit what it is given, or would take too much.
     """
-    kinds = {layer.kind for layer in map(plan.layer, plan.uses)}
-    if kinds.isdisjoint(REWRITTEN):
+    used = list(map(plan.layer, plan.uses))
+    if not any(map(_is_rewritten, used)):
         return Rewritten(plan, network)
     network = flat_network(replace(plan, kind="Functional"), network, source)
     stands = _stands(plan, tensor_shapes(plan, network), source)
@@ -85,11 +91,26 @@ def with_standard_layers(plan: Architecture, network: keras.Model, source: objec
         raise ModelRefused(source, f"uses layers {len(calls)} times in all, more than {MOST_CALLS}")
     plan = replace(plan, kind="Functional", layers=layers, calls=tuple(calls))
     multiplications(plan, source)
-    edits = {name: stand.weights for name, stand in stands.items() if stand.weights}
+    edits = {
+        _names(name, stands)[stand.weighted]: _edit(stand, network.get_layer(keras_name(name)))
+        for name, stand in stands.items()
+        if stand.weights
+    }
+    kinds = {layer.kind for layer in used}
     examples = [kind for kind in EXAMPLES if kind in kinds]
     notes = (f"{' and '.join(examples)} read as in Keras' vision transformer example",)
     network = flat_network(plan, network, source, edits)
     return Rewritten(plan, network, notes if examples else ())
+
+
+def _is_rewritten(layer: Layer) -> bool:
+    return layer.traits.rewritten(layer.arguments)
+
+
+def _edit(stand: Stand, layer: Any) -> WeightEdit:
+    """The weights of what stands for a layer; whatever else has its name."""
+    make, stored = stand.weights, layer.weights
+    return lambda _: make([np.asarray(weight) for weight in stored]) if make else []
 
 
 def _stands(plan: Architecture, shapes: Mapping[Ref, Any], source: object) -> dict[str, Stand]:
@@ -97,13 +118,15 @@ def _stands(plan: Architecture, shapes: Mapping[Ref, Any], source: object) -> di
     stands = dict[str, Stand]()
     for ref, call in plan.nodes:
         layer = plan.layer(call.layer)
-        if layer.kind in REWRITTEN:
+        if _is_rewritten(layer):
             taken, made = [shapes[each][1:] for each in refs_of(call)], shapes[ref][1:]
             try:
                 stands[layer.name] = _stand(layer, taken, made)
             except ValueError as fault:
                 line = f"layer {layer.name!r} ({layer.kind}) {fault}"
                 raise ModelRefused(source, line) from None
+            if not set(plan.names).isdisjoint(_names(layer.name, stands)[:-1]):
+                stands[layer.name] = stands[layer.name]._replace(joint="_step_")
     return stands
 
 
@@ -151,7 +174,11 @@ def _layer_scale(arguments: Mapping[str, Any], shape: Sequence[int | None]) -> S
 
 def _extract_patches(arguments: Mapping[str, Any], shape: Sequence[int | None]) -> Stand:
     data_format = arguments.get("data_format") or "channels_last"
-    size = _pair(arguments["size"])
+    size, strides = _pair(arguments["size"]), _pair(arguments.get("strides") or arguments["size"])
+    plain = arguments.get("padding", "valid") == "valid" and data_format != FIRST
+    beside = strides == size and _pair(arguments.get("dilation_rate", 1)) == (1, 1)
+    if plain and beside and (steps := patch_steps(size, shape)):
+        return Stand(steps)
     numbers = math.prod(size) * (shape[0 if data_format == FIRST else -1] or 0)
     if len(shape) != 3 or not 0 < numbers * numbers <= LARGEST_TENSOR:
         most = math.isqrt(LARGEST_TENSOR)
@@ -160,7 +187,7 @@ def _extract_patches(arguments: Mapping[str, Any], shape: Sequence[int | None]) 
     convolution = {
         "filters": numbers,
         "kernel_size": size,
-        "strides": arguments.get("strides") or size,
+        "strides": strides,
         "padding": arguments.get("padding", "valid"),
         "dilation_rate": arguments.get("dilation_rate", 1),
         "data_format": data_format,
@@ -196,6 +223,49 @@ def _patch_encoder(arguments: Mapping[str, Any], shape: Sequence[int | None]) ->
     return Stand([("EinsumDense", projection)], weights)
 
 
+def _einsum_dense(arguments: Mapping[str, Any], shape: Sequence[int | None]) -> Stand:
+    """Sums of products over some axes: a dense layer, once these are one, the last one."""
+    equation = str(arguments["equation"]).replace(" ", "")
+    kernel_rank = len(equation.partition(",")[2].partition("->")[0])
+    (given, kernel), made = terms_of(equation, (len(shape) + 1, kernel_rank), weights=1)
+    kept = [each for each in given if each in made and each not in kernel]
+    inner = [each for each in given if each in kernel and each not in made]
+    new = [each for each in kernel if each not in given]
+    if len(kept) + len(inner) != len(given) or not inner or not set(new) <= set(made):
+        raise ValueError(f"multiplies tensors as {equation!r}, which is not taken apart")
+    said = arguments["output_shape"]
+    said = [said] if isinstance(said, int) else list(said)
+    dots = [None] * (len(made) - len(said))
+    said = [*said, *dots] if equation.endswith("...") else [*dots, *said]
+    outputs = dict(zip(made, said, strict=True))
+    sides = {each: side or 0 for each, side in zip(given, shape, strict=True)}
+    sides |= {each: outputs[each] or 0 for each in new}
+    if 0 in sides.values():
+        raise ValueError(OPEN)
+    bias = arguments.get("bias_axes") or ""
+    if not set(bias) <= set(new):
+        raise ValueError("adds another bias at each place")
+    inputs, units = (math.prod(sides[each] for each in group) for group in (inner, new))
+    steps: list[Made] = ordered(given, "".join(kept + inner))
+    if len(inner) > 1:
+        steps.append(("Reshape", {"target_shape": (*(sides[each] for each in kept), inputs)}))
+    weighted, activation = len(steps), arguments.get("activation") or "linear"
+    dense = {"units": units, "activation": activation, "use_bias": bool(bias)}
+    steps.append(("Dense", dense))
+    if len(new) > 1:
+        steps.append(("Reshape", {"target_shape": tuple(sides[each] for each in kept + new)}))
+    steps += ordered("".join(kept + new), made)
+
+    def weights(stored: Weights) -> Weights:
+        turned = stored[0].transpose([kernel.index(each) for each in (*inner, *new)])
+        axes = [sides[each] if each in new else 1 for each in made]
+        order = [made.index(each) for each in (*kept, *new)]
+        biases = [np.broadcast_to(each, axes).transpose(order).ravel() for each in stored[1:]]
+        return [turned.reshape(inputs, units), *biases]
+
+    return Stand(steps, weights, weighted=weighted)
+
+
 def _spectral_normalization(arguments: Mapping[str, Any], shape: Sequence[int | None]) -> Stand:
     inner = arguments["layer"]
 
@@ -214,6 +284,7 @@ def _pair(value: Any) -> tuple[int, int]:
 _STANDS: Mapping[str, Callable[[Mapping[str, Any], Sequence[int | None]], Stand]] = {
     "LayerScale": _layer_scale,
     "ExtractPatches": _extract_patches,
+    "EinsumDense": _einsum_dense,
     "Patches": _patches,
     "PatchEncoder": _patch_encoder,
     "SpectralNormalization": _spectral_normalization,

@@ -9,6 +9,21 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from goodnet.network.einsum import attention, einsum
+from goodnet.network.places import (
+    OPEN,
+    broadcast,
+    flip,
+    glu,
+    pad,
+    picked,
+    repeat,
+    roll,
+    take,
+    tile,
+)
 from goodnet.network.reductions import (
     NEGATED,
     Arguments,
@@ -16,7 +31,6 @@ from goodnet.network.reductions import (
     Shape,
     axes_of,
     axis_of,
-    in_three,
     largest,
     mean,
     norm,
@@ -28,7 +42,10 @@ from goodnet.network.reductions import (
 Place = tuple[int, int, int]  # places left out at the beginning and at the end, and the step
 LARGEST_POWER = 8
 EVERYTHING: Place = (0, 0, 1)
-WHOLE = ("Swapaxes", "Moveaxis", "Product")  # whose last step makes the right shape
+ALL = [None, None, None]  # a slice
+# Those whose last step makes the right shape, and those that images of any size may be given to.
+WHOLE = ("Constant", "Swapaxes", "Moveaxis", "Product", "Einsum", "DotProductAttention")
+PICKING = ("GetItem", "Take", "Flip")
 GELU = 2 * math.sqrt(2 / math.pi)  # x sigmoid(GELU (x + 0.044715 x^3))
 
 
@@ -47,7 +64,7 @@ def layers_of(kind: str, arguments: Arguments, shapes: Sequence[Any], made: Any)
     if kind in _BY_NUMBER:
         return _BY_NUMBER[kind](arguments)
     if any(None in shape for shape in shapes) and not _is_open(kind, arguments, shapes):
-        raise ValueError("needs a size that the network leaves open")
+        raise ValueError(OPEN)
     if not shapes or 0 in made:
         raise ValueError("makes nothing")
     steps = _BY_SHAPE[kind](arguments, [tuple(shape) for shape in shapes])
@@ -101,45 +118,47 @@ def _item(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
         raise ValueError(f"picks from {len(axes)} axes; there are {len(shape) + 1}")
     if "..." in key:
         place, missing = key.index("..."), len(shape) + 1 - len(axes)
-        key[place : place + 1] = [[None, None, None]] * missing
-    if not key or key[0] not in ([None, None, None], [None, None, 1]):
+        key[place : place + 1] = [ALL] * missing
+    if not key or key[0] not in (ALL, [None, None, 1]):
         raise ValueError("picks from the images of a batch")
     items = [item for item in key[1:] if item is not None]
-    places = [_places(item, side) for item, side in zip(items, shape, strict=False)]
-    if len(shape) == 3 and all(place == EVERYTHING for place in places[2:]):
-        return _of_image(places[:2])
-    steps = list[Made]()
-    for number, (start, end, step) in enumerate(places):
-        steps += _picked(shape, number, start, end, step)
-        left = -((start + end - shape[number]) // step)
-        shape = (*shape[:number], left, *shape[number + 1 :])
-    return steps
+    ahead = all(isinstance(item, int) or (item[2] or 1) > 0 for item in items)
+    pairs = list(zip(items, shape, strict=False))
+    if len(shape) == 3 and ahead and all(item == ALL for item in items[2:]):
+        return _of_image([_left_out(*pair) for pair in pairs[:2]])
+    return picked(shape, {n: _places(*pair) for n, pair in enumerate(pairs) if pair[0] != ALL})
 
 
 def _is_open(kind: str, arguments: Arguments, shapes: Sequence[Any]) -> bool:
-    """Whether it cuts rows and columns of images of any size, and nothing else."""
-    key = arguments.get("key", [])
-    whole = all(isinstance(item, list) or item == "..." for item in key)
-    return kind == "GetItem" and whole and [len(shape) for shape in shapes] == [3]
+    """Whether it may be done with images of any size."""
+    key = [*arguments.get("key", []), arguments.get("indices", [])]
+    whole = all(isinstance(item, list | tuple) or item == "..." for item in key)
+    return kind in PICKING and whole and [len(shape) for shape in shapes] == [3]
 
 
-def _places(item: Any, side: int | None) -> Place:
-    """The places that an index or a slice picks."""
-    if item == [None, None, None]:
-        return EVERYTHING
+def _left_out(item: Any, side: int | None) -> Place:
+    """What an index or a slice leaves out."""
     if side is None:
-        start, stop, step = item[0] or 0, item[1] or 0, 1 if item[2] is None else item[2]
-        if start < 0 or stop > 0 or step < 1:
-            raise ValueError("needs a size that the network leaves open")
+        start, stop, step = item[0] or 0, item[1] or 0, item[2] or 1
+        if start < 0 or stop > 0:
+            raise ValueError(OPEN)
         return start, -stop, step
+    places = _places(item, side)
+    return places.start, side - places.stop, places.step
+
+
+def _places(item: Any, side: int | None) -> range:
+    """The places that an index or a slice picks."""
+    if side is None:
+        raise ValueError(OPEN)
     if isinstance(item, int):
         if not -side <= item < side:
             raise ValueError(f"picks place {item} of {side}")
-        item = [item % side, item % side + 1, 1]
-    start, stop, step = slice(*item).indices(side) if item[2] != 0 else (0, 0, 0)
-    if step < 1 or stop <= start:
-        raise ValueError(f"picks places {':'.join(map(str, (start, stop, step)))}")
-    return start, side - stop, step
+        return range(item % side, item % side + 1)
+    places = range(*slice(*item).indices(side)) if item[2] != 0 else range(0)
+    if not places:
+        raise ValueError(f"picks places {':'.join(map(str, item))} of {side}")
+    return places
 
 
 def _of_image(places: Sequence[Place]) -> list[Made]:
@@ -149,19 +168,6 @@ def _of_image(places: Sequence[Place]) -> list[Made]:
     steps: list[Made] = [("Cropping2D", {"cropping": cropping})] if any(map(any, cropping)) else []
     if strides != (1, 1):
         steps.append(("MaxPooling2D", {"pool_size": (1, 1), "strides": strides}))
-    return steps
-
-
-def _picked(shape: Shape, axis: int, start: int, end: int, step: int = 1) -> list[Made]:
-    """Every step-th place of an axis but those before start and at its end, as (before, they,
-    behind)."""
-    if (start, end, step) == EVERYTHING:
-        return []
-    steps = [in_three(shape, axis, axis + 1)]
-    if start or end:
-        steps.append(("Cropping2D", {"cropping": ((0, 0), (start, end))}))
-    if step > 1:
-        steps.append(("MaxPooling2D", {"pool_size": (1, 1), "strides": (1, step)}))
     return steps
 
 
@@ -177,7 +183,7 @@ def _split(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
     start, stop, _ = slice(*ends).indices(side)
     if len(ends) != 2 or stop <= start:
         raise ValueError(f"makes nothing of {side} places as part {part}")
-    return _picked(shape, axis, start, side - stop)
+    return picked(shape, {axis: range(start, stop)})
 
 
 def _unstack(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
@@ -185,7 +191,7 @@ def _unstack(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
     axis = axis_of(arguments["axis"], shape)
     if part >= shape[axis]:
         raise ValueError(f"picks place {part} of {shape[axis]}")
-    return _picked(shape, axis, part, shape[axis] - part - 1)
+    return picked(shape, {axis: range(part, part + 1)})
 
 
 def _stack(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
@@ -194,19 +200,6 @@ def _stack(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
     apart: list[Made] = [("Reshape", {"target_shape": target}, n) for n in range(len(shapes))]
     numbers = range(len(shapes), 2 * len(shapes))
     return [*apart, ("Concatenate", {"axis": axis + 1}, *numbers)] if len(shapes) > 1 else apart
-
-
-def _padded(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
-    (shape,), (images, *widths) = shapes, arguments["pad_width"]
-    if any(images) or len(widths) != len(shape) or any(len(width) != 2 for width in widths):
-        raise ValueError(f"pads {len(widths)} axes; there are {len(shape)}")
-    steps = list[Made]()
-    for axis, (before, behind) in enumerate(widths):
-        if before or behind:
-            steps.append(in_three(shape, axis, axis + 1))
-            steps.append(("ZeroPadding2D", {"padding": ((0, 0), (before, behind))}))
-            shape = (*shape[:axis], before + shape[axis] + behind, *shape[axis + 1 :])
-    return steps
 
 
 def _product(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
@@ -239,6 +232,19 @@ def _moved(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
     return [("Permute", {"dims": tuple(axis + 1 for axis in order)})]
 
 
+def _constant(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
+    (shape,), value = shapes, arguments["value"]
+    made = np.shape(value)
+    one: Made = ("Cropping2D", {"cropping": ((0, 0), (0, math.prod(shape) - 1))})
+    return [
+        ("Reshape", {"target_shape": (1, math.prod(shape), 1)}),
+        one,
+        ("UpSampling2D", {"size": (1, math.prod(made))}),
+        ("Reshape", {"target_shape": made}),
+        ("Rescaling", {"scale": 0.0, "offset": value}),
+    ]
+
+
 _BY_NUMBER: Mapping[str, Callable[[Arguments], list[Made]]] = {
     "Clip": _clip,
     "Power": _power,
@@ -251,7 +257,17 @@ _BY_SHAPE: Mapping[str, Callable[[Arguments, Sequence[Shape]], list[Made]]] = {
     "Split": _split,
     "Unstack": _unstack,
     "Stack": _stack,
-    "Pad": _padded,
+    "Take": take,
+    "Flip": flip,
+    "Roll": roll,
+    "Repeat": repeat,
+    "Tile": tile,
+    "BroadcastTo": broadcast,
+    "Pad": pad,
+    "Constant": _constant,
+    "Glu": glu,
+    "Einsum": einsum,
+    "DotProductAttention": attention,
     "Product": _product,
     "ExpandDims": lambda arguments, shapes: [],
     "Squeeze": lambda arguments, shapes: [],
