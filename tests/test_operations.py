@@ -59,6 +59,7 @@ OF_KERAS: dict[str, Callable[[Any], Any]] = {
     "at least": lambda x: ops.maximum(x, 0.5),
     "at most": lambda x: ops.minimum(0.5, x),
     "powers": lambda x: x**2 + ops.power(x, 3) + ops.square(x) + x**1,
+    "fractional powers": lambda x: x**1.5 + ops.power(x + 1, -1 / 3) + (x + 1) ** -2,
     "roots": lambda x: ops.sqrt(x) + x**0.5 + ops.rsqrt(x + 1),
     "signs": lambda x: -x + 3 * ops.sign(x - 0.5) * abs(x - 0.5),
     "exponential": lambda x: ops.exp(x) + ops.log(x + 1),
@@ -269,6 +270,7 @@ TOKENS: dict[str, tuple[list[dict[str, Any]], Any]] = {
     "filled": (for_each_image("fill", [COUNT, *constants(2, 3)], value=0.5), 0.5),
 }
 REDUCED = tf_function("m", IMAGES, "math.reduce_mean", axis=[1, 2], keepdims=True)
+NEIGHBOURS = {"depth_radius": 1, "bias": 1.5, "alpha": 0.7, "beta": 0.75}
 PARTED = ((0, 0), (2, 1), (0, 3), (0, 0))
 OF_TENSORFLOW |= {
     f"a token, {name}": (
@@ -280,6 +282,18 @@ OF_TENSORFLOW |= {
     for name, (entries, token) in TOKENS.items()
 }
 OF_TENSORFLOW |= {
+    "standardised": (
+        [tf_function("a", IMAGES, "image.per_image_standardization")],
+        lambda x: tf.image.per_image_standardization(x).numpy(),
+    ),
+    "among neighbours": (
+        [tf_function("a", IMAGES, "nn.local_response_normalization", **NEIGHBOURS)],
+        lambda x: tf.nn.local_response_normalization(x, **NEIGHBOURS).numpy(),
+    ),
+    "transposed matrices": (
+        [tf_function("a", IMAGES, "linalg.matrix_transpose", conjugate=False)],
+        lambda x: x.swapaxes(2, 3),
+    ),
     "broadcast": (
         [
             *(SHAPE, SIZE, REDUCED),
@@ -432,6 +446,18 @@ def spectral() -> keras.Model:
     ])  # fmt: skip
 
 
+def weighing_channels() -> keras.Model:
+    """ECA-Net: a convolution along channels weighs them."""
+    inputs = keras.Input(IMAGE_SHAPE, name="images")
+    x = layers.Conv2D(8, 3, activation="relu", name="conv")(inputs)
+    weights = layers.Reshape((8, 1))(layers.GlobalAveragePooling2D()(x))
+    weights = layers.Conv1D(2, 3, padding="same")(weights)
+    weights = layers.Conv1D(1, 3, padding="same", use_bias=False, activation="sigmoid")(weights)
+    x = layers.Multiply()([x, layers.Reshape((1, 1, 8))(weights)])
+    x = layers.GlobalAveragePooling2D(name="mean")(x)
+    return keras.Model(inputs, layers.Dense(CLASSES)(x))
+
+
 def cosines() -> keras.Model:
     """Scores that are cosines: roots and quotients, which no layer makes."""
     inputs = keras.Input(IMAGE_SHAPE, name="images")
@@ -468,6 +494,7 @@ NETWORKS: dict[str, tuple[Callable[[], keras.Model], str]] = {
     "second of two ends": (lambda: with_two_ends((1,)), "mean_1"),
     "both ends": (lambda: with_two_ends((1, 0)), "mean_"),
     "spectral": (spectral, "pool"),
+    "weighing": (weighing_channels, "mean"),
     "shifted": (shifted, "mean"),
     "cosines": (cosines, "pool"),
 }
@@ -524,6 +551,15 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "in time": (
         lambda x: keras.Model(x, layers.TimeDistributed(layers.Dense(4))(x)),
         "TimeDistributed .* is no part of an image classifier",
+    ),
+    "sequences": (
+        lambda x: keras.Sequential(
+            [
+                *(keras.Input((28, 28)), layers.Conv1D(4, 3, name="along"), layers.Flatten()),
+                layers.Dense(3),
+            ]
+        ),
+        "layer 'along' is of class 'Conv1D', .* no part of an image classifier",
     ),
     "drawn": (
         lambda x: keras.Model(

@@ -39,6 +39,7 @@ _L2 = {"ord": (2, "euclidean")}
 _POOL = {"pool_size": "pool_size", "strides": "strides", "padding": "padding"}
 _PADDING = {"mode": "mode", "constant_values": "constant_values"}
 _PATCHES = {"sizes": "size", "strides": "strides", "rates": "dilation_rate", "padding": "padding"}
+_NEIGHBOURS = ("depth_radius", "bias", "alpha", "beta")
 _NO_BATCHES = {"batch_dims": (0,)}
 _UNMASKED = {"is_causal": (False,), "flash_attention": (False,)}
 _FORMAT = {"data_format": ("channels_last",)}
@@ -69,6 +70,9 @@ READ: Mapping[str, Read] = {
     "squeeze": Read("Squeeze", _AXIS),
     "compat.v1.squeeze": Read("Squeeze", _AXIS),
     "Swapaxes": Read("Swapaxes", {"axis1": "axis1", "axis2": "axis2"}),
+    "linalg.matrix_transpose": Read(
+        "Swapaxes", given={"axis1": -1, "axis2": -2}, neutral={"conjugate": (False,)}
+    ),
     "Moveaxis": Read("Moveaxis", {"source": "source", "destination": "destination"}),
     **{kind: Read(kind, _REDUCTION) for kind in ("Mean", "Sum", "Max", "Min", "Var", "Std")},
     "math.reduce_mean": Read("Mean", _REDUCTION),
@@ -150,6 +154,10 @@ READ: Mapping[str, Read] = {
     "DotProductAttention": Read("DotProductAttention", {"scale": "scale"}, {}, _UNMASKED),
     "FullLike": Read(
         "Rescaling", {"fill_value": "offset"}, {"scale": 0.0}, constants=("fill_value",)
+    ),
+    "image.per_image_standardization": Read("Standardised"),
+    "nn.local_response_normalization": Read(
+        "LocalResponse", {each: each for each in _NEIGHBOURS}, constants=("bias",)
     ),
     "image.extract_patches": Read("ExtractPatches", _PATCHES, {"dilation_rate": 1}),
     "nn.space_to_depth": Read("ExtractPatches", {"block_size": "size"}, {"dilation_rate": 1}),

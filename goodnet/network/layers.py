@@ -222,6 +222,7 @@ LAST: Axes = (-1,)
 _ACTIVATION = either(
     lambda value: value is None, lambda value: isinstance(value, str) and value in ACTIVATIONS
 )
+_ALONE = either(is_size, listed(is_size, 1))
 _SPATIAL: Mapping[str, Check] = {"data_format": IS_DATA_FORMAT}
 _INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
 _CONVOLUTION = LayerTraits(
@@ -368,6 +369,7 @@ LAYERS: Mapping[str, LayerTraits] = {
         converted={"output_shape": _alone},
         neutral={
             "use_gate": False,
+            "softmax_robust_masking": False,
             "sliding_window": None,
             "flash_attention": None,
         },
@@ -381,6 +383,8 @@ LAYERS: Mapping[str, LayerTraits] = {
             "negative_slope": is_number,
             "threshold": is_number,
         },
+        renamed={"theta": "threshold"},
+        aliases=("ThresholdedReLU",),
         keeps_zero=_no_threshold,
     ),
     "LeakyReLU": _like(
@@ -488,6 +492,17 @@ REWRITTEN: Mapping[str, LayerTraits] = {
     "SpectralNormalization": LayerTraits(
         arguments={"layer": is_description, "power_iterations": is_size}, rewritten=always
     ),
+    "Conv1D": _like(  # along channels, as in ECA-Net
+        _CONVOLUTION,
+        {
+            **dict.fromkeys(("kernel_size", "strides", "dilation_rate"), _ALONE),
+            "filters": is_size,
+            "groups": is_size,
+            "data_format": IS_CHANNELS_LAST,
+        },
+        prunable=False,
+        rewritten=always,
+    ),
     "LayerScale": LayerTraits(
         arguments={"init_values": is_number, "projection_dim": is_size},
         home="convnext",
@@ -519,13 +534,16 @@ REWRITTEN: Mapping[str, LayerTraits] = {
 # Those without weights that may be the activation of another layer.
 ACTIVATION_LAYERS = frozenset({"ReLU", "LeakyReLU", "ELU", "Softmax"})
 
+# Those that are known where there are images, and else no part of an image classifier.
+SEQUENCES = frozenset({"Conv1D"})
+
 # Layers of networks for texts, sequences, tables and volumes.
 OTHER_DATA = frozenset(
     "LSTM GRU SimpleRNN RNN CuDNNLSTM CuDNNGRU LSTMCell GRUCell SimpleRNNCell StackedRNNCells "
     "Bidirectional TimeDistributed ConvLSTM1D ConvLSTM2D ConvLSTM3D Embedding Masking "
     "TextVectorization StringLookup IntegerLookup Hashing HashedCrossing CategoryEncoding "
     "Discretization SpatialDropout1D SpatialDropout3D "
-    "Conv1D Conv1DTranspose SeparableConv1D DepthwiseConv1D MaxPooling1D AveragePooling1D "
+    "Conv1DTranspose SeparableConv1D DepthwiseConv1D MaxPooling1D AveragePooling1D "
     "ZeroPadding1D Cropping1D UpSampling1D "
     "Conv3D Conv3DTranspose MaxPooling3D AveragePooling3D GlobalMaxPooling3D "
     "GlobalAveragePooling3D ZeroPadding3D Cropping3D UpSampling3D".split()

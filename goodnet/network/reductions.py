@@ -83,6 +83,51 @@ def variance(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
     return [three, pooling, ("Subtract", {}, 1, 2), ("Multiply", {}, 3, 3), pooling]
 
 
+def standardised(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
+    """Each image less its mean, divided by its deviation, which is 1 / sqrt(n) at least."""
+    (shape,) = shapes
+    count = math.prod(shape)
+    pooling: Made = ("AveragePooling2D", {"pool_size": (1, count)})
+    least = {"scale": 0.0, "offset": 1 / math.sqrt(count)}
+    return [
+        in_three(shape, 0, len(shape)),
+        pooling,
+        ("Subtract", {}, 1, 2),
+        ("Multiply", {}, 3, 3),
+        pooling,
+        ("Sqrt", {}),
+        ("Rescaling", least),
+        ("Maximum", {}, 6, 7),
+        ("TrueDivide", {}, 3, 8),
+    ]
+
+
+def local_response(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
+    """AlexNet's: x / (bias + alpha s)^beta, s the sum of squares of the channels beside each."""
+    (shape,), radius = shapes, arguments["depth_radius"]
+    scaling = {"scale": arguments["alpha"] * (2 * radius + 1), "offset": arguments["bias"]}
+    beside = {"pool_size": (1, 2 * radius + 1), "strides": 1}
+    return [
+        ("Multiply", {}, 0, 0),
+        in_three(shape, len(shape) - 1, len(shape)),
+        ("ZeroPadding2D", {"padding": ((0, 0), (radius, radius))}),
+        ("AveragePooling2D", beside),
+        ("Rescaling", scaling),
+        ("Reshape", {"target_shape": shape}),
+        *fractional_power(-arguments["beta"]),
+        ("Multiply", {}, 0, 9),
+    ]
+
+
+def fractional_power(exponent: float) -> list[Made]:
+    """x^c of numbers that are not negative: exp(c log x)."""
+    return [
+        ("Log", {}),
+        ("Rescaling", {"scale": exponent, "offset": 0.0}),
+        ("Activation", {"activation": "exponential"}),
+    ]
+
+
 def norm(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
     square: Made = ("Multiply", {}, 0, 0)
     return [square, *total(arguments, shapes), ("Sqrt", {})]

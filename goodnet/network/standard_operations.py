@@ -31,10 +31,13 @@ from goodnet.network.reductions import (
     Shape,
     axes_of,
     axis_of,
+    fractional_power,
     largest,
+    local_response,
     mean,
     norm,
     smallest,
+    standardised,
     total,
     variance,
 )
@@ -86,13 +89,18 @@ def _clip(arguments: Arguments) -> list[Made]:
 
 def _power(arguments: Arguments) -> list[Made]:
     exponent = arguments["exponent"]
-    if exponent == -0.5:
-        return [("Sqrt", {}), *_quotient({}, 1)]
+    if abs(exponent) > LARGEST_POWER:
+        raise ValueError(f"raises numbers to the power {exponent}; {LARGEST_POWER} can be")
+    if exponent < 0:
+        steps = _power({"exponent": -exponent})
+        return [*steps, *_quotient({}, len(steps))]
     if exponent == 0.5:
         return [("Sqrt", {})]
-    if exponent > LARGEST_POWER:
-        raise ValueError(f"raises numbers to the power {exponent}; {LARGEST_POWER} can be")
-    return [("Multiply", {}, *[0] * exponent)] if exponent > 1 else [("Identity", {})]
+    if exponent != int(exponent):
+        return fractional_power(exponent)
+    if not exponent:
+        return [("Rescaling", {"scale": 0.0, "offset": 1.0})]
+    return [("Multiply", {}, *[0] * int(exponent))] if exponent > 1 else [("Identity", {})]
 
 
 def _quotient(arguments: Arguments, of: int = 0) -> list[Made]:
@@ -280,4 +288,6 @@ _BY_SHAPE: Mapping[str, Callable[[Arguments, Sequence[Shape]], list[Made]]] = {
     "Var": variance,
     "Std": lambda arguments, shapes: [*variance(arguments, shapes), ("Sqrt", {})],
     "Norm": norm,
+    "Standardised": standardised,
+    "LocalResponse": local_response,
 }

@@ -35,9 +35,13 @@ def choose_layer(plan: Architecture, name: str, source: object) -> str:
     if name == "auto":
         if chosen := _preferred(plan, used, candidates):
             return chosen
-        raise RequestRefused(
-            source, "has no pooling, convolution or dense layer of its own before its class scores"
+        more = any(plan.uses[each] > 1 and plan.layer(each).traits.role for each in used)
+        fault = (
+            "uses every pooling, convolution and dense layer before its class scores more than once"
+            if more
+            else "has no pooling, convolution or dense layer of its own before its class scores"
         )
+        raise RequestRefused(source, fault)
     prunable = ", ".join(candidates) or "none"
     if name not in used:
         raise RequestRefused(
