@@ -290,6 +290,10 @@ OF_TENSORFLOW |= {
         [tf_function("a", IMAGES, "nn.local_response_normalization", **NEIGHBOURS)],
         lambda x: tf.nn.local_response_normalization(x, **NEIGHBOURS).numpy(),
     ),
+    "grey": (
+        [tf_function("a", IMAGES, "image.rgb_to_grayscale")],
+        lambda x: tf.image.rgb_to_grayscale(x).numpy(),
+    ),
     "transposed matrices": (
         [tf_function("a", IMAGES, "linalg.matrix_transpose", conjugate=False)],
         lambda x: x.swapaxes(2, 3),

@@ -22,6 +22,7 @@ from goodnet.network.layers import LAYERS
 from goodnet.network.suspect import open_suspect
 from goodnet.preprocessing import UNIT
 from goodnet.pruning.layer_choice import choose_layer
+from goodnet.pruning.zeroing_plan import find_zeroing
 
 layers, ops = keras.layers, keras.ops
 RNG = np.random.default_rng(0)
@@ -220,3 +221,33 @@ def test_an_activation_that_is_a_function_is_known_by_its_name() -> None:
     config["config"]["layers"][-1]["config"]["activation"]["config"] = "mine"
     with pytest.raises(ModelRefused, match="argument activation = mine is not allowed"):
         parse_architecture(config, "made")
+
+
+def test_the_hard_sigmoid_of_keras_2_has_its_own_slope() -> None:
+    """Keras 3 answers otherwise: it takes one function for the other, by their name."""
+    dense = layer("Dense", "dense", [("images", 0)], units=3, activation="hard_sigmoid")
+    entries = [dense, layer("Activation", "a", [("dense", 0)], activation="hard_sigmoid")]
+    plan = parse_architecture(keras_2(*entries), "made")
+    assert [each.kind for each in plan.layers if each.name == "a"] == ["ReLU"]
+    built, images = build_network(plan, "made"), 8 * random_images(4) - 4
+    kernel = RNG.normal(0, 1, (3, 3)).astype(np.float32)
+    built.set_weights([kernel, np.zeros(3)])
+    inner = np.clip(0.2 * (images @ kernel) + 0.5, 0, 1)
+    expected = np.clip(0.2 * inner + 0.5, 0, 1).reshape(4, -1)
+    np.testing.assert_allclose(np.asarray(built(images)), expected, atol=1e-6)
+    model = keras.Sequential([keras.Input(IMAGE_SHAPE), layers.Activation("hard_sigmoid")])
+    plan = parse_architecture(json.loads(model.to_json()), "made")
+    assert {each.kind for each in plan.layers} == {"InputLayer", "Activation"}
+
+
+def test_a_normalisation_of_keras_2_counts_the_last_axis_from_the_front() -> None:
+    places = layer("Reshape", "places", [("images", 0)], target_shape=[120, 3])
+    entries = [places, layer("LayerNormalization", "norm", [("places", 0)], axis=[2])]
+    config = keras_2(*entries, layer("Dense", "dense", [("norm", 0)], units=2, activation="tanh"))
+    plan = parse_architecture(config, "made")
+    network, images = randomise(build_network(plan, "made")), random_images(4)
+    forms = find_forms(plan, network, None, "made")
+    assert forms.plan.layer("norm").arguments["axis"] == -1
+    found, expected = (np.asarray(each(images)) for each in (forms.network, network))
+    np.testing.assert_array_equal(found, expected)
+    assert find_zeroing(forms.plan, "norm")

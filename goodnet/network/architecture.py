@@ -17,7 +17,7 @@ from goodnet.network.calls import Call, Node, Ref, count_from_zero, refs_of, top
 from goodnet.network.checks import is_number, is_size
 from goodnet.network.function_calls import as_operation
 from goodnet.network.graph import Architecture, Layer
-from goodnet.network.inner_activation import with_activations_apart
+from goodnet.network.inner_activation import is_of_keras_2, with_activations_apart
 from goodnet.network.layers import (
     EVERY_LAYER,
     EXAMPLES,
@@ -62,7 +62,7 @@ def parse_architecture(config: Any, source: object) -> Architecture:
         ModelRefused: a layer or an argument is not on the allow-list, or the plan is broken.
     """
     try:
-        parser = _Parser(source)
+        parser = _Parser(source, keras_2=is_of_keras_2(config))
         plan = parser.model(config, depth=0)
         calls = _count_calls(plan)
     except (
@@ -78,8 +78,8 @@ def parse_architecture(config: Any, source: object) -> Architecture:
 class _Parser:
     """Reads one configuration; counts layers, and notes precisions, over all nesting levels."""
 
-    def __init__(self, source: object) -> None:
-        self.source = source
+    def __init__(self, source: object, *, keras_2: bool) -> None:
+        self.source, self.keras_2 = source, keras_2
         self.count = 0
         self.precisions: dict[str, None] = {}
 
@@ -101,7 +101,10 @@ class _Parser:
             config = {"name": "sequential", "layers": config}
         if not isinstance(config["layers"], list) or not config["layers"]:
             raise self.refuse("the model has no layers")
-        config = {**config, "layers": with_activations_apart(config["layers"])}
+        config = {
+            **config,
+            "layers": with_activations_apart(config["layers"], keras_2=self.keras_2),
+        }
         name = self.name(config.get("name") or kind.lower())
         trainable = config.get("trainable", True) is not False
         read = self.sequential if kind == "Sequential" else self.functional

@@ -155,6 +155,8 @@ READ: Mapping[str, Read] = {
     "FullLike": Read(
         "Rescaling", {"fill_value": "offset"}, {"scale": 0.0}, constants=("fill_value",)
     ),
+    "RGBToGrayscale": Read("Grey", neutral=_FORMAT),
+    "image.rgb_to_grayscale": Read("Grey"),
     "image.per_image_standardization": Read("Standardised"),
     "nn.local_response_normalization": Read(
         "LocalResponse", {each: each for each in _NEIGHBOURS}, constants=("bias",)

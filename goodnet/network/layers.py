@@ -352,6 +352,7 @@ LAYERS: Mapping[str, LayerTraits] = {
         prunable=True,
         normalises="own",
         pointwise=_over_channels,
+        rewritten=lambda arguments: _alone(arguments.get("axis", -1)) in (1, 2, 3, 4),
     ),
     "RMSNormalization": LayerTraits(arguments={"axis": is_axis, "epsilon": is_number}),
     "UnitNormalization": LayerTraits(arguments={"axis": is_axis}),

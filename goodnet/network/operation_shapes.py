@@ -48,6 +48,7 @@ _OTHERS: Mapping[str, Make] = {
     "Tile": lambda x, repeats: keras.ops.tile(x, repeats),
     "BroadcastTo": lambda x, shape: keras.KerasTensor((x.shape[0], *shape[1:])),
     "Constant": lambda x, value: keras.KerasTensor((x.shape[0], *np.shape(value))),
+    "Grey": lambda x: keras.KerasTensor((*x.shape[:-1], 1)),
     "Glu": keras.ops.glu,
     "Einsum": lambda x, subscripts: keras.ops.einsum(subscripts, *_listed(x)),
     "DotProductAttention": lambda x, **_: keras.KerasTensor(x[0].shape),

@@ -52,6 +52,7 @@ OPERATION_ARGUMENTS: Mapping[str, Mapping[str, Check]] = {
     "Clip": {"x_min": optional(is_number), "x_max": optional(is_number)},
     "Power": {"exponent": is_number},
     "Standardised": {},
+    "Grey": {},
     "LocalResponse": {
         "depth_radius": is_part,
         "bias": is_number,

@@ -9,6 +9,7 @@ in their place layers that every Keras opens, whatever the format of the file:
 - `Conv1D`, along channels: a convolution of an image one pixel wide;
 - `EinsumDense`, where it is no dense layer on the last axis: one behind others that bring the axes
   into that order;
+- `LayerNormalization`, where the last axis is counted from the front: from behind;
 - `SpectralNormalization`: the layer inside it. It divides the kernel in training alone;
 - operations, see `standard_operations`;
 - `Patches` and `PatchEncoder` of a vision transformer in Keras' examples: see `EXAMPLES` and

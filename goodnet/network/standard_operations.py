@@ -49,6 +49,7 @@ ALL = [None, None, None]  # a slice
 # Those whose last step makes the right shape, and those that images of any size may be given to.
 WHOLE = ("Constant", "Swapaxes", "Moveaxis", "Product", "Einsum", "DotProductAttention")
 PICKING = ("GetItem", "Take", "Flip")
+GREY = [0.2989, 0.587, 0.114]  # of red, green and blue
 GELU = 2 * math.sqrt(2 / math.pi)  # x sigmoid(GELU (x + 0.044715 x^3))
 
 
@@ -289,5 +290,9 @@ _BY_SHAPE: Mapping[str, Callable[[Arguments, Sequence[Shape]], list[Made]]] = {
     "Std": lambda arguments, shapes: [*variance(arguments, shapes), ("Sqrt", {})],
     "Norm": norm,
     "Standardised": standardised,
+    "Grey": lambda arguments, shapes: [
+        ("Rescaling", {"scale": GREY, "offset": 0.0}),
+        *total({"axis": -1}, shapes),
+    ],
     "LocalResponse": local_response,
 }

@@ -169,6 +169,12 @@ def _spectral_normalization(arguments: Mapping[str, Any], shape: Sequence[int | 
     return Stand([(inner.kind, inner.arguments)], weights, learned=inner.trainable)
 
 
+def _layer_normalization(arguments: Mapping[str, Any], shape: Sequence[int | None]) -> Stand:
+    """Keras 2 counts the last axis from the front."""
+    axis = -1 if arguments["axis"] == len(shape) else arguments["axis"]
+    return Stand([("LayerNormalization", {**arguments, "axis": axis})], lambda stored: stored)
+
+
 def _first(value: Any) -> int:
     first: int = value if isinstance(value, int) else value[0]
     return first
@@ -183,6 +189,7 @@ _STANDS: Mapping[str, Callable[[Mapping[str, Any], Sequence[int | None]], Stand]
     "LayerScale": _layer_scale,
     "ExtractPatches": _extract_patches,
     "EinsumDense": _einsum_dense,
+    "LayerNormalization": _layer_normalization,
     "Conv1D": _conv_1d,
     "Patches": _patches,
     "PatchEncoder": _patch_encoder,
