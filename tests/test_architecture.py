@@ -265,7 +265,7 @@ def test_nested_models_count_at_each_use() -> None:
 REASONS = [
     (layer("LSTM", "memory", units=3), r"'LSTM', which is not allowed: it is no part of an image"),
     (layer("Conv3D", "conv"), "it is no part of an image classifier"),
-    (layer("Attention", "heads"), "none of the layers that can be rebuilt"),
+    (layer("AdditiveAttention", "heads"), "none of the layers that can be rebuilt"),
     (
         layer("Lambda", "code", function=["4wEAAAA=", None, None]),
         "is a Lambda, .* code of the file",

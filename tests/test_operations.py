@@ -112,6 +112,8 @@ OF_KERAS: dict[str, Callable[[Any], Any]] = {
     "gated": lambda x: ops.glu(ops.concatenate([x, 3 * x], axis=-1), axis=-1),
     "swish gated": lambda x: ops.silu(x[..., :2]) * x[..., 1:],
     "attention": lambda x: ops.dot_product_attention(x, 3 * x, x - 1),
+    "attention to rows": lambda x: layers.Attention()([places(x), places(x) - 1, 2 * places(x)]),
+    "attention to itself": lambda x: layers.Attention(dropout=0.1)([places(x), places(x)]),
     "the same token": lambda x: ops.full_like(x[:, :1], 0.3) * x[:, -1:] + ops.zeros_like(x),
     "heads": lambda x: layers.EinsumDense("abc,cde->aebd", (4, 30, 2), bias_axes="ed")(places(x)),
     "heads together": lambda x: layers.EinsumDense("abcd,cde->abe", (12, 5), bias_axes="e")(x),

@@ -125,6 +125,19 @@ def attention(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
     return weights + product(Terms(("hts", "shd"), "thd"), (of_weights, value), numbers, end)
 
 
+def luong_attention(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
+    """Keras' Attention of (query, width), the values, and the keys if they are others."""
+    (query, value, *_), key = shapes, shapes[2 if len(shapes) > 2 else 1]
+    if not all(len(shape) == 2 for shape in shapes) or key[0] != value[0]:
+        raise ValueError("attends to what are no rows of numbers")
+    made, numbers = len(shapes), (0, len(shapes) - 1)
+    weights = product(Terms(("qd", "kd"), "qk"), (query, key), numbers, made)
+    weights += [("Softmax", {"axis": -1})]
+    end = made + len(weights)
+    taken = ((query[0], key[0]), value)
+    return weights + product(Terms(("qk", "kd"), "qd"), taken, (end - 1, 1), end)
+
+
 def _sizes(terms: Sequence[str], shapes: Sequence[Shape]) -> Mapping[str, int]:
     sizes = dict[str, int]()
     for letters, shape in zip(terms, shapes, strict=True):

@@ -51,6 +51,7 @@ _OTHERS: Mapping[str, Make] = {
     "Grey": lambda x: keras.KerasTensor((*x.shape[:-1], 1)),
     "Glu": keras.ops.glu,
     "Einsum": lambda x, subscripts: keras.ops.einsum(subscripts, *_listed(x)),
+    "LuongAttention": lambda x, **_: keras.KerasTensor((*x[0].shape[:-1], x[1].shape[-1])),
     "DotProductAttention": lambda x, **_: keras.KerasTensor(x[0].shape),
     "Product": _product,
     "Swapaxes": keras.ops.swapaxes,

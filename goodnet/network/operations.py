@@ -18,6 +18,7 @@ from goodnet.network.checks import (
     is_equation,
     is_number,
     is_part,
+    is_share,
     is_size,
     is_whole,
     listed,
@@ -76,6 +77,7 @@ OPERATION_ARGUMENTS: Mapping[str, Mapping[str, Check]] = {
     "Constant": {"value": IS_TABLE},  # for each image the same
     "Glu": {"axis": is_whole},
     "Einsum": {"subscripts": is_equation},
+    "LuongAttention": {"dropout": is_share},
     "DotProductAttention": {"scale": optional(is_number)},
     "Product": {"transpose_a": is_bool, "transpose_b": is_bool},
 }

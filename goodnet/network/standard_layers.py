@@ -71,8 +71,9 @@ def with_standard_layers(plan: Architecture, network: keras.Model, source: objec
         raise ModelRefused(source, f"uses layers {len(calls)} times in all, more than {MOST_CALLS}")
     plan = replace(plan, kind="Functional", layers=layers, calls=tuple(calls))
     multiplications(plan, source)
+    operations = {each.name: each for each in network.operations}
     edits = {
-        _names(name, stands)[stand.weighted]: _edit(stand, network.get_layer(keras_name(name)))
+        _names(name, stands)[stand.weighted]: _edit(stand, operations[keras_name(name)])
         for name, stand in stands.items()
         if stand.weights
     }
@@ -87,9 +88,9 @@ def _is_rewritten(layer: Layer) -> bool:
     return layer.traits.rewritten(layer.arguments)
 
 
-def _edit(stand: Stand, layer: Any) -> WeightEdit:
+def _edit(stand: Stand, operation: Any) -> WeightEdit:
     """The weights of what stands for a layer; whatever else has its name."""
-    make, stored = stand.weights, layer.weights
+    make, stored = stand.weights, getattr(operation, "weights", [])
     return lambda _: make([np.asarray(weight) for weight in stored]) if make else []
 
 

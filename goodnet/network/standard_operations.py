@@ -2,7 +2,7 @@
 
 Most operations look at one axis, or at some beside each other. The tensor is made to (before, the
 axis, behind) then, and pooled or cropped as if that were an image. A slice with a step is a pooling
-of single places; a constant c is 0 x + c; |x| is the larger of x and -x.
+of single places.
 """
 
 import math
@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from goodnet.network.einsum import attention, einsum
+from goodnet.network.einsum import attention, einsum, luong_attention
+from goodnet.network.numberwise import BY_NUMBER
 from goodnet.network.places import (
     OPEN,
     broadcast,
@@ -25,13 +26,11 @@ from goodnet.network.places import (
     tile,
 )
 from goodnet.network.reductions import (
-    NEGATED,
     Arguments,
     Made,
     Shape,
     axes_of,
     axis_of,
-    fractional_power,
     largest,
     local_response,
     mean,
@@ -43,14 +42,20 @@ from goodnet.network.reductions import (
 )
 
 Place = tuple[int, int, int]  # places left out at the beginning and at the end, and the step
-LARGEST_POWER = 8
 EVERYTHING: Place = (0, 0, 1)
 ALL = [None, None, None]  # a slice
 # Those whose last step makes the right shape, and those that images of any size may be given to.
-WHOLE = ("Constant", "Swapaxes", "Moveaxis", "Product", "Einsum", "DotProductAttention")
+WHOLE = (
+    "Constant",
+    "Swapaxes",
+    "Moveaxis",
+    "Product",
+    "Einsum",
+    "DotProductAttention",
+    "LuongAttention",
+)
 PICKING = ("GetItem", "Take", "Flip")
 GREY = [0.2989, 0.587, 0.114]  # of red, green and blue
-GELU = 2 * math.sqrt(2 / math.pi)  # x sigmoid(GELU (x + 0.044715 x^3))
 
 
 def layers_of(kind: str, arguments: Arguments, shapes: Sequence[Any], made: Any) -> list[Made]:
@@ -65,8 +70,8 @@ def layers_of(kind: str, arguments: Arguments, shapes: Sequence[Any], made: Any)
     Raises:
         ValueError: why it cannot be done.
     """
-    if kind in _BY_NUMBER:
-        return _BY_NUMBER[kind](arguments)
+    if kind in BY_NUMBER:
+        return BY_NUMBER[kind](arguments)
     if any(None in shape for shape in shapes) and not _is_open(kind, arguments, shapes):
         raise ValueError(OPEN)
     if not shapes or 0 in made:
@@ -75,49 +80,6 @@ def layers_of(kind: str, arguments: Arguments, shapes: Sequence[Any], made: Any)
     if any(None in shape for shape in shapes):
         return steps or [("Identity", {})]
     return steps if kind in WHOLE else [*steps, ("Reshape", {"target_shape": tuple(made)})]
-
-
-def _clip(arguments: Arguments) -> list[Made]:
-    steps, last = list[Made](), 0
-    for name, kind in (("x_min", "Maximum"), ("x_max", "Minimum")):
-        limit = arguments.get(name)
-        if limit is not None:
-            steps.append(("Rescaling", {"scale": 0.0, "offset": limit}, 0))
-            steps.append((kind, {}, last, len(steps)))
-            last = len(steps)
-    return steps or [("Identity", {})]
-
-
-def _power(arguments: Arguments) -> list[Made]:
-    exponent = arguments["exponent"]
-    if abs(exponent) > LARGEST_POWER:
-        raise ValueError(f"raises numbers to the power {exponent}; {LARGEST_POWER} can be")
-    if exponent < 0:
-        steps = _power({"exponent": -exponent})
-        return [*steps, *_quotient({}, len(steps))]
-    if exponent == 0.5:
-        return [("Sqrt", {})]
-    if exponent != int(exponent):
-        return fractional_power(exponent)
-    if not exponent:
-        return [("Rescaling", {"scale": 0.0, "offset": 1.0})]
-    return [("Multiply", {}, *[0] * int(exponent))] if exponent > 1 else [("Identity", {})]
-
-
-def _quotient(arguments: Arguments, of: int = 0) -> list[Made]:
-    constant = {"scale": 0.0, "offset": arguments.get("numerator", 1.0)}
-    return [("Rescaling", constant, of), ("TrueDivide", {}, of + 1, of)]
-
-
-def _approximate_gelu(arguments: Arguments) -> list[Made]:
-    return [
-        ("Multiply", {}, 0, 0, 0),
-        ("Rescaling", {"scale": 0.044715 * GELU, "offset": 0.0}),
-        ("Rescaling", {"scale": GELU, "offset": 0.0}, 0),
-        ("Add", {}, 2, 3),
-        ("Activation", {"activation": "sigmoid"}),
-        ("Multiply", {}, 0, 5),
-    ]
 
 
 def _item(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
@@ -254,13 +216,6 @@ def _constant(arguments: Arguments, shapes: Sequence[Shape]) -> list[Made]:
     ]
 
 
-_BY_NUMBER: Mapping[str, Callable[[Arguments], list[Made]]] = {
-    "Clip": _clip,
-    "Power": _power,
-    "Reciprocal": _quotient,
-    "Absolute": lambda arguments: [NEGATED, ("Maximum", {}, 0, 1)],
-    "Gelu": _approximate_gelu,
-}
 _BY_SHAPE: Mapping[str, Callable[[Arguments, Sequence[Shape]], list[Made]]] = {
     "GetItem": _item,
     "Split": _split,
@@ -277,6 +232,7 @@ _BY_SHAPE: Mapping[str, Callable[[Arguments, Sequence[Shape]], list[Made]]] = {
     "Glu": glu,
     "Einsum": einsum,
     "DotProductAttention": attention,
+    "LuongAttention": luong_attention,
     "Product": _product,
     "ExpandDims": lambda arguments, shapes: [],
     "Squeeze": lambda arguments, shapes: [],

@@ -40,6 +40,8 @@ def stand_of(layer: Layer, taken: Sequence[Any], made: Any) -> Stand:
     """What stands for a layer that is given tensors of these shapes, and makes one."""
     if layer.traits.home == "operation":
         return Stand(layers_of(layer.kind, layer.arguments, taken, made), joint="_step_")
+    if layer.traits.normalises:
+        return _with_last_axis(layer, taken[0])
     return _STANDS[layer.kind](layer.arguments, taken[0])
 
 
@@ -169,10 +171,11 @@ def _spectral_normalization(arguments: Mapping[str, Any], shape: Sequence[int | 
     return Stand([(inner.kind, inner.arguments)], weights, learned=inner.trainable)
 
 
-def _layer_normalization(arguments: Mapping[str, Any], shape: Sequence[int | None]) -> Stand:
+def _with_last_axis(layer: Layer, shape: Sequence[int | None]) -> Stand:
     """Keras 2 counts the last axis from the front."""
-    axis = -1 if arguments["axis"] == len(shape) else arguments["axis"]
-    return Stand([("LayerNormalization", {**arguments, "axis": axis})], lambda stored: stored)
+    axis = layer.arguments["axis"]
+    arguments = {**layer.arguments, "axis": -1 if axis == len(shape) else axis}
+    return Stand([(layer.kind, arguments)], lambda stored: stored)
 
 
 def _first(value: Any) -> int:
@@ -189,7 +192,6 @@ _STANDS: Mapping[str, Callable[[Mapping[str, Any], Sequence[int | None]], Stand]
     "LayerScale": _layer_scale,
     "ExtractPatches": _extract_patches,
     "EinsumDense": _einsum_dense,
-    "LayerNormalization": _layer_normalization,
     "Conv1D": _conv_1d,
     "Patches": _patches,
     "PatchEncoder": _patch_encoder,

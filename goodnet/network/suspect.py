@@ -94,7 +94,7 @@ def open_suspect(path: str | Path, *, architecture: str = "auto") -> Suspect:
     return Suspect(
         source=one_line(uri),
         sha256=content.sha256,
-        format=".keras" if _has_operations(forms.written) else content.format.saved_as,
+        format=".keras" if _needs_own_format(forms.written) else content.format.saved_as,
         described_by=", ".join((described_by, *forms.notes)),
         plan=forms.plan,
         network=forms.network,
@@ -103,9 +103,17 @@ def open_suspect(path: str | Path, *, architecture: str = "auto") -> Suspect:
     )
 
 
-def _has_operations(plan: Architecture) -> bool:
-    """Whether plain Keras can open a file of this plan in its own format only."""
-    return any(plan.layer(call.layer).kind in OPERATIONS for call in plan.calls)
+def _needs_own_format(plan: Architecture) -> bool:
+    """Whether plain Keras can open a file of this plan in its own format only.
+
+    From HDF5 it builds neither operations nor a LayerNormalization of several axes.
+    """
+    layers = [plan.layer(call.layer) for call in plan.calls]
+    return any(
+        each.kind in OPERATIONS
+        or (each.traits.normalises and isinstance(each.arguments.get("axis"), list | tuple))
+        for each in layers
+    )
 
 
 def as_written(suspect: Suspect, network: "keras.Model") -> "keras.Model":
