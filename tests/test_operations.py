@@ -379,6 +379,23 @@ def test_functions_of_keras_2_become_layers(name: str) -> None:
     np.testing.assert_allclose(found, expected(PIXELS).reshape(found.shape), rtol=1e-5, atol=1e-5)
 
 
+def test_what_leads_to_no_output_is_left_out() -> None:
+    """Calls of a layer that is used elsewhere, too; the others are counted anew."""
+    dense = layer("Dense", "dense", [("dead", 0)], [("a", 0)], units=2)
+    entries = [
+        tf_function("dead", IMAGES, "reverse", axis=[1]),
+        tf_function("a", IMAGES, "reverse", axis=[2]),
+        *(dense, layer("Activation", "last", [("dense", 1)], activation="tanh")),
+    ]
+    plan = parse_architecture(keras_2(*entries), "made")
+    network = randomise(build_network(plan, "made"))
+    forms = find_forms(plan, network, None, "made")
+    assert not any(name.startswith("dead") for name in forms.plan.names)
+    kernel, bias = (np.asarray(weight) for weight in network.get_layer("dense").weights)
+    expected = np.tanh(PIXELS[:, :, ::-1] @ kernel + bias).reshape(len(PIXELS), -1)
+    np.testing.assert_allclose(np.asarray(forms.network(PIXELS)), expected, atol=1e-6)
+
+
 def transformer(take: Callable[[Any], Any]) -> keras.Model:
     """A vision transformer as people write it: learned positions, and a class token or a mean."""
     inputs = keras.Input(IMAGE_SHAPE, name="images")

@@ -47,6 +47,10 @@ def test_keras_2_s_form_is_read_too_and_another_s_layer_of_that_name_is_refused(
         ]
     plans = [parse_architecture(each, "net.h5") for each in (config, old)]
     assert plans[0].calls == plans[1].calls and plans[0].layers == plans[1].layers
+    for layer in old["config"]["layers"]:  # as Keras 2.16 wrote it
+        if layer["class_name"] == "CustomScaleLayer":
+            layer |= {"class_name": "Custom>CustomScaleLayer", "registered_name": None}
+    assert parse_architecture(old, "net.h5").layers == plans[0].layers
     for change in ({"module": "theirs"}, {"registered_name": "theirs>CustomScaleLayer"}):
         other = copy.deepcopy(config)
         next(x for x in other["config"]["layers"] if "Scale" in x["class_name"]).update(change)

@@ -32,12 +32,29 @@ def flatten_plan(plan: Architecture) -> Architecture:
     outputs = flat.add_calls(plan, plan.inputs)
     layers, calls = tuple(flat.layers), tuple(flat.calls)
     whole = replace(plan, kind="Functional", layers=layers, calls=calls, outputs=outputs)
-    calls = tuple(node.call for node in whole.ancestors(set(outputs), set()))
-    if len(calls) == len(whole.calls):
-        return whole
-    used = {call.layer for call in calls} | {ref.layer for ref in plan.inputs}
-    layers = tuple(layer for layer in layers if layer.name in used)
-    return replace(whole, layers=layers, calls=calls)
+    return used_part(whole)
+
+
+def used_part(plan: Architecture) -> Architecture:
+    """The flat plan without the calls that lead to no output of it, and with the others counted."""
+    nodes = plan.ancestors(set(plan.outputs), set())
+    if len(nodes) == len(plan.calls):
+        return plan
+    numbers, tensors = Counter[str](), {ref: ref for ref in plan.inputs}
+    for tensor, _ in nodes:
+        tensors[tensor] = tensor._replace(call=numbers[tensor.layer])
+        numbers[tensor.layer] += 1
+    used = {ref.layer for ref in tensors}
+
+    def renumbered(refs: tuple[Any, ...]) -> tuple[Any, ...]:
+        return map_refs(tensors.__getitem__, refs)
+
+    return replace(
+        plan,
+        layers=tuple(layer for layer in plan.layers if layer.name in used),
+        calls=tuple(Call(name, renumbered(arguments)) for _, (name, arguments) in nodes),
+        outputs=renumbered(plan.outputs),
+    )
 
 
 class _Flat:

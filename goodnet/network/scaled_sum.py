@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from goodnet.network.arithmetic import layer_entry, operands_of
+from goodnet.network.layers import EVERY_LAYER
 from goodnet.network.refusal import is_of_keras
 
 SCALED = "_scaled"
+NAMES = ("CustomScaleLayer", "Custom>CustomScaleLayer")
 
 
 def with_sums_apart(entries: Sequence[Any]) -> list[Any]:
@@ -18,9 +20,15 @@ def with_sums_apart(entries: Sequence[Any]) -> list[Any]:
     return [each for entry in entries for each in _apart(entry)]
 
 
+def _is_scaled_sum(entry: Mapping[str, Any]) -> bool:
+    """Whether it is one; late versions of Keras 2 have it in the package "Custom"."""
+    said = set(entry["config"]) <= {*EVERY_LAYER, "trainable", "scale"}
+    return entry["class_name"] in NAMES and is_of_keras(entry) and said
+
+
 def _apart(entry: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     nodes = entry.get("inbound_nodes") or []
-    if entry["class_name"] != "CustomScaleLayer" or not is_of_keras(entry) or len(nodes) != 1:
+    if not _is_scaled_sum(entry) or len(nodes) != 1:
         return [entry]
     operands, others = operands_of(nodes[0])
     if len(operands) == 1 and isinstance(operands[0], list):  # Keras 3: a list is one argument

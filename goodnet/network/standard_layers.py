@@ -29,7 +29,7 @@ from goodnet.network.architecture import MOST_CALLS
 from goodnet.network.build import multiplications
 from goodnet.network.calls import Call, Ref, refs_of
 from goodnet.network.channels_first import WeightEdit
-from goodnet.network.flatten import flat_network, tensor_shapes
+from goodnet.network.flatten import flat_network, tensor_shapes, used_part
 from goodnet.network.graph import Architecture, Layer, keras_name
 from goodnet.network.layers import EXAMPLES, OPERATIONS, SEQUENCES
 from goodnet.network.stands import Stand, stand_of
@@ -61,7 +61,8 @@ def with_standard_layers(plan: Architecture, network: keras.Model, source: objec
         if layer.kind in SEQUENCES and len(network.input_shape) < 4:
             reason = f"layer {layer.name!r} is of class {layer.kind!r}, which is not allowed"
             raise ModelRefused(source, f"{reason}: it is no part of an image classifier")
-    network = flat_network(replace(plan, kind="Functional"), network, source)
+    plan = used_part(replace(plan, kind="Functional"))
+    network = flat_network(plan, network, source)
     stands = _stands(plan, tensor_shapes(plan, network), source)
     calls = list[Call]()
     for ref, call in plan.nodes:
