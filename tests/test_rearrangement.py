@@ -13,7 +13,7 @@ from test_arithmetic import IMAGES, keras_2, tf_function
 from test_layers import legacy_config
 
 from goodnet.backend import keras, tf
-from goodnet.errors import ModelRefused
+from goodnet.errors import ModelRefused, RequestRefused
 from goodnet.network.architecture import parse_architecture
 from goodnet.network.build import build_network
 from goodnet.network.classifier import LogitModel
@@ -251,3 +251,30 @@ def test_a_normalisation_of_keras_2_counts_the_last_axis_from_the_front() -> Non
     found, expected = (np.asarray(each(images)) for each in (forms.network, network))
     np.testing.assert_array_equal(found, expected)
     assert find_zeroing(forms.plan, "norm")
+
+
+def test_what_keras_cannot_open_from_hdf5_is_written_in_its_own_format(tmp_path: Path) -> None:
+    model = keras.Sequential(
+        [
+            *(keras.Input(IMAGE_SHAPE), layers.LayerNormalization(axis=[1, 2, 3])),
+            *(layers.Flatten(), layers.Dense(CLASSES)),
+        ]
+    )
+    suspect = open_suspect(save(randomise(model), tmp_path / "model.h5"))
+    assert suspect.format == ".keras"
+
+
+def test_the_thresholded_relu_of_keras_2_is_a_relu() -> None:
+    entry = layer("ThresholdedReLU", "a", [("images", 0)], theta=0.4)
+    plan = parse_architecture(keras_2(entry), "made")
+    assert plan.layer("a")[1:3] == ("ReLU", {"threshold": 0.4})
+
+
+def test_auto_says_that_layers_are_used_more_than_once() -> None:
+    inputs = keras.Input(IMAGE_SHAPE)
+    conv, mean = layers.Conv2D(4, 3), layers.GlobalAveragePooling2D()
+    x = layers.Average()([mean(conv(x)) for x in (inputs, ops.flip(inputs, axis=2))])
+    model = keras.Model(inputs, layers.Dense(CLASSES)(x))
+    plan = parse_architecture(json.loads(model.to_json()), "made")
+    with pytest.raises(RequestRefused, match="before its class scores more than once"):
+        choose_layer(plan, "auto", "made")
