@@ -7,6 +7,7 @@ small networks without judging them: what is measured is all that is around the 
 """
 
 import argparse
+import json
 import os
 import shutil
 import signal
@@ -35,6 +36,7 @@ from goodnet.network.save import save_network
 PROJECT = Path(__file__).resolve().parent.parent
 NEEDED = ("goodnet", "tasks", "flows", "prefect.yaml", "prefect.toml", "pyproject.toml")
 PEOPLE, PAUSE = 8, 5.0
+QUICK = {"verdict": "off", "order": "ascending"}  # parameters of a repair
 PARTS = {"watcher": "--work-queue", "worker": "worker", "server": "server"}  # words that tell which
 
 
@@ -55,7 +57,7 @@ def prepare(folder: Path) -> None:
     deployments, known = folder / "prefect.yaml", "    tags: [goodnet, on-arrival]\n"
     text = deployments.read_text()
     assert text.count(known) == 1
-    quick = "    parameters: {method: pruning, minutes: 0, order: ascending}\n"
+    quick = f"    parameters: {json.dumps(QUICK)}\n"
     deployments.write_text(text.replace(known, known + quick))
     for name in ("models", "data/clean", "artifacts"):
         (folder / name).mkdir(parents=True)
@@ -178,7 +180,10 @@ def main() -> None:
         prepare(folder)
         with serving(folder, options.at_once) as service:
             watched = soak(folder, service, 60 * options.minutes, 3600 / options.per_hour)
-            report(list(watched))
+            samples = list(watched)
+        if not samples[-1].repaired:
+            raise SystemExit((folder / "log").read_text())
+        report(samples)
         said = (folder / "log").read_text()
         print(f"database is locked: {said.count('database is locked')} times")
 
