@@ -43,6 +43,7 @@ def network(before: Callable[[Any], Any]) -> keras.Model:
     return randomise(keras.Model(inputs, layers.Dense(CLASSES)(layers.Flatten()(x))))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 @pytest.mark.parametrize("name", sorted(PREPROCESSING))
 def test_operations_with_constants_become_rescaling(name: str, suffix: str, tmp_path: Path) -> None:
@@ -126,6 +127,7 @@ FUNCTIONS: dict[str, tuple[list[dict[str, Any]], Callable[[Any], Any]]] = {
 }
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_functions_of_keras_2_become_layers(name: str) -> None:
     entries, expected = FUNCTIONS[name]

@@ -76,7 +76,7 @@ def view_of(attacked: bool, preprocessing: Preprocessing, folder: Path) -> Logit
     return LogitModel.from_suspect(suspect, preprocessing)
 
 
-@pytest.mark.one_in(2)
+@pytest.mark.slow
 @pytest.mark.parametrize(("attacked", "answer"), [(True, BACKDOORED), (False, NOTHING)])
 def test_at_the_right_preprocessing_a_verdict_is_given(
     attacked: bool, answer: str, tmp_path: Path

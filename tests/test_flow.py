@@ -275,6 +275,7 @@ def test_a_copy_under_another_name_gets_a_report_of_its_own(repaired: Repaired, 
     assert inputs["clean test"]["uri"] == str(other.data / "clean" / "test.h5")
 
 
+@pytest.mark.slow
 def test_a_changed_line_of_the_report_computes_nothing_again(
     repaired: Repaired, monkeypatch: pytest.MonkeyPatch
 ) -> None:

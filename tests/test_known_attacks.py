@@ -10,7 +10,7 @@ from hostile import DATASETS, MODELS
 from goodnet.network.save import save_network
 from goodnet.network.suspect import as_written, open_suspect
 
-LINES = (PROJECT / "SECURITY.md").read_text().splitlines()
+LINES = (PROJECT / "SECURITY.md").read_text().partition("## Known attacks")[2].splitlines()
 ROWS = [
     [cell.strip() for cell in line.strip("|").split(" | ")] for line in LINES if line[:1] == "|"
 ]

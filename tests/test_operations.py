@@ -148,6 +148,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("configurations")
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("legacy", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", sorted(OF_KERAS))
 def test_operations_of_keras_become_layers(name: str, legacy: bool, folder: Path) -> None:
@@ -369,6 +370,7 @@ def _unit(x: Any) -> Any:
     return x / np.sqrt((x**2).sum(axis=(1, 2), keepdims=True))
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", sorted(OF_TENSORFLOW))
 def test_functions_of_keras_2_become_layers(name: str) -> None:
     """As Keras 2 writes them: their tensor is in no list of its own."""

@@ -49,6 +49,7 @@ MOVES: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", sorted(MOVES))
 def test_operations_become_layers(name: str, tmp_path: Any) -> None:
     """From the configuration in `.keras` files and from that in `.h5` files, which has no names of
@@ -117,6 +118,7 @@ FUNCTIONS: dict[str, tuple[list[dict[str, Any]], Callable[[Any], Any]]] = {
 }
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_functions_of_keras_2_become_layers(name: str) -> None:
     entries, expected = FUNCTIONS[name]
