@@ -107,7 +107,7 @@ def test_repairs_that_hold_every_slot_make_no_look_late(service: Service, made_t
 def test_a_content_under_two_names_is_computed_once_though_who_had_begun_is_killed(
     service: Service, made_toy: Toy
 ) -> None:
-    model = variant(made_toy.model, service.home / "one.h5", 60)
+    model = variant(made_toy.model, service.home / "first.h5", 60)
     copy = Path(shutil.copy(model, service.home / "copy.h5"))
     locks = service.home / "storage" / "locks"
     locks.mkdir(parents=True, exist_ok=True)
@@ -122,10 +122,12 @@ def test_a_content_under_two_names_is_computed_once_though_who_had_begun_is_kill
         wait_for(lambda: service.log.read_text().count("waiting for another run") == len(runs))
         holder.kill()
     assert {service.ended(run).state_name for run in runs} == {"Completed"}
-    counts = sum((service.completed_tasks(f"repair {name}") for name in ("one", "copy")), Counter())
+    counts = sum(
+        (service.completed_tasks(f"repair {name}") for name in ("first", "copy")), Counter()
+    )
     starts = ("measure activations", "sweep")  # of clean and of poisoned images
     assert [sum(n for t, n in counts.items() if t.startswith(s)) for s in starts] == [1, 2]
-    for name in ("one", "copy"):
+    for name in ("first", "copy"):
         (folder,) = folders(service, name)
         assert whole(folder)
 
