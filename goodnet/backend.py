@@ -22,6 +22,7 @@ import numpy as np
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the import: its log is not for users
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a GPU may serve others, too
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # TensorFlow's default on some processors only
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 WORKERS = min(CORES, 8)  # each holds a block's activations
@@ -49,7 +50,7 @@ with _silent():
     tf.get_logger().setLevel("ERROR")
     tf.constant(0)  # the second greeting comes with the first tensor
 
-__all__ = ["WORKERS", "in_parts", "in_workers", "keras", "tf"]
+__all__ = ["WORKERS", "in_parts", "in_workers", "keras", "side_by_side", "tf"]
 
 _POOL = ThreadPoolExecutor(WORKERS, thread_name_prefix="goodnet-block")
 
@@ -88,3 +89,17 @@ def in_parts(make: Callable[..., Output], *arrays: np.ndarray[Any, Any]) -> Iter
     count = min(WORKERS, len(arrays[0]))
     parts = zip(*(np.array_split(array, count) for array in arrays), strict=True)
     return in_workers(lambda part: make(*part), parts)
+
+
+def side_by_side(makes: Iterable[Callable[[], Output]], threads: int = WORKERS) -> list[Output]:
+    """What each of some functions returns.
+
+    Each runs in a thread that may call `in_workers`: while one is busy with what workers cannot do,
+    they work for another.
+
+    Args:
+        makes: the functions.
+        threads: so many of them run at a time.
+    """
+    with ThreadPoolExecutor(threads, thread_name_prefix="goodnet-side") as pool:
+        return [each.result() for each in [pool.submit(copy_context().run, m) for m in makes]]

@@ -1,7 +1,7 @@
 """How far a long computation is: a function that is called with (done, in all)."""
 
 from collections.abc import Callable, Mapping
-from itertools import accumulate
+from threading import Lock
 
 Progress = Callable[[int, int], None]
 
@@ -15,19 +15,22 @@ def silent(line: str) -> None:
 
 
 def stages(progress: Progress, work: Mapping[str, float]) -> dict[str, Progress]:
-    """The progress of each stage of a computation, which is told in hundredths of the whole.
+    """The progress of each part of a computation, which is told in hundredths of the whole.
+
+    The parts may be worked on in any order, or side by side.
 
     Args:
         progress: that of the whole.
-        work: of each stage, in their order and in any unit.
+        work: of each part, in any unit.
     """
-    ends = list(accumulate(work.values()))
-    starts = [0.0, *ends[:-1]]
+    lock, shares, whole = Lock(), dict.fromkeys(work, 0.0), sum(work.values())
 
-    def stage(start: float, end: float) -> Progress:
+    def stage(name: str) -> Progress:
         def report(done: int, total: int) -> None:
-            progress(round(100 * (start + (end - start) * done / total) / ends[-1]), 100)
+            with lock:
+                shares[name] = work[name] * done / total
+                progress(round(100 * sum(shares.values()) / whole), 100)
 
         return report
 
-    return dict(zip(work, map(stage, starts, ends), strict=True))
+    return {name: stage(name) for name in work}

@@ -149,13 +149,14 @@ def test_a_texture_that_no_plain_pattern_resembles_is_found_at_its_place(
     assert patch.location.touches(Location("patch", (SIDE, SIDE), (0, 8), (4, 4), (4, 4)))
 
 
-def test_a_stage_tells_of_its_part_of_the_whole() -> None:
+def test_parts_worked_on_side_by_side_tell_of_the_whole() -> None:
     told = list[tuple[int, int]]()
     first, second = stages(lambda *step: told.append(step), {"one": 1, "other": 3}).values()
+    second(1, 5)
     first(1, 2)
-    second(0, 5)
     second(5, 5)
-    assert told == [(12, 100), (25, 100), (100, 100)]
+    first(2, 2)
+    assert told == [(15, 100), (28, 100), (88, 100), (100, 100)]
 
 
 def test_only_patterns_that_come_near_a_class_are_seen_on_all_images(

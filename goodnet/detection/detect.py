@@ -121,6 +121,7 @@ def detect(
         references = train_references(
             model, clean, seed=seed, count=effort.references, progress=stage["references"]
         )
+    stage["references"](1, 1)
     verdict = detect_with(model, clean, references, effort, seed=seed, progress=stage["search"])
     return replace(verdict, shortened=shortened, minutes=minutes)
 

@@ -1,4 +1,4 @@
-"""Triggers: all searches for them, one after the other.
+"""Triggers: all searches for them, side by side.
 
 Objects are drawn, see `object_search`, `misdirection` and `source_specific`, and whole images
 changed, see `change_search`. Plain patterns are tried everywhere, see `pattern_search`. The classes
@@ -10,11 +10,13 @@ class nearer at its place than elsewhere, if not near: so the small patches wher
 searched, too, whatever the class.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
 
+from goodnet.backend import WORKERS, side_by_side
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.baseline import BenignBaseline
 from goodnet.detection.candidates import Candidate, Numbers, SearchResult
@@ -46,6 +48,10 @@ WORK: Final = {
     "warps": 6,
 }
 
+SMALL: Final = 32  # gradients of so many images fit: networks that are searched side by side
+
+Found = tuple[tuple[Candidate, ...], ...]  # of each search that was made
+
 
 def find_triggers(
     model: LogitModel,
@@ -69,11 +75,43 @@ def find_triggers(
         progress: called with (steps done, steps in all).
     """
     stage = stages(progress, WORK)
+    baseline = BenignBaseline(model, clean, references, np.random.default_rng((seed, 6)))
+    to_suspect, to_each = (model, clean, baseline, effort), (model, clean, references, effort)
+    searches: dict[str, Callable[[], Sequence[Candidate]]] = {
+        "objects": lambda: ObjectSearch(*to_suspect, seed=seed).candidates(),
+        "specific": lambda: SourceSpecificSearch(*to_each, seed=seed).candidates(),
+        "changes": lambda: ChangeSearch(*to_suspect, seed=seed).candidates(),
+        "misdirection": lambda: find_misdirection(*to_each, seed=seed),
+    }
+
+    def alone(name: str) -> Found:
+        candidates = tuple(searches[name]())
+        stage[name](1, 1)
+        return (candidates,)
+
+    patterns = partial(_patterns, *to_suspect, extra_classes, seed, stage)
+    makes: list[Callable[[], Found]] = [patterns, *(partial(alone, name) for name in searches)]
+    small = model.gradients_at_once(clean.pixels.shape[1:]) >= SMALL
+    first, *others = side_by_side(makes, WORKERS if small else 1)
+    (plain, inverted, warps), ((objects,), (specific,), (changes,), (misdirections,)) = (
+        first,
+        others,
+    )
+    return SearchResult(plain, inverted, objects, misdirections, specific, changes, warps)
+
+
+def _patterns(
+    model: LogitModel,
+    clean: CleanImages,
+    baseline: BenignBaseline,
+    effort: Effort,
+    extra_classes: Sequence[int],
+    seed: int,
+    stage: Mapping[str, Progress],
+) -> Found:
+    """Plain patterns, and what is searched for by gradient after them: patterns, and warps."""
     height, width = clean.pixels.shape[1:3]
     locations = candidate_locations(height, width, effort.stride)
-    baseline = BenignBaseline(model, clean, references, np.random.default_rng((seed, 6)))
-    objects = ObjectSearch(model, clean, baseline, effort, seed=seed).candidates()
-    stage["objects"](1, 1)
     search = PatternSearch(model, clean, baseline, locations, effort, seed=seed)
     reached = search.reached(stage["patterns"])
     plain = search.candidates(reached, extra_classes)
@@ -83,17 +121,10 @@ def find_triggers(
     inverted = invert_triggers(
         model, clean, baseline, starts, seed=seed, progress=stage["inversion"]
     )
-    misdirections = find_misdirection(model, clean, references, effort, seed=seed)
-    stage["misdirection"](1, 1)
-    specific = SourceSpecificSearch(model, clean, references, effort, seed=seed).candidates()
-    stage["specific"](1, 1)
-    changes = ChangeSearch(model, clean, baseline, effort, seed=seed).candidates()
-    stage["changes"](1, 1)
     classes = [candidate.target for candidate in plain]
     warps = invert_warps(model, clean, baseline, classes, seed=seed)
     stage["warps"](1, 1)
-    found = plain, inverted, objects, misdirections, specific, changes, warps
-    return SearchResult(*(tuple(candidates) for candidates in found))
+    return tuple(plain), tuple(inverted), tuple(warps)
 
 
 def _starts(
