@@ -116,14 +116,15 @@ class DrawnObject:
             image: height, width and channels; not of three channels, the pattern is grey.
         """
         height, width, channels = image
-        rows, columns = np.mgrid[:height, :width]
+        rows, columns = np.ogrid[:height, :width]
         y = ((rows + 0.5) / height - self.centre[0]) / (self.size[0] / 2)
         x = ((columns + 0.5) / width - self.centre[1]) / (self.size[1] / 2)
         field = SHAPES[self.shape](y, x)
         mask = (field <= max(1, field.min())) * np.float32(self.opacity)
         pattern = np.empty((height, width, 3), np.float32)
         pattern[:] = colour_of(self.colour)
-        pattern[field > EDGE] *= self.frame
+        if self.frame != 1:
+            pattern *= np.where(field > EDGE, np.float32(self.frame), np.float32(1))[..., None]
         if self.squares:
             top, left = np.argwhere(mask)[0]
             side, first = abs(self.squares), int(self.squares < 0)
