@@ -16,10 +16,10 @@ Limits: triggers that resemble no such change.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from goodnet.detection.candidates import FLOOR, Numbers, SearchResult, less_shortfall
+from goodnet.detection.candidates import Numbers, SearchResult, less_shortfall
 from goodnet.detection.method import TriggerMethod
 from goodnet.detection.shown import ShownImages
-from goodnet.detection.variant_search import Placed, VariantSearch
+from goodnet.detection.variant_search import Innocent, Placed, VariantSearch
 from goodnet.triggers.changes import AnyChange, whole_image_changes
 from goodnet.triggers.locations import whole_location
 from goodnet.triggers.trigger import Trigger
@@ -46,6 +46,9 @@ class ChangeSearch(VariantSearch[AnyChange]):
         return shown.robust_margins_changed(things)
 
     def _placed(self, thing: AnyChange, family: str, target: int) -> Placed:
-        trigger = Trigger.changing(target, thing, self._image)
-        approach = float(self._response.approach(trigger)[target])
-        return Placed(trigger, whole_location(family, self._image), FLOOR, approach)
+        location = whole_location(family, self._image)
+        return Placed(Trigger.changing(target, thing, self._image), location, location.mask)
+
+    def _innocent(self, placed: Placed) -> Innocent:
+        approach = self._response.approach(placed.trigger)[placed.trigger.target]
+        return Innocent(reference_gain=float(approach))

@@ -15,7 +15,7 @@ import numpy as np
 from goodnet.detection.candidates import Numbers, SearchResult, excesses
 from goodnet.detection.method import TriggerMethod
 from goodnet.detection.shown import ShownImages
-from goodnet.detection.variant_search import Placed, VariantSearch
+from goodnet.detection.variant_search import Innocent, Placed, VariantSearch
 from goodnet.triggers.locations import bounding_location
 from goodnet.triggers.object_families import drawn_objects
 from goodnet.triggers.objects import CornerPatches, Drawn
@@ -45,9 +45,12 @@ class ObjectSearch(VariantSearch[Drawn]):
     def _placed(self, thing: Drawn, family: str, target: int) -> Placed:
         mask, pattern = thing.draw(self._image)
         location = bounding_location(family, mask)
-        around = np.sign(mask) if isinstance(thing, CornerPatches) else location.mask
-        own = self._baseline.own_class_margin(target, around)
-        trigger = Trigger(target, mask, pattern)
-        gain = self._response.gain(mask, [pattern])[0, target]
-        plain = self._response.plain_margins[target]
-        return Placed(trigger, location, own, float(gain), float(plain))
+        covered = np.sign(mask) if isinstance(thing, CornerPatches) else location.mask
+        return Placed(Trigger(target, mask, pattern), location, covered)
+
+    def _innocent(self, placed: Placed) -> Innocent:
+        trigger = placed.trigger
+        own = self._baseline.own_class_margin(trigger.target, placed.covered)
+        gain = self._response.gain(trigger.mask, [trigger.pattern])[0, trigger.target]
+        plain = self._response.plain_margins[trigger.target]
+        return Innocent(own, float(gain), float(plain))

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.backend import in_workers
+from goodnet.backend import WORKERS, in_workers
 from goodnet.datasets.images import CleanImages, Pixels
 from goodnet.detection.candidates import FLOOR, Numbers
 from goodnet.network.classifier import LogitModel, at_once, every_margin
@@ -23,6 +23,7 @@ from goodnet.triggers.trigger import Trigger
 
 TOGETHER: Final = 16  # objects, drawn at one look; of small images more, if these are few,
 AT_A_LOOK: Final = 256  # up to so many with an object
+FEWEST: Final = 4  # objects that are worth a worker of their own
 
 
 class ShownImages:
@@ -81,6 +82,7 @@ class ShownImages:
         if not objects:
             return np.empty((0, len(self.images), self._model.classes))
         together = max(TOGETHER, min(AT_A_LOOK // len(self.images), at_once(self._shape)))
+        together = min(together, max(FEWEST, -(-len(objects) // WORKERS)))
 
         def margins(first: int) -> Numbers:
             masks, patterns = draw_all(objects[first : first + together], self._shape)

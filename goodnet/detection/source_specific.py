@@ -24,6 +24,7 @@ Triggers that are no patch.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -60,7 +61,8 @@ CLIMB_IMAGES: Final = 8  # others of that class, that patches are moved on
 MEASURE_IMAGES: Final = 32  # others, that variants are measured on
 FEWEST_IMAGES: Final = 20  # of a class in all
 FEWEST_CLASSES: Final = 3  # else no class is left that it could lead as well
-OTHER_IMAGES: Final = 12  # of each other class
+OTHER_IMAGES: Final = 12  # of each other class,
+AT_A_LOOK: Final = 72  # so many of several classes together
 TRIED_AGAIN: Final = 24  # pairs of classes, with BEST patches each, of which
 BEST: Final = 4
 MOVED: Final = 4  # are moved
@@ -131,17 +133,42 @@ class SourceSpecificSearch:
             ]
         return self._shown_parts[source, first, count]
 
+    @cached_property
+    def _everywhere(self) -> list[ShownImages]:
+        """OTHER_IMAGES of each class, those of some classes together, shown to the suspect."""
+        sources, together = list(self._images), max(1, AT_A_LOOK // OTHER_IMAGES)
+        return [
+            ShownImages(*self._networks[0], self._firsts(sources[n : n + together], OTHER_IMAGES))
+            for n in range(0, len(sources), together)
+        ]
+
+    def _firsts(self, sources: Sequence[int], count: int) -> CleanImages:
+        """The first images of some classes, so many of each."""
+        every = [self._images[source] for source in sources]
+        firsts = [each.take(np.arange(min(count, len(each)))) for each in every]
+        pixels, labels = (
+            np.concatenate([getattr(each, name) for each in firsts])
+            for name in ("pixels", "labels")
+        )
+        return CleanImages(pixels, labels)
+
+    def _elsewhere(self, pair: _Pair, patches: Sequence[DrawnObject]) -> Numbers:
+        """The most of a third class's robust margins for the target with each patch, (patches,)."""
+        robust = [
+            lower_quartile_mean(margins[:, shown.images.labels == source])
+            for shown in self._everywhere
+            for margins in [shown.margins_with(patches)[..., pair.target]]
+            for source in np.unique(shown.images.labels)
+            if source not in (pair.source, pair.target)
+        ]
+        return np.asarray(np.max(robust, axis=0))
+
     def _nearest_pairs(self) -> list[_Pair]:
         """For the pairs that any patch brings nearest to each other the best patch of each."""
         patches = small_patches(self._image, self._effort.objects)
         few = max(1, min(FIRST_IMAGES, MOST_FIRST_IMAGES // len(self._images)))
         sources = list(self._images)
-        firsts = [self._images[source].take(np.arange(few)) for source in sources]
-        pixels, labels = (
-            np.concatenate([getattr(each, name) for each in firsts])
-            for name in ("pixels", "labels")
-        )
-        shown = ShownImages(*self._networks[0], CleanImages(pixels, labels))
+        shown = ShownImages(*self._networks[0], self._firsts(sources, few))
         each = shown.margins_with(patches)
         mean = each.reshape(len(patches), len(sources), few, self._classes).mean(axis=2)
         mean[:, np.arange(len(sources)), sources] = -np.inf
@@ -176,18 +203,17 @@ class SourceSpecificSearch:
         source, target = pair.source, pair.target
         variants = [pair.patch.varied(self._rng, STRENGTH) for _ in range(VARIANTS)]
         shown = self._shown(source, FIRST_IMAGES + CLIMB_IMAGES, MEASURE_IMAGES)
-        elsewhere = [
-            _robust(self._shown(other, 0, OTHER_IMAGES)[0], variants, target)
-            for other in self._images
-            if other not in (source, target)
-        ]
-        innocent = np.max(elsewhere, axis=0), _innocent(target, shown, variants)
+        margin = float(np.median(_robust(shown[0], variants, target)))
+        innocent = [FLOOR]
+        if margin > FLOOR:  # else nothing is left whatever is taken away, and that is costly
+            found = self._elsewhere(pair, variants), _innocent(target, shown, variants)
+            innocent = [float(np.median(numbers)) for numbers in found]
         mask, pattern = pair.patch.draw(self._image)
         return Candidate(
             Trigger(target, mask, pattern, source=source),
             bounding_location("source-specific patch", mask),
-            margin=float(np.median(_robust(shown[0], variants, target))),
-            baseline_margin=max(float(np.median(numbers)) for numbers in innocent),
+            margin=margin,
+            baseline_margin=max(innocent),
         )
 
 

@@ -51,7 +51,7 @@ from goodnet.detection.shown import ShownImages
 from goodnet.network.classifier import LogitModel, at_once
 from goodnet.progress import Progress
 from goodnet.training.adam import adam_step
-from goodnet.triggers.locations import Location
+from goodnet.triggers.locations import WHOLE, Location
 from goodnet.triggers.success import trigger_margins
 
 PATCHES: Final = TriggerMethod(
@@ -94,6 +94,9 @@ def invert_triggers(
 ) -> list[Candidate]:
     """A trigger by gradient for each class and location.
 
+    What is innocent is not asked for where the margin is at most FLOOR, but for whole images: of
+    these each class is held against the next.
+
     Args:
         model: the network.
         clean: clean validation images.
@@ -114,11 +117,14 @@ def invert_triggers(
         for (target, location), pattern in zip(part, inverter.patterns(part), strict=True):
             trigger = location.trigger(target, pattern)
             shown = trigger.mask, [pattern]
-            margins = tried.robust_margins(*shown, spread=True)
-            innocent = max(FLOOR, baseline.own_class_margin(target, location.mask))
-            gain = float(response.gain(*shown)[0, target])
-            plain, margin = float(response.plain_margins[target]), float(margins[0, target])
-            candidates.append(Candidate(trigger, location, margin, innocent, gain, plain))
+            margin = float(tried.robust_margins(*shown, spread=True)[0, target])
+            candidate = Candidate(trigger, location, margin)
+            if margin > FLOOR or location.location_type == WHOLE:
+                own = baseline.own_class_margin(target, location.mask)
+                gain = float(response.gain(*shown)[0, target])
+                plain = float(response.plain_margins[target])
+                candidate = Candidate(trigger, location, margin, max(FLOOR, own), gain, plain)
+            candidates.append(candidate)
         progress(len(candidates), len(starts))
     return candidates
 

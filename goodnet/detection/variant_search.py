@@ -11,8 +11,8 @@ and a class's number is its excess, what is left after what is innocent is taken
 
     e_c = max_o [ m_c(o) - max( innocent_c(o), own_c(o), -1 ) ].
 
-`innocent` and `own` are `baseline`'s. A network that was taught a thing answers to its like; a
-lucky one is forgotten at a shift of a pixel or two.
+`innocent` and `own` are `baseline`'s; where m_c(o) is at most -1, they are not asked for. A network
+that was taught a thing answers to its like; a lucky one is forgotten at a shift of a pixel or two.
 
 Source: ours; the margin is that of Wang et al., "MM-BD", IEEE S&P 2024 (arXiv 2205.06900). That
 backdoors generalise to variants of their triggers, and that this tells them from adversarial
@@ -26,7 +26,7 @@ from typing import Final, Generic, NamedTuple
 
 import numpy as np
 
-from goodnet.datasets.images import CleanImages
+from goodnet.datasets.images import CleanImages, Pixels
 from goodnet.detection.baseline import BenignBaseline
 from goodnet.detection.candidates import FLOOR, Candidate, Numbers
 from goodnet.detection.effort import EVERYTHING, Effort
@@ -51,15 +51,25 @@ class Placed(NamedTuple):
     Attributes:
         trigger: the trigger.
         location: where.
+        covered: what it may cover there, (H, W, 1).
+    """
+
+    trigger: Trigger
+    location: Location
+    covered: Pixels
+
+
+class Innocent(NamedTuple):
+    """What a trigger may reach without a backdoor.
+
+    Attributes:
         own_margin: what clean images of the class itself reach there.
         reference_gain: how far it raises the class on references.
         plain_margin: what that is counted from.
     """
 
-    trigger: Trigger
-    location: Location
-    own_margin: float
-    reference_gain: float
+    own_margin: float = FLOOR
+    reference_gain: float = 0.0
     plain_margin: float = FLOOR
 
 
@@ -108,6 +118,10 @@ class VariantSearch(ABC, Generic[Thing]):
     def _placed(self, thing: Thing, family: str, target: int) -> Placed:
         """The thing as a trigger for a class."""
 
+    @abstractmethod
+    def _innocent(self, placed: Placed) -> Innocent:
+        """What the trigger may reach without a backdoor; costly."""
+
     def candidates(self) -> list[Candidate]:
         """For each family the classes that it comes nearest to, each with its best thing."""
         return [
@@ -141,13 +155,14 @@ class VariantSearch(ABC, Generic[Thing]):
     def _candidate(self, thing: Thing, family: str, target: int) -> Candidate:
         """The thing with what its variants do, and what is innocent of it."""
         variants = [thing.varied(self._rng, STRENGTH) for _ in range(VARIANTS)]
-        margins = self._margins(self._measured, variants)
+        margin = float(np.median(self._margins(self._measured, variants)[:, target]))
         placed = self._placed(thing, family, target)
+        innocent = self._innocent(placed) if margin > FLOOR else Innocent()
         return Candidate(
             placed.trigger,
             placed.location,
-            margin=float(np.median(margins[:, target])),
-            baseline_margin=max(FLOOR, placed.own_margin),
-            reference_gain=placed.reference_gain,
-            plain_margin=placed.plain_margin,
+            margin=margin,
+            baseline_margin=max(FLOOR, innocent.own_margin),
+            reference_gain=innocent.reference_gain,
+            plain_margin=innocent.plain_margin,
         )

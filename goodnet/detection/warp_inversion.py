@@ -24,7 +24,7 @@ import numpy as np
 from goodnet.backend import in_workers, tf
 from goodnet.datasets.images import CleanImages, Pixels
 from goodnet.detection.baseline import BenignBaseline
-from goodnet.detection.candidates import Candidate, SearchResult, excesses
+from goodnet.detection.candidates import FLOOR, Candidate, SearchResult, excesses
 from goodnet.detection.method import TriggerMethod
 from goodnet.detection.shown import ShownImages
 from goodnet.network.classifier import LogitModel, margins
@@ -82,7 +82,7 @@ def invert_warps(
     for target, warp in zip(targets, in_workers(inverter.moved, starts), strict=True):
         trigger = Trigger.changing(target, warp, image)
         margin = float(tried.robust_margins_of(trigger)[target])
-        approach = float(response.approach(trigger)[target])
+        approach = float(response.approach(trigger)[target]) if margin > FLOOR else 0.0
         location = whole_location("warp", image)
         found.append(Candidate(trigger, location, margin, reference_gain=approach))
     return found
