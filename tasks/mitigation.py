@@ -67,16 +67,14 @@ def try_triggers(
     """
     from goodnet.datasets.images import CleanImages
     from goodnet.mitigation.holdout import hold_out
-    from goodnet.mitigation.recheck import recheck
+    from goodnet.mitigation.recheck import best_successes, recheck
     from goodnet.network.classifier import Classifier
     from goodnet.pruning.zeroing import prune
 
     suspect = opened.suspect(split.suspect)
     images = hold_out(CleanImages.of(opened.clean_valid(valid, suspect))).held_out
-    before, triggers = (
-        Classifier(suspect.network, split.preprocessing),
-        verdict.recovered_triggers(),
-    )
+    triggers = verdict.recovered_triggers()
+    before = best_successes(Classifier(suspect.network, split.preprocessing), images, triggers)
     return [
         recheck(
             before,

@@ -18,7 +18,7 @@ from goodnet.files.storage import StoredFile
 from goodnet.job.inputs import CLEAN_TEST, CLEAN_VALID, POISONED_TEST, POISONED_VALID
 from goodnet.job.request import Request
 from goodnet.mitigation.holdout import hold_out
-from goodnet.mitigation.recheck import recheck
+from goodnet.mitigation.recheck import best_successes, recheck
 from goodnet.network.classifier import Classifier
 from goodnet.network.save import save_network
 from goodnet.pruning.curve import Curve
@@ -220,9 +220,10 @@ def _rechecks(
     if pruned and triggers:
         images = hold_out(CleanImages.of(clean)).held_out
         suspect = Classifier(model.suspect.network, model.preprocessing)
+        before = best_successes(suspect, images, triggers)
         for network in pruned:
             repaired = Classifier(network.network, model.preprocessing)
-            tried = recheck(suspect, repaired, images, triggers)
+            tried = recheck(before, repaired, images, triggers)
             yield ModelRecheck(network.identity, tried, None)
     for network in networks:
         if network.account:

@@ -9,7 +9,7 @@ from goodnet.detection.verdict import Verdict
 from goodnet.mitigation.holdout import hold_out
 from goodnet.mitigation.method import Method
 from goodnet.mitigation.outcome import MitigationResult
-from goodnet.mitigation.recheck import recheck
+from goodnet.mitigation.recheck import best_successes, recheck
 from goodnet.network.build import build_network, take_weights
 from goodnet.network.classifier import Classifier, LogitModel
 from goodnet.network.goodnet import gate_by_suspect, join
@@ -100,13 +100,14 @@ def mitigate(
     teacher = LogitModel.from_suspect(suspect, preprocessing)
     again = _judged_again(problem, teacher, view, seed + 1) if known else None
     fresh = again.recovered_triggers() if again else []
+    suspect_shares = best_successes(teacher, parts.held_out, known)
     account = MitigationResult(
         model=method.model(result.pruned, suspect.format),
         steps=result.steps,
         classes=result.classes,
         held_out_before=before,
         held_out_after=repaired.accuracy(parts.held_out),
-        triggers=recheck(teacher, repaired, parts.held_out, known, fresh),
+        triggers=recheck(suspect_shares, repaired, parts.held_out, known, fresh),
         flagged_classes=_still_flagged(problem.verdict, again) if again else None,
     )
     goodnet = join(suspect, network, preprocessing, result.classes)

@@ -5,7 +5,7 @@ to its class in the suspect and no longer does, that speaks for the repair; it p
 other triggers. A search on the repaired model itself adds what it finds there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from goodnet.datasets.images import CleanImages
 from goodnet.metrics import Proportion
@@ -15,8 +15,26 @@ from goodnet.triggers.success import success
 from goodnet.triggers.trigger import Trigger
 
 
+def best_successes(
+    network: Classifier, images: CleanImages, triggers: Sequence[Trigger]
+) -> dict[int, Proportion]:
+    """For each class with a trigger, what the best one does in a network.
+
+    Args:
+        network: the network.
+        images: clean images that a repair was not trained with.
+        triggers: the triggers.
+    """
+    best = dict[int, Proportion]()
+    for trigger in triggers:
+        share = success(network, images, trigger)
+        known = best.get(trigger.target, share)
+        best[trigger.target] = max(known, share, key=lambda each: each.value)
+    return best
+
+
 def recheck(
-    suspect: Classifier,
+    before: Mapping[int, Proportion],
     repaired: Classifier,
     images: CleanImages,
     recovered: Sequence[Trigger],
@@ -25,22 +43,11 @@ def recheck(
     """For each class with a trigger, what the best one does in the suspect and in the model.
 
     Args:
-        suspect: the suspect.
+        before: what the best recovered ones do in the suspect.
         repaired: the repaired model.
         images: clean images that the repair was not trained with.
         recovered: triggers recovered from the suspect.
         fresh: triggers recovered from the repaired model; they count in that one only.
     """
-
-    def best(network: Classifier, triggers: Sequence[Trigger], target: int) -> Proportion:
-        shares = [
-            success(network, images, trigger) for trigger in triggers if trigger.target == target
-        ]
-        return max(shares, key=lambda share: share.value)
-
-    return tuple(
-        TriggerRecheck(
-            target, best(suspect, recovered, target), best(repaired, [*recovered, *fresh], target)
-        )
-        for target in dict.fromkeys(trigger.target for trigger in recovered)
-    )
+    after = best_successes(repaired, images, [*recovered, *fresh])
+    return tuple(TriggerRecheck(target, share, after[target]) for target, share in before.items())
