@@ -13,8 +13,9 @@ from typing import Any
 
 from goodnet.errors import ModelRefused, one_line
 from goodnet.network.arithmetic import as_layer, with_nodes_in_lists, without_training
+from goodnet.network.call_reading import MOST_LAYERS, CallReader
 from goodnet.network.calls import Call, Node, Ref, count_from_zero, refs_of, topological_order
-from goodnet.network.checks import is_number, is_size
+from goodnet.network.checks import is_size
 from goodnet.network.function_calls import as_operation
 from goodnet.network.graph import Architecture, Layer
 from goodnet.network.inner_activation import is_of_keras_2, with_activations_apart
@@ -43,11 +44,8 @@ from goodnet.network.scaled_sum import with_sums_apart
 from goodnet.network.sizes import without_sizes
 from goodnet.network.tensor_parts import with_parts_apart
 
-MOST_LAYERS = 2_000
 MOST_CALLS = 5_000  # of layers, those in nested models counted at each use of the model
 DEEPEST_NESTING = 8
-LONGEST_NAME = 200
-SWITCHES = ("return_attention_scores", "use_causal_mask")  # of calls; off
 PRECISIONS = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16", "float64")
 
 
@@ -79,7 +77,7 @@ class _Parser:
     """Reads one configuration; counts layers, and notes precisions, over all nesting levels."""
 
     def __init__(self, source: object, *, keras_2: bool) -> None:
-        self.source, self.keras_2 = source, keras_2
+        self.source, self.keras_2, self.calls = source, keras_2, CallReader(source)
         self.count = 0
         self.precisions: dict[str, None] = {}
 
@@ -105,7 +103,7 @@ class _Parser:
             **config,
             "layers": with_activations_apart(config["layers"], keras_2=self.keras_2),
         }
-        name = self.name(config.get("name") or kind.lower())
+        name = self.calls.name(config.get("name") or kind.lower())
         trainable = config.get("trainable", True) is not False
         read = self.sequential if kind == "Sequential" else self.functional
         return replace(read(name, config, depth), trainable=trainable)
@@ -142,15 +140,16 @@ class _Parser:
             for number, data in enumerate(entry.get("inbound_nodes") or [])
         ]
         nodes = [
-            Node(Ref(layer.name, number, 0), Call(layer.name, self.call_arguments(layer, data)))
+            Node(Ref(layer.name, number, 0), Call(layer.name, self.calls.arguments(layer, data)))
             for layer, number, data in inbound
         ]
         nested = {layer.name: layer for layer in layers if isinstance(layer, Architecture)}
         kinds = {name: model.kind for name, model in nested.items()}
-        inputs, outputs = self.ends(config["input_layers"]), self.ends(ends)
+        inputs, outputs = self.calls.ends(config["input_layers"]), self.calls.ends(ends)
         keras_2 = any(isinstance(data, list) for *_, data in inbound)
         nodes, outputs = count_from_zero(kinds, nodes, outputs, keras_2=keras_2)
-        self.check_outputs(nested, [*outputs, *(ref for n in nodes for ref in refs_of(n.call))])
+        taken = (ref for node in nodes for ref in refs_of(node.call))
+        self.calls.check_outputs(nested, [*outputs, *taken])
         sources = {Ref(layer.name, 0, 0) for layer in layers if _is_input(layer)}
         made = sources | {node.tensor for node in nodes}
         if not (set(inputs) <= sources and {o._replace(output=0) for o in outputs} <= made):
@@ -177,9 +176,9 @@ class _Parser:
         kind = current_name(written)
         if kind in MODELS:
             model = self.model(data, depth + 1)
-            return replace(model, name=self.name(data.get("name") or model.name))
+            return replace(model, name=self.calls.name(data.get("name") or model.name))
         config = data["config"]
-        name = self.name(config.get("name") or data.get("name") or kind.lower())
+        name = self.calls.name(config.get("name") or data.get("name") or kind.lower())
         if kind == INPUT:
             shape = config.get("batch_shape", config.get("batch_input_shape"))
             return self.input_layer(name, shape)
@@ -238,73 +237,10 @@ class _Parser:
                 "precision: rebuild the model with the float32 policy and save it again"
             )
 
-    def call_arguments(self, layer: "Layer | Architecture", node: Any) -> tuple[Any, ...]:
-        """The positional arguments of one call, from Keras 2's lists or Keras 3's tensors."""
-        if isinstance(node, list):
-            keywords = [dict(item[3]) for item in node if len(item) > 3]
-            operands = _named_operands(layer, keywords[0], len(node)) if keywords else []
-            refs = tuple(self.ref(item[:3]) for item in [*node, *operands])
-            positional = traits_of(layer.kind).operands or layer.kind in OPERATIONS
-            arguments = refs if len(refs) == 1 or positional else (refs,)
-        else:
-            named = dict(node.get("kwargs") or {})
-            tensors = [*node["args"], *_named_operands(layer, named, len(node["args"]))]
-            keywords, arguments = [named], tuple(self.argument(each, layer) for each in tensors)
-            if traits_of(layer.kind).merging and len(arguments) > 1:  # a + b is Add()([a, b])
-                arguments = (arguments,)
-        for key, value in (pair for item in keywords for pair in item.items()):
-            harmless = value is False or traits_of(layer.kind).same_in_training
-            if not (value is None or (key in ("training", *SWITCHES) and harmless)):
-                keyword = one_line(f"{key}={value}", 60)
-                raise self.refuse(f"layer {layer.name!r} is called with {keyword!r}")
-        return arguments
-
-    def argument(self, value: Any, layer: "Layer | Architecture") -> Any:
-        if isinstance(value, list):
-            return tuple(self.argument(item, layer) for item in value)
-        if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-            return self.ref(value["config"]["keras_history"])
-        if layer.kind in OPERATIONS and is_number(value):
-            return value
-        raise self.refuse(f"layer {layer.name!r} is called with {one_line(value, 60)!r}")
-
-    def ref(self, history: Any) -> Ref:
-        name, call, output = history
-        if not all(isinstance(n, int) and 0 <= n <= MOST_LAYERS for n in (call, output)):
-            raise self.refuse(f"a damaged reference to layer {one_line(name, 60)!r}")
-        return Ref(self.name(name), call, output)
-
-    def check_outputs(self, nested: Mapping[str, Architecture], refs: Sequence[Ref]) -> None:
-        """Refuse tensors that are not the first of a layer, or one of a nested model's."""
-        for ref in refs:
-            model = nested.get(ref.layer)
-            if ref.output >= (len(model.outputs) if model else 1):
-                raise self.refuse(f"layer {ref.layer!r} is used for more than one output")
-
-    def ends(self, data: Any) -> tuple[Ref, ...]:
-        if isinstance(data, dict):
-            data = [data[key] for key in sorted(data)]
-        single = isinstance(data, list) and len(data) == 3 and isinstance(data[0], str)
-        return tuple(self.ref(item) for item in ([data] if single else data))
-
-    def name(self, name: Any) -> str:
-        text = as_text(name)
-        if not text or len(text) > LONGEST_NAME or one_line(text) != text:
-            raise self.refuse(f"a layer is named {one_line(text, 60)!r}")
-        return text.replace("/", "_")  # as Keras 3 demands; Keras 2 wrote "conv1/bn"
-
     def check_names(self, layers: list["Layer | Architecture"]) -> None:
         name, times = Counter(layer.name for layer in layers).most_common(1)[0]
         if times > 1:
             raise self.refuse(f"two layers are named {name!r}")
-
-
-def _named_operands(
-    layer: "Layer | Architecture", keywords: dict[str, Any], given: int
-) -> list[Any]:
-    """The tensors that a call names, in their order; they are taken out of its keywords."""
-    names = traits_of(layer.kind).operands[given:]
-    return [keywords.pop(name) for name in names if keywords.get(name) is not None]
 
 
 def _is_input(layer: "Layer | Architecture") -> bool:
