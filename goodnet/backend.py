@@ -12,9 +12,16 @@ TF_NUM_INTRAOP_THREADS=0, all cores for each operation, before this module is im
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import (
+    FIRST_EXCEPTION,
+    CancelledError,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
+from threading import Event
 from typing import Any, TypeVar
 
 import numpy as np
@@ -53,6 +60,7 @@ with _silent():
 __all__ = ["WORKERS", "in_parts", "in_workers", "keras", "side_by_side", "tf"]
 
 _POOL = ThreadPoolExecutor(WORKERS, thread_name_prefix="goodnet-block")
+_STOPPED = ContextVar[Event | None]("_STOPPED", default=None)  # of the functions of `side_by_side`
 
 Item = TypeVar("Item")
 Output = TypeVar("Output")
@@ -66,9 +74,11 @@ def in_workers(make: Callable[[Item], Output], items: Iterable[Item]) -> Iterato
             on the run it is part of; must not call `in_workers` itself.
         items: taken one by one, as workers get free.
     """
-    waiting = deque[Future[Output]]()
+    waiting, stopped = deque[Future[Output]](), _STOPPED.get()
     try:
         for item in items:
+            if stopped and stopped.is_set():
+                raise CancelledError
             waiting.append(_POOL.submit(copy_context().run, make, item))
             if len(waiting) > WORKERS:
                 yield waiting.popleft().result()
@@ -95,11 +105,26 @@ def side_by_side(makes: Iterable[Callable[[], Output]], threads: int = WORKERS) 
     """What each of some functions returns.
 
     Each runs in a thread that may call `in_workers`: while one is busy with what workers cannot do,
-    they work for another.
+    they work for another. When one fails, or this thread is interrupted, the others end at their
+    next call of it.
 
     Args:
         makes: the functions.
         threads: so many of them run at a time.
     """
+    stopped = Event()
+
+    def run(make: Callable[[], Output]) -> Output:
+        _STOPPED.set(stopped)
+        return make()
+
     with ThreadPoolExecutor(threads, thread_name_prefix="goodnet-side") as pool:
-        return [each.result() for each in [pool.submit(copy_context().run, m) for m in makes]]
+        running = [pool.submit(copy_context().run, run, make) for make in makes]
+        try:
+            for each in wait(running, return_when=FIRST_EXCEPTION).done:
+                each.result()
+            return [each.result() for each in running]
+        except BaseException:
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

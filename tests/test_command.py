@@ -139,6 +139,19 @@ def test_a_package_of_an_extra_that_is_not_there_is_one_line(
     assert capsys.readouterr().err == f"{line}\n"
 
 
+def test_an_interrupt_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from goodnet.command import corpus
+
+    def interrupted(options: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(corpus, "run", interrupted)
+    assert main.main(["corpus", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "goodnet corpus: interrupted\n"
+
+
 def test_a_package_of_ours_that_is_not_there_is_no_matter_of_extras() -> None:
     with pytest.raises(ModuleNotFoundError):
         main.missing(ModuleNotFoundError(name="goodnet.nothing"))

@@ -12,7 +12,8 @@ from goodnet.command.completion import SHELLS, script
 from goodnet.errors import InputRefused, RequestRefused, fault_line, one_line
 
 REFUSED: Final = 2
-BROKEN_PIPE: Final = 141  # as a shell says it of a process that was ended by SIGPIPE
+BROKEN_PIPE: Final = 141  # as a shell says it of a process that was ended by SIGPIPE,
+INTERRUPTED: Final = 130  # and by SIGINT
 COMMANDS: Final = {
     "inspect": "open a suspect and data sets under every check, and say what they are",
     "detect": "say whether a suspect is backdoored, by the exit status, too",
@@ -47,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the answer has enough of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except KeyboardInterrupt:
+        print(f"goodnet {name}: interrupted", file=sys.stderr)
+        return INTERRUPTED
     except OSError as fault:
         print(_fault_line(fault, name), file=sys.stderr)
     except ModuleNotFoundError as fault:
