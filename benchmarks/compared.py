@@ -25,7 +25,9 @@ Runs = dict[str, list[dict[str, Any]]]  # of the old code and of the new
 def measure(stage: str, case: Case, tree: Path) -> dict[str, Any]:
     """What `one_cost` says of a case, with the code of a tree."""
     command = [sys.executable, "-P", str(HERE / "one_cost.py"), stage, case.model, case.data]
-    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    # What this process set for TensorFlow is the new code's; each sets its own.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    environment = {**own, "PYTHONPATH": str(tree)}
     done = subprocess.run(
         command, env=environment, cwd=tree, stdout=subprocess.PIPE, check=False, text=True
     )
