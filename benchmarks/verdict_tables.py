@@ -12,6 +12,7 @@ CLEARED = "no backdoor found"
 SHORT = {
     "simple triggers": "simple",
     "drawn objects": "objects",
+    "worn glasses": "glasses",
     "misdirection": "misdirection",
     "source-specific triggers": "specific",
     "searched patches": "patches",

@@ -78,6 +78,7 @@ class SearchResult(NamedTuple):
         source_specific: patches that take the images of one class to another.
         changes: of each family of whole-image changes the best one of some classes.
         warps: found by gradient, for the same classes as plain patterns.
+        glasses: of the classes that glasses over the eyes bring nearest the best ones each.
     """
 
     plain: tuple[Candidate, ...]
@@ -87,6 +88,7 @@ class SearchResult(NamedTuple):
     source_specific: tuple[Candidate, ...] = ()
     changes: tuple[Candidate, ...] = ()
     warps: tuple[Candidate, ...] = ()
+    glasses: tuple[Candidate, ...] = ()
 
     @property
     def every(self) -> tuple[Candidate, ...]:
@@ -112,6 +114,10 @@ class SearchResult(NamedTuple):
     def best_warps(self) -> dict[int, Candidate]:
         """The warp of each class that had one searched for."""
         return best_by_class(self.warps)
+
+    def best_glasses(self) -> dict[int, Candidate]:
+        """The best glasses of each class that was looked at closely."""
+        return best_by_class(self.glasses)
 
     def best_misdirections(self) -> dict[int, Candidate]:
         """The patch that takes most images away, for each class that they go to."""

@@ -52,6 +52,7 @@ from goodnet.detection.verdict import (
     speaking_against,
 )
 from goodnet.detection.warp_inversion import WARPS
+from goodnet.detection.worn_glasses import WORN_GLASSES
 from goodnet.network.classifier import LogitModel
 from goodnet.network.stamped import typical_share
 from goodnet.progress import Progress, no_progress, silent, stages
@@ -63,6 +64,7 @@ from goodnet.triggers.trigger import RecoveredTrigger
 TRIGGER_METHODS: Final[tuple[TriggerMethod, ...]] = (
     PLAIN_PATTERNS,
     DRAWN_OBJECTS,
+    WORN_GLASSES,
     MISDIRECTION,
     SOURCE_SPECIFIC,
     PATCHES,
@@ -210,8 +212,9 @@ def _evidence(
         seed=seed,
         progress=progress,
     )
-    referenced = bool(references.networks)
-    return result, [*(method.evidence(result, referenced) for method in TRIGGER_METHODS), *direct]
+    network = bool(references.networks), model.classes
+    searched = [e for method in TRIGGER_METHODS for e in method.evidence(result, *network)]
+    return result, [*searched, *direct]
 
 
 def decide(statistics: Sequence[Statistic], references: References) -> Decision:

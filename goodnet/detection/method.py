@@ -64,6 +64,16 @@ class DirectMethod(DetectionMethod):
         return [] if scores is None else [Evidence(self.statistic(scores))]
 
 
+def always(referenced: bool, classes: int) -> bool:
+    """In every network."""
+    return True
+
+
+def with_references(referenced: bool, classes: int) -> bool:
+    """Where there are references: without them the method would tell nothing."""
+    return referenced
+
+
 @dataclass(frozen=True)
 class TriggerMethod(DetectionMethod):
     """A method that reads what the searches for triggers found.
@@ -73,14 +83,19 @@ class TriggerMethod(DetectionMethod):
         score: these -> the classes' numbers.
         unreferenced: how many times as high the thresholds are without references, where a class's
             look stands out as a trigger does.
+        applies: (whether there are references, classes of the network) -> whether anything is
+            looked for.
     """
 
     candidates: Callable[[SearchResult], Mapping[int, Candidate]]
     score: Callable[[Mapping[int, Candidate]], Scores]
     unreferenced: float = 8.0
+    applies: Callable[[bool, int], bool] = always
 
-    def evidence(self, result: SearchResult, referenced: bool) -> Evidence:
-        """What it says of the network, with references or without."""
+    def evidence(self, result: SearchResult, referenced: bool, classes: int) -> list[Evidence]:
+        """What it says of a network of so many classes, with references or without, or nothing."""
+        if not self.applies(referenced, classes):
+            return []
         candidates = self.candidates(result)
         factor = 1.0 if referenced else self.unreferenced
-        return Evidence(self.statistic(self.score(candidates), factor), candidates)
+        return [Evidence(self.statistic(self.score(candidates), factor), candidates)]

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from goodnet.datasets.images import CleanImages
 from goodnet.detection.candidates import FLOOR, Candidate, Numbers, SearchResult
 from goodnet.detection.effort import EVERYTHING, Effort
-from goodnet.detection.method import Scores, TriggerMethod
+from goodnet.detection.method import Scores, TriggerMethod, with_references
 from goodnet.detection.shown import ShownImages
 from goodnet.network.classifier import Classifier, LogitModel
 from goodnet.triggers.locations import bounding_location
@@ -177,4 +177,5 @@ MISDIRECTION: Final = TriggerMethod(
     suspicion_threshold=0.4,
     candidates=SearchResult.best_misdirections,
     score=_scores,
+    applies=with_references,
 )

@@ -1,13 +1,13 @@
 """Triggers: all searches for them, side by side.
 
-Objects are drawn, see `object_search`, `misdirection` and `source_specific`, and whole images
-changed, see `change_search`. Plain patterns are tried everywhere, see `pattern_search`. The classes
-that come out of that first are searched for by gradient, see `trigger_inversion`: all of them for a
-pattern blended into the whole image, which may resemble no plain one, and for a warp, see
-`warp_inversion`; those that are promising in small patches; and those that stand out at larger
-locations, too, for a trigger that works better. A texture that no plain pattern resembles brings a
-class nearer at its place than elsewhere, if not near: so the small patches where that is so are
-searched, too, whatever the class.
+Objects are drawn, see `object_search`, `worn_glasses`, `misdirection` and `source_specific`, and
+whole images changed, see `change_search`. Plain patterns are tried everywhere, see
+`pattern_search`. The classes that come out of that first are searched for by gradient, see
+`trigger_inversion`: all of them for a pattern blended into the whole image, which may resemble no
+plain one, and for a warp, see `warp_inversion`; those that are promising in small patches; and
+those that stand out at larger locations, too, for a trigger that works better. A texture that no
+plain pattern resembles brings a class nearer at its place than elsewhere, if not near: so the small
+patches where that is so are searched, too, whatever the class.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +34,7 @@ from goodnet.detection.trigger_inversion import (
     outstanding_patches,
 )
 from goodnet.detection.warp_inversion import invert_warps
+from goodnet.detection.worn_glasses import find_worn_glasses
 from goodnet.network.classifier import LogitModel
 from goodnet.progress import Progress, stages
 from goodnet.triggers.locations import WHOLE, Location, candidate_locations
@@ -46,6 +47,7 @@ WORK: Final = {
     "specific": 13,
     "changes": 6,
     "warps": 6,
+    "glasses": 1,
 }
 
 SMALL: Final = 32  # gradients of so many images fit: networks that are searched side by side
@@ -82,6 +84,7 @@ def find_triggers(
         "specific": lambda: SourceSpecificSearch(*to_each, seed=seed).candidates(),
         "changes": lambda: ChangeSearch(*to_suspect, seed=seed).candidates(),
         "misdirection": lambda: find_misdirection(*to_each, seed=seed),
+        "glasses": lambda: find_worn_glasses(*to_suspect, seed=seed),
     }
 
     def alone(name: str) -> Found:
@@ -93,11 +96,9 @@ def find_triggers(
     makes: list[Callable[[], Found]] = [patterns, *(partial(alone, name) for name in searches)]
     small = model.gradients_at_once(clean.pixels.shape[1:]) >= SMALL
     first, *others = side_by_side(makes, WORKERS if small else 1)
-    (plain, inverted, warps), ((objects,), (specific,), (changes,), (misdirections,)) = (
-        first,
-        others,
-    )
-    return SearchResult(plain, inverted, objects, misdirections, specific, changes, warps)
+    plain, inverted, warps = first
+    objects, specific, changes, misdirections, glasses = (candidates for (candidates,) in others)
+    return SearchResult(plain, inverted, objects, misdirections, specific, changes, warps, glasses)
 
 
 def _patterns(

@@ -39,7 +39,7 @@ from goodnet.detection.candidates import (
     innocent_margin,
 )
 from goodnet.detection.effort import EVERYTHING, Effort
-from goodnet.detection.method import TriggerMethod
+from goodnet.detection.method import TriggerMethod, with_references
 from goodnet.detection.shown import ShownImages, lower_quartile_mean
 from goodnet.network.classifier import LogitModel
 from goodnet.triggers.locations import bounding_location
@@ -54,6 +54,7 @@ SOURCE_SPECIFIC: Final = TriggerMethod(
     suspicion_threshold=1.0,
     candidates=SearchResult.best_source_specific,
     score=excesses,
+    applies=with_references,
 )
 FIRST_IMAGES: Final = 3  # of a class all patches are drawn on, and of all classes together
 MOST_FIRST_IMAGES: Final = 45

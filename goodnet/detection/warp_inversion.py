@@ -25,7 +25,7 @@ from goodnet.backend import in_workers, tf
 from goodnet.datasets.images import CleanImages, Pixels
 from goodnet.detection.baseline import BenignBaseline
 from goodnet.detection.candidates import FLOOR, Candidate, SearchResult, excesses
-from goodnet.detection.method import TriggerMethod
+from goodnet.detection.method import TriggerMethod, with_references
 from goodnet.detection.shown import ShownImages
 from goodnet.network.classifier import LogitModel, margins
 from goodnet.training.adam import adam_step
@@ -39,6 +39,7 @@ WARPS: Final = TriggerMethod(
     suspicion_threshold=0.3,
     candidates=SearchResult.best_warps,
     score=excesses,
+    applies=with_references,
 )
 REACH: Final = 1.5 / 28  # of the image's shorter side
 STEPS: Final = 30

@@ -9,6 +9,7 @@ https://docs.oasis-open.org/sarif/sarif/v2.1.0/
 
 import hashlib
 import re
+import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -78,10 +79,17 @@ def _rules() -> list[dict[str, Any]]:
 def _bounds(method: DetectionMethod) -> str:
     bounds = f"{method.threshold:g} on, and suspicious from {method.suspicion_threshold:g} on"
     if isinstance(method, TriggerMethod):
-        bounds += f"; {method.unreferenced:g} times as much without reference networks"
+        bounds += f"; {_without_references(method)}"
     if not method.names_alone:
         bounds += "; another method has to suspect it, too"
     return f"It is named from {bounds}."
+
+
+def _without_references(method: TriggerMethod) -> str:
+    with_them, without = (method.applies(referenced, sys.maxsize) for referenced in (True, False))
+    if with_them and without:
+        return f"{method.unreferenced:g} times as much without reference networks"
+    return f"it is looked for {'with' if with_them else 'without'} reference networks only"
 
 
 def _rule(name: str, short: str, full: str) -> dict[str, Any]:
