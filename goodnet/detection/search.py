@@ -43,8 +43,8 @@ WORK: Final = {
     "objects": 16,
     "patterns": 30,
     "inversion": 9,
-    "misdirection": 7,
-    "specific": 13,
+    "misdirections": 7,
+    "source_specific": 13,
     "changes": 6,
     "warps": 6,
     "glasses": 1,
@@ -52,7 +52,7 @@ WORK: Final = {
 
 SMALL: Final = 32  # gradients of so many images fit: networks that are searched side by side
 
-Found = tuple[tuple[Candidate, ...], ...]  # of each search that was made
+Found = dict[str, tuple[Candidate, ...]]  # fields of a `SearchResult`
 
 
 def find_triggers(
@@ -81,24 +81,23 @@ def find_triggers(
     to_suspect, to_each = (model, clean, baseline, effort), (model, clean, references, effort)
     searches: dict[str, Callable[[], Sequence[Candidate]]] = {
         "objects": lambda: ObjectSearch(*to_suspect, seed=seed).candidates(),
-        "specific": lambda: SourceSpecificSearch(*to_each, seed=seed).candidates(),
+        "source_specific": lambda: SourceSpecificSearch(*to_each, seed=seed).candidates(),
         "changes": lambda: ChangeSearch(*to_suspect, seed=seed).candidates(),
-        "misdirection": lambda: find_misdirection(*to_each, seed=seed),
+        "misdirections": lambda: find_misdirection(*to_each, seed=seed),
         "glasses": lambda: find_worn_glasses(*to_suspect, seed=seed),
     }
 
     def alone(name: str) -> Found:
         candidates = tuple(searches[name]())
         stage[name](1, 1)
-        return (candidates,)
+        return {name: candidates}
 
     patterns = partial(_patterns, *to_suspect, extra_classes, seed, stage)
-    makes: list[Callable[[], Found]] = [patterns, *(partial(alone, name) for name in searches)]
     small = model.gradients_at_once(clean.pixels.shape[1:]) >= SMALL
-    first, *others = side_by_side(makes, WORKERS if small else 1)
-    plain, inverted, warps = first
-    objects, specific, changes, misdirections, glasses = (candidates for (candidates,) in others)
-    return SearchResult(plain, inverted, objects, misdirections, specific, changes, warps, glasses)
+    parts = side_by_side(
+        [patterns, *(partial(alone, s) for s in searches)], WORKERS if small else 1
+    )
+    return SearchResult(**{name: found for part in parts for name, found in part.items()})
 
 
 def _patterns(
@@ -125,7 +124,7 @@ def _patterns(
     classes = [candidate.target for candidate in plain]
     warps = invert_warps(model, clean, baseline, classes, seed=seed)
     stage["warps"](1, 1)
-    return tuple(plain), tuple(inverted), tuple(warps)
+    return {"plain": tuple(plain), "inverted": tuple(inverted), "warps": tuple(warps)}
 
 
 def _starts(
